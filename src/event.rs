@@ -1,0 +1,295 @@
+//! The messages that cross rings.
+//!
+//! Two types do: an [`Event`] travels toward a decision (market data, calibration, exposures, execution reports) and an
+//! [`Instruction`](crate::risk::Instruction) travels from it to the gateway. One event type for every ring means that
+//! a stage forwards what it does not consume as it came, and that the order in which a stage saw things is one sequence.
+//!
+//! ```text
+//!  0        8        16       24                                56
+//!  +--------+----+----+--------+---------------------------------+
+//!  |received|dec |val | time   | body: 32 bytes, tag included    |
+//!  +--------+----+----+--------+---------------------------------+
+//! ```
+//!
+//! An event is `Copy`, at most 56 bytes (asserted below), and holds no reference: the ring's slot is 64 bytes with its
+//! sequence number.
+
+use crate::instrument::{BookQuality, InstrumentKind, InstrumentState, OptionKind, Payoff};
+use crate::units::{
+    ClientOrderId, Coins, ExecutionId, InstrumentId, Nanos, Price, Quantity, Side, Ticks, UnderlyingId,
+    VenueInstrumentId, VenueOrderId,
+};
+
+/// Bytes of payload in a ring slot.
+pub const PAYLOAD_BYTES: usize = 56;
+
+const _: () = assert!(size_of::<Event>() <= PAYLOAD_BYTES);
+
+/// When the packet behind an event was received, and how many counter steps later each hop let go of it.
+/// Stages copy it; the outbox between two stages stamps it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// The counter before the packet was read.
+    pub received: Ticks,
+    /// Steps from `received` to the feed's output.
+    pub decoded: u32,
+    /// Steps from `received` to the greeks' output.
+    pub valued: u32,
+}
+
+/// Why the kill switch was thrown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum KillCause {
+    /// A person asked for it.
+    Operator,
+    /// The process is stopping.
+    Shutdown,
+    /// Something that must always hold did not.
+    Invariant,
+    /// The venue refused too many orders in a row.
+    Rejects,
+}
+
+/// One thing that happened, with the time at which the pipeline learned of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Event {
+    /// Latency stamps; never an input to a decision.
+    pub trail: Trail,
+    /// Logical time: the receive time of what caused this event.
+    pub time: Nanos,
+    /// What happened.
+    pub body: Body,
+}
+
+/// What happened. Sizes are magnitudes in lots; a zero size means an empty side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Body {
+    /// Time passed. Sent by the runtime when a stage must notice silence.
+    Clock,
+
+    // From `feed`: reference data. A listing is always followed by its terms and tick steps.
+    /// An underlying seen for the first time; `name` is ASCII, padded with zeros.
+    Underlying {
+        /// Its dense index.
+        id: UnderlyingId,
+        /// Such as `BTC_USD`.
+        name: [u8; 16],
+    },
+    /// An instrument seen for the first time, or redefined.
+    Listed {
+        /// Its dense index.
+        instrument: InstrumentId,
+        /// What it is written on.
+        underlying: UnderlyingId,
+        /// Future, option, perpetual, spot.
+        kind: InstrumentKind,
+        /// How it pays.
+        payoff: Payoff,
+        /// Call or put; `None` unless an option.
+        option: Option<OptionKind>,
+        /// Seconds since the epoch; 0 when it never expires.
+        expiry_s: u32,
+        /// Strike in quote currency; zero unless an option.
+        strike: Price,
+        /// Amount of one lot.
+        lot: Quantity,
+        /// The venue's number for it.
+        venue: VenueInstrumentId,
+    },
+    /// Trading terms of a listed instrument. Clears its tick steps.
+    Terms {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Smallest price step at the bottom of the price range.
+        tick: Price,
+        /// Amount of one contract.
+        contract: Quantity,
+        /// Maker fee, 1e-9 of notional; negative is a rebate.
+        maker_fee_e9: i32,
+        /// Taker fee, 1e-9 of notional.
+        taker_fee_e9: i32,
+    },
+    /// From `above` on, prices move in steps of `tick`.
+    TickStep {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Where the step begins.
+        above: Price,
+        /// The step.
+        tick: Price,
+    },
+    /// The venue changed an instrument's trading state.
+    Status {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The new state.
+        state: InstrumentState,
+    },
+
+    // From `feed`: prices.
+    /// Best bid and offer of a book, and whether it may be traded on.
+    Top {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Whether the book is whole.
+        quality: BookQuality,
+        /// Best bid.
+        bid: Price,
+        /// Best offer.
+        ask: Price,
+        /// Lots at the best bid, saturated.
+        bid_lots: u32,
+        /// Lots at the best offer, saturated.
+        ask_lots: u32,
+    },
+    /// The venue's mark.
+    Mark {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Mark price.
+        mark: Price,
+    },
+    /// The underlying's index.
+    Index {
+        /// Which underlying.
+        underlying: UnderlyingId,
+        /// Index price in quote currency.
+        price: Price,
+    },
+    /// A public trade.
+    Trade {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The aggressor's side.
+        side: Side,
+        /// Price.
+        price: Price,
+        /// Size in lots, saturated.
+        lots: u32,
+        /// The venue's trade number.
+        id: u64,
+    },
+
+    // From `surface`: calibration.
+    /// Forward of an expiry as a multiple of the underlying's spot (its perpetual or index).
+    Forward {
+        /// Which underlying.
+        underlying: UnderlyingId,
+        /// Which expiry.
+        expiry_s: u32,
+        /// Forward over spot.
+        ratio: f64,
+    },
+    /// Implied volatility of one option, per year as a fraction (0.6 is 60%).
+    Volatility {
+        /// Which option.
+        instrument: InstrumentId,
+        /// Volatility.
+        sigma: f64,
+    },
+
+    // From the greeks.
+    /// The book's exposure to one underlying.
+    Exposure {
+        /// Which underlying.
+        underlying: UnderlyingId,
+        /// Whether everything it was computed from is fresh and whole.
+        quality: BookQuality,
+        /// Net delta in coins, premium-adjusted where the convention asks for it.
+        net_delta: Coins,
+        /// Change of net delta per unit of ln(spot), coins.
+        log_gamma: Coins,
+        /// Spot it was computed at.
+        spot: Price,
+        /// Certified bound on the error of `net_delta`, coins.
+        delta_bound: f32,
+    },
+
+    /// A position that was not built by fills seen here: the opening book.
+    Position {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Lots, signed.
+        lots: i64,
+    },
+
+    // From the operator or the runtime.
+    /// Throw the kill switch.
+    Kill {
+        /// Why.
+        cause: KillCause,
+    },
+
+    // From `gateway`: execution reports.
+    /// The order session came up or went down.
+    Session {
+        /// True once orders may be sent.
+        up: bool,
+    },
+    /// An order's bytes went to the socket. `decided`, `encoded` and `written` are counter steps since `received`.
+    Sent {
+        /// Which order.
+        order: ClientOrderId,
+        /// Decision made.
+        decided: u32,
+        /// Bytes encoded.
+        encoded: u32,
+        /// Bytes handed to the kernel.
+        written: u32,
+    },
+    /// The venue took an order into its book or matched it.
+    Accepted {
+        /// Which order.
+        order: ClientOrderId,
+        /// Its number there.
+        venue_order: VenueOrderId,
+        /// Which instrument.
+        instrument: InstrumentId,
+    },
+    /// A fill.
+    Filled {
+        /// Which order.
+        order: ClientOrderId,
+        /// The fill's number; applied once.
+        execution: ExecutionId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The order's side.
+        side: Side,
+        /// Fill price.
+        price: Price,
+        /// Size in lots.
+        lots: u32,
+    },
+    /// An order left the book with this much filled.
+    Cancelled {
+        /// Which order.
+        order: ClientOrderId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Lots filled over its life, as the venue counts them; [`CUM_LOTS_UNKNOWN`](crate::order::CUM_LOTS_UNKNOWN)
+        /// when it does not say.
+        cum_lots: u32,
+        /// The venue's reason code.
+        reason: u8,
+    },
+    /// The venue refused an order.
+    Rejected {
+        /// Which order.
+        order: ClientOrderId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The venue's reason code.
+        reason: u8,
+    },
+    /// The venue refused a cancel.
+    CancelRejected {
+        /// Which order.
+        order: ClientOrderId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The venue's reason code.
+        reason: u8,
+    },
+}

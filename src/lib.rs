@@ -50,6 +50,8 @@
 
 pub mod event;
 pub mod instrument;
+pub mod ring;
 pub mod stage;
+mod sync;
 pub mod units;
 

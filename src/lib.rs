@@ -55,3 +55,5 @@ pub mod stage;
 mod sync;
 pub mod units;
 
+pub mod wire;
+

@@ -57,3 +57,5 @@ pub mod units;
 
 pub mod wire;
 
+pub mod feed;
+

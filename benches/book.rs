@@ -1,0 +1,231 @@
+//! Book updates: the level arrays beside a map, and the whole way from a packet to the top of book.
+//!
+//! Input: a random walk of changes around the touch, seeded, checked against the map before it is timed; 50 levels a
+//! side, four in five changes within five levels of the best. Each update is followed by a reading of both best levels.
+//! The time per element is that of one change. `feed_step` takes the same changes as packets of one message of one level:
+//! sequence, decode, chain, book, publication. One core, warm caches.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use hedgecore::event::Event;
+use hedgecore::feed::book::Books;
+use hedgecore::feed::{Feed, FeedConfig, Packet};
+use hedgecore::stage::{Full, Outbox};
+use hedgecore::units::{Nanos, Price, Quantity, Side, Ticks};
+use hedgecore::wire::deribit_multicast::{
+    BookBlock, BookChange, BookEntry, InstrumentV2Block, PacketBuilder, SnapshotBlock, SnapshotEntry, Terms, ascii,
+};
+
+const DEPTH: i64 = 50;
+const CHANGES: usize = 4_096;
+const TICK_E9: i64 = 500_000_000;
+
+#[derive(Clone, Copy)]
+struct Change {
+    side: Side,
+    what: BookChange,
+    price: Price,
+    amount: Quantity,
+}
+
+#[derive(Clone, Default)]
+struct Naive([BTreeMap<i64, i64>; 2]);
+
+impl Naive {
+    fn apply(&mut self, change: &Change) {
+        let levels = &mut self.0[change.side as usize];
+        match change.what {
+            BookChange::Deleted => levels.remove(&change.price.0),
+            _ => levels.insert(change.price.0, change.amount.0),
+        };
+    }
+
+    fn top(&self) -> (Option<i64>, Option<i64>) {
+        (self.0[0].last_key_value().map(|(&price, _)| price), self.0[1].first_key_value().map(|(&price, _)| price))
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+fn price(side: Side, rank: i64) -> Price {
+    Price((52_000 - side.sign() * (rank + 1)) * TICK_E9)
+}
+
+/// The book before the changes, and changes after which it is as it was: they can be applied again and again.
+fn walk() -> (Vec<Change>, Vec<Change>) {
+    let mut random = Random(42);
+    let initial: Vec<_> = [Side::Buy, Side::Sell]
+        .into_iter()
+        .flat_map(|side| (0..DEPTH).map(move |rank| (side, rank)))
+        .map(|(side, rank)| Change {
+            side,
+            what: BookChange::Created,
+            price: price(side, rank),
+            amount: Quantity((rank + 1) * 10_000_000_000),
+        })
+        .collect();
+    let mut changes = Vec::with_capacity(CHANGES);
+    while changes.len() < CHANGES {
+        let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
+        let depth = if random.below(5) < 4 { 5 } else { DEPTH as u64 };
+        let rank = random.below(depth) as i64;
+        let amount = Quantity((random.below(100) as i64 + 1) * 10_000_000_000);
+        let change = |what| Change { side, what, price: price(side, rank), amount };
+        if random.below(2) == 0 {
+            changes.extend([change(BookChange::Changed), change(BookChange::Changed)]);
+        } else {
+            changes.extend([change(BookChange::Deleted), change(BookChange::Created)]);
+        }
+    }
+    (initial, changes)
+}
+
+struct Discard(u64);
+
+impl Outbox<Event> for Discard {
+    fn send(&mut self, event: Event) -> Result<(), Full> {
+        self.0 += u64::from(black_box(&event).time.0 > 0);
+        Ok(())
+    }
+
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+}
+
+/// Books by array and by map after `changes`, which must agree.
+fn check(initial: &[Change], changes: &[Change]) {
+    let (mut books, mut naive) = (opened(initial), Naive::default());
+    initial.iter().for_each(|change| naive.apply(change));
+    for change in changes {
+        books.apply(0, change.side, change.what, change.price, change.amount).expect("a change that fits");
+        naive.apply(change);
+        assert_eq!(top(&books), naive.top());
+    }
+}
+
+fn opened(initial: &[Change]) -> Books {
+    let mut books = Books::new(1, 256);
+    assert!(books.open(0, 128));
+    for change in initial {
+        books.apply(0, change.side, change.what, change.price, change.amount).expect("an empty book");
+    }
+    books
+}
+
+fn top(books: &Books) -> (Option<i64>, Option<i64>) {
+    let best = |side| books.best(0, side).ok().flatten().map(|level| level.price.0);
+    (best(Side::Buy), best(Side::Sell))
+}
+
+/// A feed that has listed one instrument and seeded its book, and the packets of the changes that follow.
+fn session(initial: &[Change], changes: &[Change]) -> (Feed, Vec<Vec<u8>>) {
+    let mut feed = Feed::new(FeedConfig { levels_max: 1 << 14, ..FeedConfig::default() });
+    let mut buffer = [0; 4_096];
+    let mut packet = PacketBuilder::new(&mut buffer, 101, 0).expect("room");
+    let terms = Terms {
+        base_currency: ascii("BTC"),
+        counter_currency: ascii("USD"),
+        contract_size: 10.0.into(),
+        min_trade_amount: 10.0.into(),
+        tick_size: 0.5.into(),
+        ..Terms::default()
+    };
+    let block = InstrumentV2Block { instrument_id: 1.into(), state: 1, terms, ..InstrumentV2Block::default() };
+    packet.instrument_v2(&block, &[], b"BTC-PERPETUAL").expect("room");
+    let levels: Vec<_> = initial
+        .iter()
+        .map(|level| SnapshotEntry {
+            side: 1 - level.side as u8,
+            price: level.price.to_f64().into(),
+            amount: level.amount.to_f64().into(),
+        })
+        .collect();
+    let (id, whole) = (1.into(), 1);
+    let block = SnapshotBlock { instrument_id: id, is_book_complete: whole, is_last_in_book: 1, ..Default::default() };
+    packet.snapshot(&block, &levels).expect("room");
+    let bytes = packet.finish();
+    feed.step(&Packet { time: Nanos(1), received: Ticks(0), port: 6_101, bytes }, &mut Discard(0));
+    assert_eq!(feed.counters().books_seeded, 1);
+
+    let packets = (0_u32..).zip(changes).map(|(n, change)| {
+        let mut buffer = [0; 128];
+        let mut packet = PacketBuilder::new(&mut buffer, 1, n).expect("room");
+        let block = BookBlock {
+            instrument_id: 1.into(),
+            timestamp_ms: 0.into(),
+            prev_change_id: u64::from(n).into(),
+            change_id: u64::from(n + 1).into(),
+            is_last: 1,
+        };
+        let entry = BookEntry {
+            side: 1 - change.side as u8,
+            change: change.what.into(),
+            price: change.price.to_f64().into(),
+            amount: change.amount.to_f64().into(),
+        };
+        packet.book(&block, &[entry]).expect("room");
+        packet.finish().to_vec()
+    });
+    (feed, packets.collect())
+}
+
+fn update(criterion: &mut Criterion) {
+    let (initial, changes) = walk();
+    check(&initial, &changes);
+    let mut group = criterion.benchmark_group("book");
+    group.throughput(Throughput::Elements(changes.len() as u64));
+
+    let mut books = opened(&initial);
+    group.bench_function("array", |bencher| {
+        bencher.iter(|| {
+            for change in &changes {
+                let applied = books.apply(0, change.side, change.what, change.price, change.amount);
+                black_box((applied.is_ok(), top(&books)));
+            }
+        });
+    });
+
+    let mut naive = Naive::default();
+    initial.iter().for_each(|change| naive.apply(change));
+    group.bench_function("btree_map", |bencher| {
+        bencher.iter(|| {
+            for change in &changes {
+                naive.apply(change);
+                black_box(naive.top());
+            }
+        });
+    });
+
+    group.bench_function("feed_step", |bencher| {
+        bencher.iter_batched(
+            || session(&initial, &changes),
+            |(mut feed, packets)| {
+                let mut out = Discard(0);
+                for bytes in &packets {
+                    feed.step(&Packet { time: Nanos(2), received: Ticks(0), port: 6_100, bytes }, &mut out);
+                }
+                assert_eq!((feed.counters().chain_breaks, feed.counters().level_faults), (0, 0));
+                (feed, packets, out.0)
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, update);
+criterion_main!(benches);

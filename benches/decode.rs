@@ -1,0 +1,79 @@
+//! Decoding the multicast feed: the time of one message, by kind, each field read that the feed reads.
+//!
+//! Input: packets of one kind of message as the venue fills them (a book message changes two levels, a snapshot has ten,
+//! a trades message one), as many as fit 1,472 bytes. The time per element is that of one message, its share of the
+//! frame header included. One core, warm caches, the packet in L1: the floor, not what a cold packet costs.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hedgecore::wire::deribit_multicast::{
+    BookBlock, BookEntry, InstrumentV2Block, Message, NoRoom, PACKET_BYTES_MAX, Packet, PacketBuilder, PriceIndexBlock,
+    SnapshotBlock, SnapshotEntry, TickStep, TickerBlock, TradeEntry, TradesBlock, ascii,
+};
+
+/// A packet filled with one kind of message, and how many it holds.
+fn packet(append: impl Fn(&mut PacketBuilder<'_>) -> Result<(), NoRoom>) -> (Vec<u8>, u64) {
+    let mut buffer = [0; PACKET_BYTES_MAX];
+    let mut builder = PacketBuilder::new(&mut buffer, 1, 1).expect("a buffer of a packet's size");
+    let mut messages = 0;
+    while append(&mut builder).is_ok() {
+        messages += 1;
+    }
+    (builder.finish().to_vec(), messages)
+}
+
+/// Reads every message; the sum keeps the reads.
+fn read(bytes: &[u8]) -> u64 {
+    let Ok((header, messages)) = Packet::parse(bytes) else { return 0 };
+    let mut sum = u64::from(header.sequence.get());
+    for message in messages {
+        sum = sum.wrapping_add(match message {
+            Ok(Message::Book(book)) => {
+                let levels: u64 = book.entries.iter().map(|e| e.price.get().to_bits() ^ e.amount.get().to_bits()).sum();
+                levels ^ book.block.change_id.get() ^ book.block.prev_change_id.get()
+            }
+            Ok(Message::Snapshot(snapshot)) => {
+                let entries = snapshot.entries.iter();
+                let levels: u64 = entries.map(|e| e.price.get().to_bits() ^ e.amount.get().to_bits()).sum();
+                levels ^ snapshot.block.change_id.get()
+            }
+            Ok(Message::Trades(trades)) => {
+                trades.entries.iter().map(|e| e.price.get().to_bits() ^ e.trade_id.get()).sum()
+            }
+            Ok(Message::Ticker(ticker)) => ticker.mark_price.get().to_bits() ^ ticker.timestamp_ms.get(),
+            Ok(Message::PriceIndex(index)) => index.price.get().to_bits() ^ u64::from(index.name[0]),
+            Ok(Message::InstrumentV2(instrument)) => {
+                instrument.block.terms.strike.get().to_bits() ^ instrument.name.len() as u64
+            }
+            _ => 1,
+        });
+    }
+    sum
+}
+
+fn decode(criterion: &mut Criterion) {
+    let change = BookEntry { side: 1, change: 1, price: 26_012.5.into(), amount: 120.0.into() };
+    let level = SnapshotEntry { side: 1, price: 26_012.5.into(), amount: 120.0.into() };
+    let trade = TradeEntry { price: 26_012.5.into(), amount: 10.0.into(), trade_id: 7.into(), ..TradeEntry::default() };
+    let ticker = TickerBlock { mark_price: 26_012.5.into(), ..TickerBlock::default() };
+    let index = PriceIndexBlock { name: ascii("btc_usd"), price: 26_012.5.into(), ..PriceIndexBlock::default() };
+    let step = TickStep { above_price: 0.005.into(), tick_size: 0.0005.into() };
+    let packets = [
+        ("book", packet(|p| p.book(&BookBlock::default(), &[change; 2]))),
+        ("trades", packet(|p| p.trades(&TradesBlock::default(), &[trade]))),
+        ("ticker", packet(|p| p.ticker(&ticker))),
+        ("snapshot_10_levels", packet(|p| p.snapshot(&SnapshotBlock::default(), &[level; 10]))),
+        ("price_index", packet(|p| p.price_index(&index))),
+        ("instrument_v2", packet(|p| p.instrument_v2(&InstrumentV2Block::default(), &[step], b"BTC-16JUN23-25800-C"))),
+    ];
+    let mut group = criterion.benchmark_group("decode");
+    for (name, (bytes, messages)) in &packets {
+        group.throughput(Throughput::Elements(*messages));
+        group.bench_function(*name, |bencher| bencher.iter(|| read(black_box(bytes))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode);
+criterion_main!(benches);

@@ -59,3 +59,5 @@ pub mod wire;
 
 pub mod feed;
 
+pub mod capture;
+

@@ -59,5 +59,7 @@ pub mod wire;
 
 pub mod feed;
 
+pub mod pricing;
+
 pub mod capture;
 

@@ -60,6 +60,7 @@ pub mod wire;
 pub mod feed;
 
 pub mod pricing;
+pub mod surface;
 
 pub mod capture;
 

@@ -59,6 +59,8 @@ pub mod wire;
 
 pub mod feed;
 
+pub mod portfolio;
+
 pub mod pricing;
 pub mod surface;
 

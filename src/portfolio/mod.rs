@@ -1,0 +1,505 @@
+//! The greeks stage: what the whole book is exposed to, after every tick and every fill.
+//!
+//! **In**: reference data, tops, indices, forwards, volatilities, execution reports, clocks. **Out**, to the hedge:
+//! reference data, tops of delta-one instruments, clocks and execution reports, as they came and after they were
+//! applied; and an `Exposure` for each underlying whose spot, calibration, position or quality changed.
+//!
+//! - **A spot change** (the perpetual's mid while its book is good, else the index) revalues that underlying: one
+//!   polynomial for every expiry, however many options it holds, inside the window where that is certified; else every
+//!   held option exactly. Forwards of expiries follow the spot by their ratio to it.
+//! - **Calibration is conflated**: a forward revalues its expiry and a volatility its option at once, but the exposure
+//!   goes out with the next event that is not calibration. A burst from the surface becomes one exposure.
+//! - **Time** revalues too: an underlying not valued for `revalue_ns` is valued at the next event, and expiries vanish
+//!   at the first event at or after their hour, positions and all, once.
+//! - **A fill** is applied when it is handed on, right before the exposure that contains it. An exposure therefore never
+//!   includes a fill that the hedge has not seen, nor lacks one that it has.
+//!
+//! - **The last half hour** settles on the average of the index: what the average already holds no longer moves with the
+//!   forward, and its delta leaves the book as the window passes.
+//!
+//! **Quality** is good only if the spot source is good and every held instrument has a fresh forward and volatility.
+//! It is stale when they are too old and unknown while one is missing.
+//!
+//! **Full**: exposures and tops wait as their latest value, reports and reference data in a backlog of [`BACKLOG_MAX`],
+//! in order. When that ends, or when a fill cannot be booked (an instrument never listed, a position beyond
+//! [`LOTS_MAX`]), the book is no longer known: [`Greeks::is_broken`] latches and every exposure from then on is of
+//! unknown quality, on which nothing may be hedged. A runtime that stops feeding while [`Greeks::has_room`] is false never
+//! gets there.
+
+mod aggregate;
+mod anchored;
+mod backlog;
+mod book;
+mod engine;
+mod executions;
+mod holding;
+
+pub use aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum};
+pub use anchored::ENGINES_MAX;
+pub use backlog::BACKLOG_MAX;
+pub use book::ExpiryExposure;
+pub use engine::SLOTS_MAX;
+pub use executions::WINDOW;
+pub use holding::ByGreek;
+
+use backlog::Backlog;
+use book::{Ages, Book, NotApplied, Total};
+use executions::ExecutionWindow;
+
+use crate::event::{Body, Event};
+use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX};
+use crate::stage::{Full, Outbox, Stage};
+use crate::surface::spot::Spots;
+use crate::units::{Coins, InstrumentId, Lots, Nanos, Price, UnderlyingId, VenueInstrumentId};
+
+/// Backlogged events beyond which a runtime should stop feeding the stage.
+const BACKLOG_HIGH: usize = BACKLOG_MAX / 2;
+
+/// What is held before the first fill.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum OpeningBook {
+    /// Nothing.
+    #[default]
+    Flat,
+    /// Minus one lot of every option, from its listing on.
+    ShortEveryOption,
+    /// These positions, each from its listing on.
+    Positions(Box<[(VenueInstrumentId, Lots)]>),
+}
+
+/// Settings of the greeks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GreeksConfig {
+    /// Positions to begin with.
+    pub opening: OpeningBook,
+    /// Age beyond which an index is stale.
+    pub index_age_max_ns: u64,
+    /// Age beyond which a held expiry's forward is stale.
+    pub forward_age_max_ns: u64,
+    /// Age beyond which a held option's volatility is stale.
+    pub volatility_age_max_ns: u64,
+    /// An underlying is revalued at the first event this long after its last valuation.
+    pub revalue_ns: u64,
+}
+
+impl Default for GreeksConfig {
+    fn default() -> Self {
+        Self {
+            opening: OpeningBook::Flat,
+            index_age_max_ns: 10 * Nanos::PER_SECOND,
+            forward_age_max_ns: 120 * Nanos::PER_SECOND,
+            volatility_age_max_ns: 600 * Nanos::PER_SECOND,
+            revalue_ns: Nanos::PER_SECOND,
+        }
+    }
+}
+
+/// What happened besides the ordinary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Underlyings revalued.
+    pub revaluations: u64,
+    /// Exposures sent.
+    pub exposures: u64,
+    /// Fills applied.
+    pub fills: u64,
+    /// Fills seen before, not applied again.
+    pub fills_repeated: u64,
+    /// Fills of instruments that had expired, not applied.
+    pub fills_late: u64,
+    /// Fills that could not be booked.
+    pub fills_lost: u64,
+    /// Reference data that was refused, or of instruments that cannot be valued.
+    pub listings_refused: u64,
+    /// Forwards and volatilities that were not positive finite numbers.
+    pub calibration_refused: u64,
+    /// Reports and reference data lost at the end of the backlog.
+    pub backlog_lost: u64,
+    /// The longest the backlog has been.
+    pub backlog_peak: u64,
+}
+
+/// The last exposure of an underlying.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Exposure {
+    /// Whether it may be acted on.
+    pub quality: BookQuality,
+    /// Net delta, coins.
+    pub net_delta: Coins,
+    /// Change of net delta per unit of ln(spot), coins.
+    pub log_gamma: Coins,
+    /// Spot it was computed at.
+    pub spot: Price,
+    /// Certified bound on the error of `net_delta`, coins.
+    pub delta_bound: f32,
+}
+
+/// The greeks stage.
+#[derive(Debug)]
+pub struct Greeks {
+    config: GreeksConfig,
+    catalogue: Catalogue,
+    spots: Spots,
+    book: Book,
+    executions: ExecutionWindow,
+    backlog: Backlog,
+    /// Opening positions already entered, by position in the list.
+    opened: Box<[bool]>,
+    now: Nanos,
+    /// Spot each underlying was last valued at.
+    valued: [Price; UNDERLYINGS_MAX],
+    /// Exposure last computed.
+    shown: [Exposure; UNDERLYINGS_MAX],
+    /// Underlyings whose exposure is to be sent, one bit each.
+    dirty: u16,
+    broken: bool,
+    counters: Counters,
+}
+
+const _: () = assert!(UNDERLYINGS_MAX <= u16::BITS as usize);
+
+impl Stage for Greeks {
+    type Out = Event;
+
+    fn step(&mut self, event: &Event, out: &mut impl Outbox<Event>) {
+        self.now = self.now.max(event.time);
+        self.drain(out);
+        self.dirty |= self.book.expire(self.now);
+        match event.body {
+            Body::Underlying { .. } | Body::Terms { .. } | Body::TickStep { .. } | Body::Status { .. } => {
+                self.counters.listings_refused += u64::from(self.catalogue.apply(&event.body).is_err());
+                self.relay(event, out);
+            }
+            Body::Listed { instrument, .. } => {
+                let opened = self.list(instrument, &event.body);
+                self.relay(event, out);
+                if let Some(lots) = opened {
+                    let body = Body::Position { instrument, lots: lots.0 };
+                    self.relay(&Event { body, ..*event }, out);
+                }
+            }
+            Body::Top { instrument, .. } => {
+                if self.catalogue.find(instrument).is_some_and(|i| i.is_future()) {
+                    self.relay_top(instrument, event, out);
+                    self.respot(&event.body);
+                }
+            }
+            Body::Index { underlying, price } => {
+                if price.0 > 0 && underlying.index() < UNDERLYINGS_MAX {
+                    self.book.index(underlying, price.to_f64(), self.now);
+                }
+                self.respot(&event.body);
+            }
+            Body::Forward { underlying, expiry_s, ratio } => {
+                self.forward(underlying, expiry_s, ratio);
+                return;
+            }
+            Body::Volatility { instrument, sigma } => {
+                self.volatility(instrument, sigma);
+                return;
+            }
+            Body::Clock => {
+                self.book.maintain(self.now);
+                if !self.backlog.is_empty() || out.send(*event).is_err() {
+                    self.backlog.keep_clock(*event);
+                }
+            }
+            Body::Kill { .. }
+            | Body::Filled { .. }
+            | Body::Session { .. }
+            | Body::Sent { .. }
+            | Body::Accepted { .. }
+            | Body::Cancelled { .. }
+            | Body::Rejected { .. }
+            | Body::CancelRejected { .. } => self.relay(event, out),
+            Body::Mark { .. } | Body::Trade { .. } | Body::Exposure { .. } | Body::Position { .. } => {}
+        }
+        self.revisit();
+        if self.backlog.is_empty() {
+            self.publish(event, out);
+        }
+    }
+}
+
+impl Greeks {
+    /// A stage that knows no instrument yet.
+    pub fn new(config: GreeksConfig) -> Self {
+        let listed = if let OpeningBook::Positions(positions) = &config.opening { positions.len() } else { 0 };
+        Self {
+            config,
+            catalogue: Catalogue::new(),
+            spots: Spots::default(),
+            book: Book::new(),
+            executions: ExecutionWindow::new(),
+            backlog: Backlog::new(),
+            opened: vec![false; listed].into_boxed_slice(),
+            now: Nanos(0),
+            valued: [Price::ZERO; UNDERLYINGS_MAX],
+            shown: [Exposure::default(); UNDERLYINGS_MAX],
+            dirty: 0,
+            broken: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Every position that is not flat, by underlying, expiry and strike. Fills still in the backlog are not in it.
+    pub fn positions(&self) -> impl Iterator<Item = (InstrumentId, Lots)> {
+        self.book.positions()
+    }
+
+    /// Lots held of one instrument.
+    pub fn position(&self, instrument: InstrumentId) -> Lots {
+        self.book.lots(instrument)
+    }
+
+    /// The exposure to every underlying, as last computed.
+    pub fn exposures(&self) -> impl ExactSizeIterator<Item = (UnderlyingId, &Exposure)> {
+        self.catalogue.underlyings().map(|(id, _)| (id, &self.shown[id.index()]))
+    }
+
+    /// What is held of each expiry of an underlying, soonest first, what never expires before all. Computed afresh: for
+    /// reports, not for ticks.
+    pub fn report(&self, underlying: UnderlyingId) -> impl Iterator<Item = ExpiryExposure> {
+        self.book.report(underlying, self.now, self.ages())
+    }
+
+    /// Instruments and underlyings seen so far.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Opening positions whose instrument was never listed.
+    pub fn unopened(&self) -> impl Iterator<Item = VenueInstrumentId> {
+        let positions: &[_] =
+            if let OpeningBook::Positions(positions) = &self.config.opening { positions } else { &[] };
+        positions.iter().zip(&self.opened).filter(|&(_, &opened)| !opened).map(|(&(venue, _), _)| venue)
+    }
+
+    /// What happened besides the ordinary.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Expiries whose options are valued in constant time.
+    pub fn anchored(&self) -> usize {
+        self.book.anchored()
+    }
+
+    /// Whether another event can be taken in without risk to reports.
+    pub fn has_room(&self) -> bool {
+        self.backlog.len() < BACKLOG_HIGH
+    }
+
+    /// Whether the book is no longer known; for good, until a restart.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Enters a listing; what it opens with, if that is the first of it.
+    fn list(&mut self, instrument: InstrumentId, body: &Body) -> Option<Lots> {
+        let is_new = self.catalogue.find(instrument).is_none();
+        if self.catalogue.apply(body).is_err() {
+            self.counters.listings_refused += 1;
+            return None;
+        }
+        let listed = *self.catalogue.find(instrument)?;
+        self.spots.apply(body, self.now);
+        if listed.expiry().is_some_and(|expiry| expiry <= self.now) {
+            return None;
+        }
+        if !self.book.list(&listed, self.now) {
+            let combination = matches!(listed.kind, InstrumentKind::FutureCombo | InstrumentKind::OptionCombo);
+            self.counters.listings_refused += u64::from(!combination);
+            return None;
+        }
+        self.dirty |= 1 << listed.underlying.index();
+        if !is_new {
+            return None;
+        }
+        let opening = match &self.config.opening {
+            OpeningBook::Flat => None,
+            OpeningBook::ShortEveryOption => (listed.kind == InstrumentKind::Option).then_some(Lots(-1)),
+            OpeningBook::Positions(positions) => {
+                let at = positions.iter().position(|&(venue, _)| venue == listed.venue);
+                at.map(|at| {
+                    self.opened[at] = true;
+                    positions[at].1
+                })
+            }
+        };
+        if let Some(lots) = opening {
+            self.broken |= self.book.add(instrument, lots.0, self.now).is_err();
+        }
+        opening
+    }
+
+    fn respot(&mut self, body: &Body) {
+        let Some(underlying) = self.spots.apply(body, self.now) else { return };
+        let (spot, quality) = self.spots.spot(underlying, self.now, self.config.index_age_max_ns);
+        if spot != self.valued[underlying.index()] {
+            self.revalue(underlying, spot);
+        } else if quality != self.shown[underlying.index()].quality {
+            self.dirty |= 1 << underlying.index();
+        }
+    }
+
+    fn revalue(&mut self, underlying: UnderlyingId, spot: Price) {
+        self.valued[underlying.index()] = spot;
+        self.book.revalue(underlying, spot.to_f64(), self.now);
+        self.dirty |= 1 << underlying.index();
+        self.counters.revaluations += 1;
+    }
+
+    /// Revalues underlyings that time has moved on from, which also finds what silence made stale.
+    fn revisit(&mut self) {
+        let len = self.catalogue.underlyings().len();
+        for at in 0..len {
+            let underlying = UnderlyingId(at as u8);
+            if self.valued[at].0 > 0 && self.now.since(self.book.valued_at(underlying)) >= self.config.revalue_ns {
+                let (spot, _) = self.spots.spot(underlying, self.now, self.config.index_age_max_ns);
+                self.revalue(underlying, spot);
+            }
+        }
+    }
+
+    fn forward(&mut self, underlying: UnderlyingId, expiry_s: u32, ratio: f64) {
+        if !(ratio.is_finite() && ratio > 0.0) || underlying.index() >= UNDERLYINGS_MAX {
+            self.counters.calibration_refused += 1;
+        } else if self.book.forward(underlying, expiry_s, ratio, self.now) {
+            self.dirty |= 1 << underlying.index();
+        }
+    }
+
+    fn volatility(&mut self, option: InstrumentId, sigma: f64) {
+        if !(sigma.is_finite() && sigma > 0.0) {
+            self.counters.calibration_refused += 1;
+        } else if let Some(underlying) = self.book.volatility(option, sigma, self.now) {
+            self.dirty |= 1 << underlying.index();
+        }
+    }
+
+    /// Hands a report or reference data on, behind everything of the kind that waits.
+    fn relay(&mut self, event: &Event, out: &mut impl Outbox<Event>) {
+        if self.backlog.is_empty() && self.hand_on(event, out).is_ok() {
+            return;
+        }
+        if !self.backlog.keep(*event) {
+            self.counters.backlog_lost += 1;
+            self.broken = true;
+        }
+        self.counters.backlog_peak = self.counters.backlog_peak.max(self.backlog.len() as u64);
+    }
+
+    /// Sends an event; a fill only together with the exposure that contains it.
+    fn hand_on(&mut self, event: &Event, out: &mut impl Outbox<Event>) -> Result<(), Full> {
+        let Body::Filled { execution, instrument, side, lots, .. } = event.body else { return out.send(*event) };
+        if out.room() < 2 {
+            return Err(Full);
+        }
+        out.send(*event)?;
+        let listed = self.catalogue.find(instrument).copied();
+        if self.executions.admit(execution) {
+            match self.book.add(instrument, side.sign() * i64::from(lots), self.now) {
+                Ok(()) => self.counters.fills += 1,
+                Err(NotApplied::Absent) if listed.and_then(|i| i.expiry()).is_some_and(|e| e <= self.now) => {
+                    self.counters.fills_late += 1;
+                }
+                Err(_) => {
+                    self.counters.fills_lost += 1;
+                    self.broken = true;
+                }
+            }
+        } else {
+            self.counters.fills_repeated += 1;
+        }
+        if let Some(listed) = listed {
+            self.dirty |= 1 << listed.underlying.index();
+            self.publish_one(listed.underlying, event, out);
+        }
+        Ok(())
+    }
+
+    fn relay_top(&mut self, instrument: InstrumentId, event: &Event, out: &mut impl Outbox<Event>) {
+        let must_wait = !self.backlog.is_empty() || self.backlog.front_top().is_some();
+        if must_wait || out.send(*event).is_err() {
+            self.backlog.keep_top(instrument, *event);
+        }
+    }
+
+    /// Sends what waits, as far as there is room: reports and reference data first, then tops, then the clock.
+    fn drain(&mut self, out: &mut impl Outbox<Event>) {
+        while let Some(kept) = self.backlog.front() {
+            if self.hand_on(&kept, out).is_err() {
+                return;
+            }
+            self.backlog.pop();
+        }
+        while let Some(top) = self.backlog.front_top() {
+            if out.send(top).is_err() {
+                return;
+            }
+            self.backlog.pop_top();
+        }
+        if let Some(clock) = self.backlog.clock()
+            && out.send(clock).is_ok()
+        {
+            self.backlog.pop_clock();
+        }
+    }
+
+    /// Sends the exposures that are due, as far as there is room.
+    fn publish(&mut self, event: &Event, out: &mut impl Outbox<Event>) {
+        let mut waiting = self.dirty;
+        while waiting != 0 {
+            let at = waiting.trailing_zeros();
+            waiting &= waiting - 1;
+            self.publish_one(UnderlyingId(at as u8), event, out);
+        }
+    }
+
+    fn publish_one(&mut self, underlying: UnderlyingId, event: &Event, out: &mut impl Outbox<Event>) {
+        let at = underlying.index();
+        let (spot, spot_quality) = self.spots.spot(underlying, self.now, self.config.index_age_max_ns);
+        if spot != self.valued[at] {
+            self.revalue(underlying, spot);
+        }
+        if spot.0 <= 0 {
+            // Nothing to say yet; the first spot marks it dirty again.
+            self.dirty &= !(1 << at);
+            return;
+        }
+        let ages =
+            Ages { forward_ns: self.config.forward_age_max_ns, volatility_ns: self.config.volatility_age_max_ns };
+        self.book.catch_up(underlying, self.now);
+        let exposure = self.exposure(self.book.total(underlying, self.now, ages), spot, spot_quality);
+        self.shown[at] = exposure;
+        let Exposure { quality, net_delta, log_gamma, spot, delta_bound } = exposure;
+        let body = Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound };
+        if out.send(Event { trail: event.trail, time: self.now, body }).is_ok() {
+            self.dirty &= !(1 << at);
+            self.counters.exposures += 1;
+        }
+    }
+
+    fn ages(&self) -> Ages {
+        Ages { forward_ns: self.config.forward_age_max_ns, volatility_ns: self.config.volatility_age_max_ns }
+    }
+
+    fn exposure(&self, total: Total, spot: Price, spot_quality: BookQuality) -> Exposure {
+        let sums = total.delta.to_coins().zip(total.log_gamma.to_coins());
+        let known = !self.broken && sums.is_some();
+        let (net_delta, log_gamma) = sums.unwrap_or_default();
+        // The last term is the rounding to 1e-9 coins; widening to f32 rounds up.
+        let bound = total.error + 0.5e-9;
+        Exposure {
+            quality: if known { total.quality.max(spot_quality) } else { BookQuality::Unknown },
+            net_delta,
+            log_gamma,
+            spot,
+            delta_bound: (bound as f32).next_up(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

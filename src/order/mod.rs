@@ -1,0 +1,73 @@
+//! Orders: what is asked of the venue, and what became of it.
+//!
+//! [`OrderStore`] enters an order before it leaves and hears every report on it; [`ClientOrderIds`] numbers orders so that
+//! no number is ever used twice. Both belong to the hedge.
+
+mod executions;
+mod ids;
+mod index;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use executions::EXECUTIONS_REMEMBERED;
+pub use ids::ClientOrderIds;
+pub use state::{AppliedFill, NewOrder, Order, OrderState, Outcome};
+pub use store::{ORDERS_MAX, OrderCounters, OrderStore, StoreFull};
+
+use crate::event::Trail;
+use crate::units::{ClientOrderId, InstrumentId, Price, Side};
+
+/// Lots filled over an order's life, in a `Cancelled` whose venue did not say: what the fills add up to is then all that
+/// is known.
+pub const CUM_LOTS_UNKNOWN: u32 = u32::MAX;
+
+/// Reason of a `CancelRejected`: the venue has no such order. Once a session is whole again this settles an order whose
+/// fate was unknown.
+pub const UNKNOWN_TO_VENUE: u8 = 1;
+
+/// How long an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TimeInForce {
+    /// Take what is there, cancel the rest.
+    ImmediateOrCancel,
+    /// Rest until cancelled.
+    GoodTilCancel,
+}
+
+/// One thing asked of the venue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Request {
+    /// A new limit order.
+    New {
+        /// Stamps of the packet that caused it.
+        trail: Trail,
+        /// Counter steps from receipt to decision.
+        decided: u32,
+        /// Its number.
+        order: ClientOrderId,
+        /// What to trade.
+        instrument: InstrumentId,
+        /// Which way.
+        side: Side,
+        /// How long it stands.
+        time_in_force: TimeInForce,
+        /// Whether it must not take.
+        post_only: bool,
+        /// Limit price.
+        price: Price,
+        /// Size in lots, at least one.
+        lots: u32,
+    },
+    /// Take an order back.
+    Cancel {
+        /// Which order.
+        order: ClientOrderId,
+        /// What it trades.
+        instrument: InstrumentId,
+    },
+    /// Take every order back.
+    CancelAll,
+}

@@ -1,0 +1,276 @@
+//! Every order that may still matter.
+//!
+//! In: orders before they leave, reports as they come. Out: what each report did, and the lots that may still fill.
+//! Capacity [`ORDERS_MAX`]: live orders keep their slot; of the ended ones the oldest gives way, so that late reports find
+//! their order for as long as possible. A report costs one lookup of at most 64 slots and constant work; the loss of the
+//! session costs one step for each live order. Nothing is allocated after construction.
+
+use super::UNKNOWN_TO_VENUE;
+use super::executions::Executions;
+use super::index::Index;
+use super::state::{AppliedFill, NewOrder, Order, Outcome};
+use crate::event::Body;
+use crate::instrument::INSTRUMENTS_MAX;
+use crate::units::{ClientOrderId, InstrumentId, Price, Side};
+
+/// Orders kept, live and ended.
+pub const ORDERS_MAX: usize = 1_024;
+
+const NOT_LIVE: u16 = u16::MAX;
+
+/// Every slot holds a live order, or the number is taken, or beyond what an instrument table holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreFull;
+
+/// What was counted since construction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderCounters {
+    /// Reports told before.
+    pub duplicates: u64,
+    /// Reports after an order's end.
+    pub late: u64,
+    /// Of those, fills.
+    pub late_fills: u64,
+    /// Reports on orders that are not here.
+    pub unknown: u64,
+    /// Reports that contradict what is known.
+    pub inconsistent: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    order: Order,
+    /// Its place in `live`, or [`NOT_LIVE`].
+    live_at: u16,
+}
+
+/// The orders of one session.
+#[derive(Debug)]
+pub struct OrderStore {
+    slots: Box<[Slot]>,
+    index: Index,
+    used: usize,
+    /// Slots of live orders, the first `live_count` of them.
+    live: Box<[u16]>,
+    live_count: usize,
+    /// Slots of ended orders in order of their end: `ended_count` of them from `ended_first` on, wrapping.
+    ended: Box<[u16]>,
+    ended_first: usize,
+    ended_count: usize,
+    executions: Executions,
+    /// Lots that may still fill, by instrument: buying, selling.
+    working: Box<[(u64, u64)]>,
+    counters: OrderCounters,
+}
+
+impl Default for OrderStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl OrderStore {
+    /// An empty store. Allocates all it will ever use.
+    pub fn new() -> Self {
+        let nothing = NewOrder { order: ClientOrderId(0), instrument: InstrumentId(0), side: Side::Buy, lots: 0 };
+        let empty = Slot { order: Order::new(nothing), live_at: NOT_LIVE };
+        Self {
+            slots: vec![empty; ORDERS_MAX].into_boxed_slice(),
+            index: Index::new(ORDERS_MAX),
+            used: 0,
+            live: vec![0; ORDERS_MAX].into_boxed_slice(),
+            live_count: 0,
+            ended: vec![0; ORDERS_MAX].into_boxed_slice(),
+            ended_first: 0,
+            ended_count: 0,
+            executions: Executions::new(),
+            working: vec![(0, 0); INSTRUMENTS_MAX].into_boxed_slice(),
+            counters: OrderCounters::default(),
+        }
+    }
+
+    /// Enters an order before it leaves; from here on it counts as working at its full size.
+    pub fn insert(&mut self, new: NewOrder) -> Result<(), StoreFull> {
+        if self.find_slot(new.order).is_some() || new.instrument.index() >= self.working.len() {
+            return Err(StoreFull);
+        }
+        let at = self.vacant().ok_or(StoreFull)?;
+        if self.index.insert(new.order.0, at as u16).is_err() {
+            // The slot stays with those of ended orders, under a number that no lookup finds.
+            self.put_ended(at as u16);
+            return Err(StoreFull);
+        }
+        self.slots[at] = Slot { order: Order::new(new), live_at: self.live_count as u16 };
+        self.live[self.live_count] = at as u16;
+        self.live_count += 1;
+        *self.working_of(new.instrument, new.side) += u64::from(new.lots);
+        Ok(())
+    }
+
+    /// Notes that a cancel of an order leaves.
+    pub fn cancel_asked(&mut self, order: ClientOrderId) {
+        if let Some(at) = self.find_slot(order) {
+            self.slots[at].order.cancel_asked();
+        }
+    }
+
+    /// Hears a report, or that the session came or went.
+    #[inline]
+    pub fn apply(&mut self, body: &Body) -> Outcome {
+        let outcome = match *body {
+            Body::Sent { order, .. } => self.update(order, Order::sent),
+            Body::Accepted { order, venue_order, instrument } => {
+                self.update(order, |o| o.accepted(venue_order, instrument))
+            }
+            Body::Filled { order, execution, instrument, side, price, lots } => {
+                if self.executions.contains(order, execution) {
+                    Outcome::Duplicate
+                } else {
+                    let outcome = self.update(order, |o| o.filled(fill_of(instrument, side, lots, price)));
+                    if outcome.fill().is_some() {
+                        self.executions.take(order, execution);
+                    }
+                    outcome
+                }
+            }
+            Body::Cancelled { order, cum_lots, .. } => self.update(order, |o| o.cancelled(cum_lots)),
+            Body::Rejected { order, .. } => self.update(order, Order::rejected),
+            Body::CancelRejected { order, reason, .. } => {
+                self.update(order, |o| o.cancel_rejected(reason == UNKNOWN_TO_VENUE))
+            }
+            Body::Session { up } => {
+                if !up {
+                    self.session_lost();
+                }
+                Outcome::Applied(None)
+            }
+            _ => Outcome::Ignored,
+        };
+        self.count(&outcome);
+        outcome
+    }
+
+    /// An order, live or lately ended.
+    pub fn find(&self, order: ClientOrderId) -> Option<&Order> {
+        self.find_slot(order).map(|at| &self.slots[at].order)
+    }
+
+    /// Whether an order is here and has not ended.
+    pub fn is_live(&self, order: ClientOrderId) -> bool {
+        self.find(order).is_some_and(|order| !order.state.is_terminal())
+    }
+
+    /// Lots that may still fill in an instrument, buying and selling: everything not acknowledged, working, or of unknown
+    /// fate.
+    #[inline]
+    pub fn working_lots(&self, instrument: InstrumentId) -> (u64, u64) {
+        self.working.get(instrument.index()).copied().unwrap_or_default()
+    }
+
+    /// How many orders are live.
+    pub fn open_orders(&self) -> u32 {
+        self.live_count as u32
+    }
+
+    /// The live orders of an instrument, in no particular order. Looks at every live order.
+    pub fn live(&self, instrument: InstrumentId) -> impl Iterator<Item = &Order> {
+        self.all_live().filter(move |order| order.new.instrument == instrument)
+    }
+
+    /// Every live order, in no particular order.
+    pub fn all_live(&self) -> impl Iterator<Item = &Order> {
+        self.live[..self.live_count].iter().map(|at| &self.slots[usize::from(*at)].order)
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> &OrderCounters {
+        &self.counters
+    }
+
+    #[inline]
+    fn find_slot(&self, order: ClientOrderId) -> Option<usize> {
+        self.index.find(order.0, |at| self.slots[usize::from(at)].order.new.order == order).map(usize::from)
+    }
+
+    /// Changes an order and everything that is kept about it.
+    #[inline]
+    fn update(&mut self, order: ClientOrderId, change: impl FnOnce(&mut Order) -> Outcome) -> Outcome {
+        let Some(at) = self.find_slot(order) else { return Outcome::UnknownOrder };
+        let slot = &mut self.slots[at];
+        let (before, was_live) = (slot.order.leaves_lots(), !slot.order.state.is_terminal());
+        let outcome = change(&mut slot.order);
+        let Order { new, state, .. } = slot.order;
+        let after = slot.order.leaves_lots();
+        if before != after {
+            *self.working_of(new.instrument, new.side) -= u64::from(before - after);
+        }
+        if was_live && state.is_terminal() {
+            self.end(at);
+        }
+        outcome
+    }
+
+    fn session_lost(&mut self) {
+        for at in &self.live[..self.live_count] {
+            self.slots[usize::from(*at)].order.session_lost();
+        }
+    }
+
+    /// Moves an order from the live to the ended.
+    fn end(&mut self, at: usize) {
+        let place = usize::from(std::mem::replace(&mut self.slots[at].live_at, NOT_LIVE));
+        self.live_count -= 1;
+        let moved = self.live[self.live_count];
+        if place != self.live_count {
+            self.live[place] = moved;
+            self.slots[usize::from(moved)].live_at = place as u16;
+        }
+        self.put_ended(at as u16);
+    }
+
+    fn put_ended(&mut self, at: u16) {
+        self.ended[(self.ended_first + self.ended_count) % ORDERS_MAX] = at;
+        self.ended_count += 1;
+    }
+
+    /// A slot never used, or that of the order which ended longest ago.
+    fn vacant(&mut self) -> Option<usize> {
+        if self.used < ORDERS_MAX {
+            self.used += 1;
+            return Some(self.used - 1);
+        }
+        self.ended_count = self.ended_count.checked_sub(1)?;
+        let at = self.ended[self.ended_first];
+        self.ended_first = (self.ended_first + 1) % ORDERS_MAX;
+        let slots = &self.slots;
+        let number_of = |at: u16| slots[usize::from(at)].order.new.order.0;
+        self.index.remove(number_of(at), at, number_of);
+        Some(usize::from(at))
+    }
+
+    fn working_of(&mut self, instrument: InstrumentId, side: Side) -> &mut u64 {
+        let (buying, selling) = &mut self.working[instrument.index()];
+        match side {
+            Side::Buy => buying,
+            Side::Sell => selling,
+        }
+    }
+
+    #[inline]
+    fn count(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Applied(_) | Outcome::Ignored => {}
+            Outcome::Late(fill) => {
+                self.counters.late += 1;
+                self.counters.late_fills += u64::from(fill.is_some());
+            }
+            Outcome::Duplicate => self.counters.duplicates += 1,
+            Outcome::UnknownOrder => self.counters.unknown += 1,
+            Outcome::Inconsistent => self.counters.inconsistent += 1,
+        }
+    }
+}
+
+const fn fill_of(instrument: InstrumentId, side: Side, lots: u32, price: Price) -> AppliedFill {
+    AppliedFill { instrument, side, lots, price }
+}

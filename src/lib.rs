@@ -61,6 +61,8 @@ pub mod feed;
 
 pub mod portfolio;
 
+pub mod hedge;
+
 pub mod risk;
 
 pub mod order;

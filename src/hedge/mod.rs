@@ -18,6 +18,7 @@
 
 mod band;
 mod hold;
+pub mod program;
 mod sizing;
 
 pub use band::{BandConfig, Zakamouline, leland_sigma};

@@ -67,6 +67,8 @@ pub mod risk;
 
 pub mod order;
 
+pub mod gateway;
+
 pub mod pricing;
 pub mod surface;
 

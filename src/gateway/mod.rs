@@ -1,0 +1,57 @@
+//! The order session: approved instructions become bytes, the venue's bytes become execution reports.
+//!
+//! In: [`Instruction`](crate::risk::Instruction)s from the hedge, bytes from the stream, the time. Out: bytes for the
+//! stream, [`Event`](crate::event::Event)s toward the greeks and the hedge. No socket, clock or thread: the runtime owns
+//! those, offers what it has read with [`Gateway::receive`] and writes what [`Gateway::pending`] shows.
+//!
+//! ```text
+//!   Instruction ──step──►  listing ──► session ──► send buffer ──pending──► socket
+//!                                        │  ▲            └─written──► Sent
+//!   Event ◄──────────── reports ◄────────┴──┴────────────receive────── socket
+//! ```
+//!
+//! Invariants:
+//! - An order is answered: it is sent, or rejected with a [`local_reason`]. Nothing is dropped in silence.
+//! - A message of the venue is handled once per sequence number, resends and reconnections included.
+//! - No new order leaves before the session is up and whole, or after an execution that could not be represented.
+//! - Cancels have bytes of the send buffer to themselves, and a mass cancel asked for while the session is down goes out
+//!   first when it comes up.
+//!
+//! Cost: 64 KiB send buffer, 1,024 frames in it, 4,096 instruments, all allocated at construction; a step encodes in place
+//! and probes at most 64 slots. Back-pressure: a report that the outbox does not take stays in the stream, and while
+//! answers of the gateway's own wait, [`Gateway::has_room`] asks for no more instructions.
+//!
+//! Failure: [`Gateway::wants_disconnect`], with the session rule that was broken; the runtime closes the connection, calls
+//! [`Gateway::disconnected`], and may connect again: sequence numbers live on.
+
+mod config;
+mod listing;
+mod outgoing;
+mod queue;
+mod reports;
+mod sequence;
+mod session;
+mod stage;
+
+pub use config::{ConfigError, ResetPolicy, SequenceNumbers, SessionConfig};
+pub use outgoing::{FRAMES_MAX, SEND_BUFFER_BYTES};
+pub use session::DisconnectReason;
+pub use stage::{Gateway, GatewayCounters};
+
+/// Reasons in `Rejected` and `CancelRejected` that come from this side of the wire. The venue's own are below 128.
+pub mod local_reason {
+    /// The session is not up, or its past is not yet recovered.
+    pub const NOT_READY: u8 = 200;
+    /// The send buffer is full.
+    pub const BUFFER_FULL: u8 = 201;
+    /// The instrument's reference data never came.
+    pub const UNKNOWN_INSTRUMENT: u8 = 202;
+    /// The connection was lost before the last byte was written.
+    pub const NEVER_SENT: u8 = 203;
+    /// The venue could not read the message.
+    pub const UNREADABLE: u8 = 204;
+    /// A number does not fit the wire.
+    pub const OUT_OF_RANGE: u8 = 205;
+    /// An execution could not be represented, so the position is not known.
+    pub const UNTRUSTED: u8 = 206;
+}

@@ -1,0 +1,184 @@
+//! The venue's reports as events.
+//!
+//! One frame may hold more reports than the outbox has room for. [`Reports`] counts those delivered, so that the frame
+//! can be offered again and goes on where it stopped: each report leaves once.
+
+use super::listing::{Listed, Listing};
+use super::stage::GatewayCounters;
+use crate::event::{Body, Event, Trail};
+use crate::order::{CUM_LOTS_UNKNOWN, UNKNOWN_TO_VENUE};
+use crate::stage::{Full, Outbox};
+use crate::units::{ClientOrderId, ExecutionId, Nanos, Price, Side, VenueOrderId};
+use crate::wire::starbase::orders::{
+    CancelOrderReject, CancelOrderResponse, CanceledOrder, Decimal72, Fill, FilledOrder, Group, NewOrderReject,
+    NewOrderResponse, OrderPlaced, cancel_reason, order_status, reject_reason, side_from_wire,
+};
+
+const _: () = assert!(UNKNOWN_TO_VENUE == reject_reason::CANCEL_UNKNOWN_ORDER as u8);
+
+/// Delivers the reports of one frame from the one after the last delivered.
+pub(super) struct Reports<'a, O> {
+    pub(super) out: &'a mut O,
+    pub(super) listing: &'a Listing,
+    pub(super) counters: &'a mut GatewayCounters,
+    /// Reports of this frame that are behind us.
+    pub(super) delivered: &'a mut usize,
+    /// Reports of this frame met in this pass.
+    pub(super) met: usize,
+    pub(super) time: Nanos,
+}
+
+impl<O: Outbox<Event>> Reports<'_, O> {
+    /// Taken, filled, and perhaps cancelled in one breath.
+    pub(super) fn new_order(&mut self, r: &NewOrderResponse, fills: &Group<'_, Fill>) -> Result<(), Full> {
+        let order = order_id(r.client_order_id.get());
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let venue_order = VenueOrderId(r.order_id.get() as u64);
+        self.deliver(Body::Accepted { order, venue_order, instrument: listed.instrument })?;
+        self.fills(order, &listed, side_from_wire(r.side), fills)?;
+        self.ended(order, &listed, r.status, r.cancel_reason, r.total_filled)
+    }
+
+    /// Out of the speed bump. The side comes back in the correlation the gateway gave.
+    pub(super) fn placed(&mut self, r: &OrderPlaced, fills: &Group<'_, Fill>) -> Result<(), Full> {
+        let order = order_id(r.client_order_id.get());
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        self.fills(order, &listed, Some(side_of_correlation(r.correlation_id.get())), fills)?;
+        self.ended(order, &listed, r.status, r.cancel_reason, r.total_filled)
+    }
+
+    pub(super) fn new_order_reject(&mut self, r: &NewOrderReject) -> Result<(), Full> {
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
+        self.deliver(Body::Rejected { order, instrument, reason: r.reason as u8 })
+    }
+
+    pub(super) fn cancel(&mut self, r: &CancelOrderResponse) -> Result<(), Full> {
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
+        let reason = cancel_reason::BY_REQUEST as u8;
+        self.deliver(Body::Cancelled { order, instrument, cum_lots: CUM_LOTS_UNKNOWN, reason })
+    }
+
+    pub(super) fn cancel_reject(&mut self, r: &CancelOrderReject) -> Result<(), Full> {
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
+        self.deliver(Body::CancelRejected { order, instrument, reason: r.reason as u8 })
+    }
+
+    pub(super) fn filled(&mut self, fills: &Group<'_, FilledOrder>) -> Result<(), Full> {
+        for fill in fills.iter() {
+            let Some(listed) = self.listed(fill.instrument_id.get()) else { continue };
+            let order = order_id(fill.client_order_id.get());
+            self.fill(order, &listed, side_from_wire(fill.side), fill.match_id.get(), fill.price.get(), fill.fill_qty)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn canceled(&mut self, orders: &Group<'_, CanceledOrder>) -> Result<(), Full> {
+        for canceled in orders.iter() {
+            let Some(listed) = self.listed(canceled.instrument_id.get()) else { continue };
+            let order = order_id(canceled.client_order_id.get());
+            self.ended(order, &listed, order_status::CANCELED, canceled.cancel_reason, canceled.total_filled)?;
+        }
+        Ok(())
+    }
+
+    /// One report that needs no instrument of the venue's.
+    pub(super) fn deliver(&mut self, body: Body) -> Result<(), Full> {
+        if self.is_new() {
+            self.out.send(Event { trail: Trail::default(), time: self.time, body })?;
+            self.done();
+        }
+        Ok(())
+    }
+
+    fn fills(
+        &mut self,
+        order: ClientOrderId,
+        listed: &Listed,
+        side: Option<Side>,
+        fills: &Group<'_, Fill>,
+    ) -> Result<(), Full> {
+        for fill in fills.iter() {
+            self.fill(order, listed, side, fill.match_id.get(), fill.fill_price.get(), fill.fill_qty)?;
+        }
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        order: ClientOrderId,
+        listed: &Listed,
+        side: Option<Side>,
+        match_id: i64,
+        price: i64,
+        amount: Decimal72,
+    ) -> Result<(), Full> {
+        let lots = amount.to_quantity().ok().and_then(|quantity| listed.fill_lots(quantity));
+        let (Some(side), Some(lots)) = (side, lots) else {
+            self.count(|counters| counters.unrepresentable += 1);
+            return Ok(());
+        };
+        let (execution, instrument) = (ExecutionId(match_id as u64), listed.instrument);
+        self.deliver(Body::Filled { order, execution, instrument, side, price: Price(price), lots })
+    }
+
+    fn ended(
+        &mut self,
+        order: ClientOrderId,
+        listed: &Listed,
+        status: i8,
+        reason: i8,
+        filled: Decimal72,
+    ) -> Result<(), Full> {
+        if status != order_status::CANCELED {
+            return Ok(());
+        }
+        let cum_lots = filled.to_quantity().ok().and_then(|quantity| listed.lots(quantity));
+        if cum_lots.is_none() {
+            self.count(|counters| counters.unrepresentable += 1);
+        }
+        let cum_lots = cum_lots.unwrap_or(CUM_LOTS_UNKNOWN);
+        self.deliver(Body::Cancelled { order, instrument: listed.instrument, cum_lots, reason: reason as u8 })
+    }
+
+    /// The instrument behind the venue's number; a report on an unknown one is counted, and could be of a fill.
+    fn listed(&mut self, number: i64) -> Option<Listed> {
+        let listed = self.listing.find_venue(number).copied();
+        if listed.is_none() {
+            self.count(|counters| counters.unknown_instruments += 1);
+        }
+        listed
+    }
+
+    /// Counts as one report, so that a frame offered again is not counted again.
+    fn count(&mut self, add: impl FnOnce(&mut GatewayCounters)) {
+        if self.is_new() {
+            add(self.counters);
+            self.done();
+        }
+    }
+
+    fn is_new(&mut self) -> bool {
+        self.met += 1;
+        self.met > *self.delivered
+    }
+
+    fn done(&mut self) {
+        *self.delivered = self.met;
+    }
+}
+
+/// The correlation of a request: its sequence number, and the side in the lowest bit.
+pub(super) fn correlation(sequence: i64, side: Side) -> i64 {
+    sequence << 1 | i64::from(side == Side::Sell)
+}
+
+fn side_of_correlation(correlation: i64) -> Side {
+    if correlation & 1 == 0 { Side::Buy } else { Side::Sell }
+}
+
+fn order_id(number: i64) -> ClientOrderId {
+    ClientOrderId(number as u64)
+}

@@ -72,5 +72,7 @@ pub mod gateway;
 pub mod pricing;
 pub mod surface;
 
+pub mod telemetry;
+
 pub mod capture;
 

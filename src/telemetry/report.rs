@@ -1,0 +1,267 @@
+//! The report at the end of a run: the same figures for a person and, as JSON, for a program.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Hop, Latencies, Percentiles};
+
+/// Net delta of one underlying over a run, coins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct NetDelta {
+    /// Last good one before the first fill.
+    pub before: f64,
+    /// Last one.
+    pub after: f64,
+    /// Half-width of the no-trade band at the end.
+    pub band: f64,
+}
+
+/// What hedging one underlying came to, settlement currency.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Spread and fees paid.
+    pub paid: f64,
+    /// Variance of the book's value, sample to sample, had it not been hedged.
+    pub unhedged_variance: Option<f64>,
+    /// Variance of book and hedge together.
+    pub hedged_variance: Option<f64>,
+}
+
+/// Exposure to one expiry of an underlying; each greek with the bound on its error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ExpiryRow {
+    /// Such as `27DEC26`; `perpetual` for what never expires.
+    pub expiry: String,
+    /// Instruments held.
+    pub held: u16,
+    /// Forward it was valued at.
+    pub forward: f64,
+    /// Coins.
+    pub delta: Bounded,
+    /// Coins per unit of ln(forward).
+    pub log_gamma: Bounded,
+    /// Settlement currency per 1.00 of volatility.
+    pub vega: Bounded,
+    /// Settlement currency per year.
+    pub theta: Bounded,
+}
+
+/// A number and how far from it the truth may lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Bounded {
+    /// The number.
+    pub value: f64,
+    /// The bound.
+    pub bound: f64,
+}
+
+/// Figures that only a run against a venue has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct VenueFigures {
+    /// The smallest ratio of unhedged to hedged variance over the underlyings.
+    pub hedged_variance_ratio: Option<f64>,
+    /// Whether our positions are the venue's.
+    pub positions_reconciled: bool,
+    /// Which stages shared a thread.
+    pub topology: String,
+    /// Cores available.
+    pub cores: usize,
+    /// Order messages that a ring did not take.
+    pub order_drops: u64,
+    /// Events that the cold side did not see.
+    pub recorder_lost: u64,
+    /// Reads of market-data sockets that failed.
+    pub receive_errors: u64,
+    /// Times the feed's ring was full and market data was conflated.
+    pub conflated: u64,
+    /// What the machine did not permit.
+    pub notices: Vec<String>,
+}
+
+/// Everything a run tells.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Report {
+    /// UDP packets received.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Messages by name.
+    pub messages: BTreeMap<&'static str, u64>,
+    /// Trades inside trades messages.
+    pub trades: u64,
+    /// Instruments listed.
+    pub instruments: u64,
+    /// Of them options.
+    pub options: u64,
+    /// Places where packets were missing.
+    pub sequence_gaps: u64,
+    /// Book messages that did not follow their book.
+    pub chain_breaks: u64,
+    /// Snapshots at the change id of the book built here.
+    pub snapshots_compared: u64,
+    /// Of them equal to it.
+    pub snapshots_equal: u64,
+    /// Packets or messages that could not be read.
+    pub decode_errors: u64,
+    /// Exposures computed.
+    pub exposures: u64,
+    /// Orders sent.
+    pub orders: u64,
+    /// Fills received.
+    pub fills: u64,
+    /// Net delta by underlying.
+    pub net_delta: BTreeMap<String, NetDelta>,
+    /// Exposures by underlying and expiry at the end of the run.
+    pub by_expiry: BTreeMap<String, Vec<ExpiryRow>>,
+    /// Cost and variance by underlying.
+    pub cost: BTreeMap<String, Cost>,
+    /// Decisions that did not become orders, by reason.
+    pub holds: BTreeMap<&'static str, u64>,
+    /// Orders that risk refused, by reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Heap allocations on hot threads after start-up.
+    pub hot_allocations: u64,
+    /// Hash of all orders.
+    pub digest: String,
+    /// Latency by hop, nanoseconds.
+    pub latency_ns: BTreeMap<&'static str, Percentiles>,
+    /// Present for runs against a venue.
+    #[serde(flatten)]
+    pub venue: Option<VenueFigures>,
+}
+
+impl Report {
+    /// Takes the percentiles of every hop.
+    pub fn set_latencies(&mut self, latencies: &Latencies) {
+        self.latency_ns = Hop::ALL.into_iter().map(|hop| (hop.name(), latencies.percentiles(hop))).collect();
+    }
+
+    /// Prints it as a person reads it.
+    pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        self.print_feed(out)?;
+        self.print_hedge(out)?;
+        self.print_exposures(out)?;
+        self.print_latency(out)?;
+        self.print_health(out)
+    }
+
+    fn print_feed(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "market data")?;
+        writeln!(
+            out,
+            "  {} packets, {} bytes, {} instruments ({} options)",
+            self.packets, self.bytes, self.instruments, self.options
+        )?;
+        let messages: Vec<String> = self
+            .messages
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        writeln!(out, "  {}", messages.join(", "))?;
+        writeln!(
+            out,
+            "  {} sequence gaps, {} chain breaks, {} decode errors, {} of {} comparable snapshots equal",
+            self.sequence_gaps, self.chain_breaks, self.decode_errors, self.snapshots_equal, self.snapshots_compared
+        )
+    }
+
+    fn print_hedge(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "\nhedge")?;
+        writeln!(out, "  {} exposures, {} orders, {} fills", self.exposures, self.orders, self.fills)?;
+        writeln!(
+            out,
+            "  {:<12} {:>14} {:>14} {:>10} {:>14} {:>12}",
+            "underlying", "delta before", "delta after", "band", "cost", "variance"
+        )?;
+        for (name, delta) in &self.net_delta {
+            let cost = self.cost.get(name).copied().unwrap_or_default();
+            let ratio = cost.unhedged_variance.zip(cost.hedged_variance).filter(|(_, hedged)| *hedged > 0.0);
+            let ratio =
+                ratio.map_or_else(|| "-".to_owned(), |(unhedged, hedged)| format!("1/{:.1}", unhedged / hedged));
+            writeln!(
+                out,
+                "  {name:<12} {:>14.6} {:>14.6} {:>10.6} {:>14.8} {ratio:>12}",
+                delta.before, delta.after, delta.band, cost.paid
+            )?;
+        }
+        let counted = |counts: &BTreeMap<&'static str, u64>| {
+            let counts: Vec<String> =
+                counts.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
+            if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+        };
+        writeln!(out, "  held back: {}", counted(&self.holds))?;
+        writeln!(out, "  refused by risk: {}", counted(&self.refusals))?;
+        writeln!(out, "  digest of all orders: {}", self.digest)
+    }
+
+    fn print_exposures(&self, out: &mut impl Write) -> io::Result<()> {
+        for (name, rows) in self.by_expiry.iter().filter(|(_, rows)| !rows.is_empty()) {
+            writeln!(out, "\n{name} by expiry (largest bound on delta: {:.1e} coins)", largest_bound(rows))?;
+            writeln!(
+                out,
+                "  {:<10} {:>5} {:>12} {:>12} {:>12} {:>14} {:>14}",
+                "expiry", "held", "forward", "delta", "log gamma", "vega", "theta"
+            )?;
+            for row in rows {
+                writeln!(
+                    out,
+                    "  {:<10} {:>5} {:>12.2} {:>12.5} {:>12.4} {:>14.5} {:>14.4}",
+                    row.expiry,
+                    row.held,
+                    row.forward,
+                    row.delta.value,
+                    row.log_gamma.value,
+                    row.vega.value,
+                    row.theta.value
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print_latency(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "\nlatency, nanoseconds")?;
+        writeln!(
+            out,
+            "  {:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>12}",
+            "hop", "count", "p50", "p90", "p99", "p99.9", "max"
+        )?;
+        for hop in Hop::ALL {
+            if let Some(p) = self.latency_ns.get(hop.name()) {
+                writeln!(
+                    out,
+                    "  {:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>12}",
+                    hop.name(),
+                    p.count,
+                    p.p50,
+                    p.p90,
+                    p.p99,
+                    p.p999,
+                    p.max
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print_health(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "\nhealth")?;
+        writeln!(out, "  {} heap allocations on hot threads after start-up", self.hot_allocations)?;
+        let Some(venue) = &self.venue else { return Ok(()) };
+        writeln!(
+            out,
+            "  {} order messages dropped, {} market data conflations, {} failed reads, {} events lost to the recorder",
+            venue.order_drops, venue.conflated, venue.receive_errors, venue.recorder_lost
+        )?;
+        writeln!(out, "  positions {} the venue's", if venue.positions_reconciled { "equal" } else { "DIFFER FROM" })?;
+        writeln!(out, "  topology {}, cores available: {}", venue.topology, venue.cores)?;
+        venue.notices.iter().try_for_each(|notice| writeln!(out, "  notice: {notice}"))
+    }
+}
+
+fn largest_bound(rows: &[ExpiryRow]) -> f64 {
+    rows.iter().map(|row| row.delta.bound).fold(0.0, f64::max)
+}

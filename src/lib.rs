@@ -72,6 +72,7 @@ pub mod gateway;
 pub mod pricing;
 pub mod surface;
 
+pub mod runtime;
 pub mod telemetry;
 
 pub mod capture;

@@ -1,0 +1,24 @@
+//! Where stages meet the machine: threads and cores, clocks, sockets, memory.
+//!
+//! Enters: a topology, core numbers, addresses. Leaves: threads that run the stages of the pipeline. The stages know none
+//! of this; everything here may fail at start-up with an error that says what to do, or degrade with a notice where the
+//! host does not permit something (locked memory, busy polling), and nothing here allocates once a thread is hot.
+
+// System calls, the stamp counter and the counting allocator; every block states why it is sound.
+#![allow(unsafe_code)]
+
+pub mod alloc;
+pub mod clock;
+mod fused;
+pub mod idle;
+pub mod memory;
+mod order_link;
+mod outbox;
+mod pipeline;
+pub mod placement;
+pub mod socket;
+mod threads;
+
+pub use fused::Fused;
+pub use outbox::{Hop, Inline, Stamp, Stamped, Stamping};
+pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineError};

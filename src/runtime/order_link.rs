@@ -1,0 +1,182 @@
+//! The order session's thread: instructions to bytes on a socket, bytes from it to reports; connects, and connects again.
+
+use std::net::SocketAddr;
+
+use super::clock::StampClock;
+use super::socket::{Alarm, OrderSocket};
+use super::threads::{BATCH, Beat, Rest};
+use crate::event::Event;
+use crate::gateway::Gateway;
+use crate::ring::{Consumer, Producer};
+use crate::risk::Instruction;
+use crate::units::Nanos;
+
+/// Bytes of reports held until they are whole.
+const INBOX_BYTES: usize = 1 << 17;
+/// How often the session is given the time, nanoseconds.
+const CLOCK_NS: u64 = Nanos::PER_MILLI;
+/// First wait before connecting again; doubled at each failure up to the last.
+const RECONNECT_NS: (u64, u64) = (10 * Nanos::PER_MILLI, Nanos::PER_SECOND);
+/// How long the last bytes may take after everything else has ended.
+const FAREWELL_NS: u64 = 200 * Nanos::PER_MILLI;
+
+/// A gateway and its socket.
+#[derive(Debug)]
+pub(super) struct OrderLink {
+    gateway: Gateway,
+    address: SocketAddr,
+    socket: Option<OrderSocket>,
+    /// Whether the gateway was told that bytes flow.
+    connected: bool,
+    inbox: Box<[u8]>,
+    filled: usize,
+    reconnect_at: Nanos,
+    reconnect_ns: u64,
+    reports: Producer<Event>,
+    /// Wakes whoever takes the reports.
+    alarm: Alarm,
+    clock: StampClock,
+}
+
+impl OrderLink {
+    /// A link that is not connected yet.
+    pub(super) fn new(
+        gateway: Gateway,
+        address: SocketAddr,
+        reports: Producer<Event>,
+        alarm: Alarm,
+        clock: StampClock,
+    ) -> Self {
+        Self {
+            gateway,
+            address,
+            socket: None,
+            connected: false,
+            inbox: vec![0; INBOX_BYTES].into(),
+            filled: 0,
+            reconnect_at: Nanos::default(),
+            reconnect_ns: RECONNECT_NS.0,
+            reports,
+            alarm,
+            clock,
+        }
+    }
+
+    /// Runs until the instructions are drained, then logs out.
+    pub(super) fn run(mut self, mut instructions: Consumer<Instruction>, mut rest: Rest) -> Gateway {
+        let mut beat = Beat::new(CLOCK_NS);
+        while !instructions.is_drained() {
+            let now = self.clock.now();
+            let worked = self.turn(&mut instructions, now);
+            if beat.is_due(now) {
+                self.tend(now, &mut rest);
+            }
+            rest.idle(worked);
+        }
+        self.say_farewell(rest);
+        self.gateway
+    }
+
+    /// Instructions out, reports in. While the reports' ring is short of room nothing is taken: ring and venue wait.
+    #[inline]
+    fn turn(&mut self, instructions: &mut Consumer<Instruction>, now: Nanos) -> bool {
+        let mut worked = false;
+        for _ in 0..BATCH {
+            if !self.gateway.has_room() {
+                break;
+            }
+            let Some(instruction) = instructions.try_pop() else { break };
+            self.gateway.step(&instruction, now, &mut self.reports);
+            self.gateway.encoded(self.clock.ticks());
+            self.write();
+            worked = true;
+        }
+        worked | self.write() | self.read(now)
+    }
+
+    /// Writes what is pending; true when bytes went out.
+    #[inline]
+    fn write(&mut self) -> bool {
+        let (Some(socket), false) = (&mut self.socket, self.gateway.pending().is_empty()) else { return false };
+        match socket.write(self.gateway.pending()) {
+            Ok(0) => false,
+            Ok(written) => {
+                self.gateway.written(written, self.clock.ticks(), &mut self.reports);
+                self.alarm.ring();
+                true
+            }
+            Err(_) => self.lose(),
+        }
+    }
+
+    /// Reads what is there and hands on the whole messages; true when there were bytes.
+    fn read(&mut self, now: Nanos) -> bool {
+        let Some(socket) = &mut self.socket else { return false };
+        let Ok(received) = socket.read(&mut self.inbox[self.filled..]) else { return self.lose() };
+        self.filled += received;
+        if self.filled == 0 {
+            return false;
+        }
+        let taken = self.gateway.receive(&self.inbox[..self.filled], now, &mut self.reports);
+        self.inbox.copy_within(taken..self.filled, 0);
+        self.filled -= taken;
+        self.alarm.ring();
+        received > 0 || taken > 0
+    }
+
+    /// What time asks for: heartbeats, connecting, giving up a session that is broken.
+    fn tend(&mut self, now: Nanos, rest: &mut Rest) {
+        self.gateway.tick(now, &mut self.reports);
+        let Some(socket) = &mut self.socket else {
+            if now >= self.reconnect_at {
+                self.connect(now, rest);
+            }
+            return;
+        };
+        if !self.connected && socket.is_connected() {
+            self.connected = true;
+            self.reconnect_ns = RECONNECT_NS.0;
+            self.gateway.connected(now);
+        } else if self.gateway.wants_disconnect() {
+            self.write();
+            self.lose();
+        }
+    }
+
+    fn connect(&mut self, now: Nanos, rest: &mut Rest) {
+        self.socket = OrderSocket::connect(self.address).ok();
+        let watched = self.socket.as_mut().map(|socket| rest.poller.watch_order(socket));
+        if !matches!(watched, Some(Ok(()))) {
+            self.socket = None;
+            self.back_off(now);
+        }
+    }
+
+    /// The connection is gone: the gateway says what that means for its orders, and another one is tried later.
+    fn lose(&mut self) -> bool {
+        let now = self.clock.now();
+        self.socket = None;
+        self.filled = 0;
+        if std::mem::take(&mut self.connected) {
+            self.gateway.disconnected(now, &mut self.reports);
+        }
+        self.back_off(now);
+        true
+    }
+
+    fn back_off(&mut self, now: Nanos) {
+        self.reconnect_at = Nanos(now.0 + self.reconnect_ns);
+        self.reconnect_ns = (2 * self.reconnect_ns).min(RECONNECT_NS.1);
+    }
+
+    /// Logs out and gives the last bytes a moment each way.
+    fn say_farewell(&mut self, mut rest: Rest) {
+        let deadline = Nanos(self.clock.now().0 + FAREWELL_NS);
+        self.gateway.log_out(self.clock.now());
+        while self.connected && self.clock.now() < deadline && !self.gateway.wants_disconnect() {
+            let now = self.clock.now();
+            let worked = self.write() | self.read(now);
+            rest.idle(worked);
+        }
+    }
+}

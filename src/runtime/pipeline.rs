@@ -1,0 +1,305 @@
+//! The pipeline as it runs: stages on pinned threads, joined by rings, over real sockets.
+//!
+//! ```text
+//!  fused   [ feed → greeks → hedge ]──orders──►[ gateway ]         reports ──► greeks
+//!  split   [ feed ]─market─►[ greeks ]─exposures─►[ hedge ]─orders─►[ gateway ]
+//!  cold    [ surface ]◄─market        calibrations ──► greeks
+//!          [ recorder ]◄─exposures, calibrations, orders
+//! ```
+//!
+//! Start: sockets are opened and stages built before any thread runs, so what cannot work is told at once. Stop: the feed
+//! ends first and closes its ring, each next stage drains what was published and follows, the gateway logs out last; what
+//! it still reported is then given to the greeks and the hedge. Nothing published is lost, and every stage comes back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::alloc::mark_hot;
+use super::clock::StampClock;
+use super::fused::Fused;
+use super::idle::{IdleStrategy, Idler};
+use super::memory::{MemoryLock, lock_memory, prefault_stack};
+use super::order_link::OrderLink;
+use super::outbox::Link;
+use super::placement::{HotStage, Plan, Topology, pin_current_thread};
+use super::socket::{Alarm, FeedAddress, FeedSocket, SocketError};
+use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps};
+use crate::event::Event;
+use crate::feed::{Feed, FeedConfig};
+use crate::gateway::{Gateway, SessionConfig};
+use crate::hedge::{Hedge, HedgeConfig};
+use crate::portfolio::{Greeks, GreeksConfig};
+use crate::ring::{self, Consumer, RingError};
+use crate::risk::Instruction;
+use crate::stage::Stage;
+use crate::surface::{Surface, SurfaceConfig};
+use crate::telemetry::{Progress, Recorder, SharedProgress};
+
+/// Slots of the rings that carry market data and exposures.
+const MARKET_SLOTS: usize = 1 << 15;
+/// Slots of the rings that carry orders and reports.
+const ORDER_SLOTS: usize = 1 << 12;
+
+/// Everything a pipeline is made from.
+#[derive(Debug)]
+pub struct PipelineConfig {
+    /// Which stages share a thread, and where threads run.
+    pub plan: Plan,
+    /// Where market data comes from.
+    pub feeds: Vec<FeedAddress>,
+    /// Where orders go.
+    pub orders: SocketAddr,
+    /// Settings of the feed.
+    pub feed: FeedConfig,
+    /// Settings of the greeks.
+    pub greeks: GreeksConfig,
+    /// Settings of the surface.
+    pub surface: SurfaceConfig,
+    /// Settings of the hedge.
+    pub hedge: HedgeConfig,
+    /// Settings of the order session.
+    pub session: SessionConfig,
+}
+
+/// Why a pipeline did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// A socket could not be opened.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// A ring could not be built.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// A thread, or what wakes it, could not be made.
+    #[error("a thread or what wakes it could not be made: {0}")]
+    Thread(#[from] std::io::Error),
+    /// A thread ended in a panic, which is a defect of ours.
+    #[error("the {0} thread panicked")]
+    Panicked(&'static str),
+}
+
+/// A pipeline at work.
+#[derive(Debug)]
+pub struct Pipeline {
+    control: SharedControl,
+    progress: SharedProgress,
+    front: Front,
+    gateway: JoinHandle<Gateway>,
+    surface: JoinHandle<Surface>,
+    recorder: JoinHandle<Recorder>,
+    notices: Vec<String>,
+}
+
+/// The threads from the feed to the hedge.
+#[derive(Debug)]
+enum Front {
+    Fused(JoinHandle<(threads::FusedPipeline, SideInputs, u64)>),
+    Split(
+        JoinHandle<(Feed, Link<Event>, u64)>,
+        JoinHandle<(Greeks, Link<Event>, SideInputs)>,
+        JoinHandle<(Hedge, Link<Instruction>)>,
+    ),
+}
+
+/// What comes back from a pipeline.
+#[derive(Debug)]
+pub struct Finished {
+    /// The feed.
+    pub feed: Feed,
+    /// The greeks.
+    pub greeks: Greeks,
+    /// The hedge.
+    pub hedge: Hedge,
+    /// The gateway.
+    pub gateway: Gateway,
+    /// The surface.
+    pub surface: Surface,
+    /// The recorder.
+    pub recorder: Recorder,
+    /// Events that the cold side did not see.
+    pub recorder_lost: u64,
+    /// Failed reads of market-data sockets.
+    pub receive_errors: u64,
+    /// What the machine did not permit.
+    pub notices: Vec<String>,
+}
+
+impl Pipeline {
+    /// Opens the sockets, builds the stages, starts the threads.
+    pub fn start(config: PipelineConfig) -> Result<Self, PipelineError> {
+        let clock = StampClock::calibrate();
+        let mut notices = config.plan.notices.clone();
+        let mut sockets = Vec::with_capacity(config.feeds.len());
+        for address in &config.feeds {
+            let socket = FeedSocket::open(address)?;
+            notices.extend(socket.notices().map(ToOwned::to_owned));
+            sockets.push(socket);
+        }
+        let (feed, greeks, hedge) = (Feed::new(config.feed), Greeks::new(config.greeks), Hedge::new(config.hedge));
+        let gateway = Gateway::new(config.session);
+        let recorder = Recorder::new(clock.nanos_per_tick());
+        let surface = Surface::new(config.surface);
+
+        let idle = config.plan.idle;
+        let (mut front_rest, gateway_rest) = (Rest::new(idle)?, Rest::new(idle)?);
+        let ingest = Ingest::new(sockets, &mut front_rest, clock)?;
+
+        let (orders, orders_in, orders_tap) = link(ORDER_SLOTS, gateway_rest.alarm())?;
+        let (reports, [reports_in]) = ring::broadcast(ORDER_SLOTS)?;
+        let (calibrations, [calibrations_in, calibrations_tap]) = ring::broadcast(MARKET_SLOTS)?;
+        let side = SideInputs { reports: reports_in, calibrations: calibrations_in };
+        match lock_memory() {
+            MemoryLock::Locked => {}
+            refused => notices.push(refused.to_string()),
+        }
+
+        let control = SharedControl::default();
+        let progress = SharedProgress::default();
+        let spawner = Spawner::new(&config.plan);
+        let reports_alarm;
+        let (front, surface_in, exposures_tap) = if let Topology::Split = config.plan.topology {
+            let (greeks_rest, hedge_rest) = (Rest::new(idle)?, Rest::new(idle)?);
+            reports_alarm = greeks_rest.alarm();
+            let (market, market_in, surface_in) = link(MARKET_SLOTS, greeks_rest.alarm())?;
+            let (exposures, exposures_in, exposures_tap) = link(MARKET_SLOTS, hedge_rest.alarm())?;
+            let (feed_control, greeks_control) = (Arc::clone(&control), Arc::clone(&control));
+            let feed = spawner.hot(HotStage::Feed, move || {
+                threads::run_feed(feed, ingest, market, &feed_control, clock, front_rest)
+            })?;
+            let greeks = spawner.hot(HotStage::Greeks, move || {
+                threads::run_greeks(greeks, market_in, side, exposures, &greeks_control, clock, greeks_rest)
+            })?;
+            let hedge = spawner
+                .hot(HotStage::Hedge, move || threads::run_hedge(hedge, exposures_in, orders, clock, hedge_rest))?;
+            (Front::Split(feed, greeks, hedge), surface_in, exposures_tap)
+        } else {
+            reports_alarm = front_rest.alarm();
+            let (market, [surface_in]) = ring::broadcast(MARKET_SLOTS)?;
+            let (exposures, [exposures_tap]) = ring::broadcast(MARKET_SLOTS)?;
+            let fused = Fused::new(feed, greeks, hedge, orders, market, exposures, clock);
+            let control = Arc::clone(&control);
+            let fused = spawner
+                .hot(HotStage::Feed, move || threads::run_fused(fused, ingest, side, &control, clock, front_rest))?;
+            (Front::Fused(fused), surface_in, exposures_tap)
+        };
+        let link = OrderLink::new(gateway, config.orders, reports, reports_alarm, clock);
+        let gateway = spawner.hot(HotStage::Gateway, move || link.run(orders_in, gateway_rest))?;
+        let surface =
+            spawner.cold("surface", move |idler| threads::run_surface(surface, surface_in, calibrations, idler))?;
+        let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap };
+        let shared = Arc::clone(&progress);
+        let recorder =
+            spawner.cold("recorder", move |idler| threads::run_recorder(recorder, taps, &shared, clock, idler))?;
+        Ok(Self { control, progress, front, gateway, surface, recorder, notices })
+    }
+
+    /// How far it is, a few milliseconds ago.
+    pub fn progress(&self) -> Progress {
+        self.progress.lock().map(|progress| progress.clone()).unwrap_or_default()
+    }
+
+    /// Throws the kill switch: no new order leaves from here on.
+    pub fn kill(&self) {
+        self.control.kill();
+    }
+
+    /// Stops it in order and brings back every stage. A thread that panicked is an error that names it.
+    pub fn stop(self) -> Result<Finished, PipelineError> {
+        self.control.stop();
+        let (feed, mut greeks, mut hedge, mut side, recorder_lost, receive_errors) = match self.front {
+            Front::Fused(fused) => {
+                let (mut fused, side, errors) = join("front", fused)?;
+                let lost = fused.tap_lost() + fused.instructions().tap_lost;
+                let (feed, greeks, hedge) = fused.into_stages();
+                (feed, greeks, hedge, side, lost, errors)
+            }
+            Front::Split(feed, greeks, hedge) => {
+                let (feed, market, errors) = join("feed", feed)?;
+                let mut lost = market.tap_lost;
+                drop(market);
+                let (greeks, exposures, side) = join("greeks", greeks)?;
+                lost += exposures.tap_lost;
+                drop(exposures);
+                let (hedge, orders) = join("hedge", hedge)?;
+                (feed, greeks, hedge, side, lost + orders.tap_lost, errors)
+            }
+        };
+        let gateway = join("gateway", self.gateway)?;
+        let surface = join("surface", self.surface)?;
+        let mut recorder = join("recorder", self.recorder)?;
+
+        // What the venue still reported after the greeks had ended.
+        let (mut exposures, mut orders) = (Vec::new(), Vec::new());
+        while let Some(report) = side.reports.try_pop() {
+            greeks.step(&report, &mut exposures);
+        }
+        for event in &exposures {
+            recorder.event(event);
+            hedge.step(event, &mut orders);
+        }
+        Ok(Finished {
+            feed,
+            greeks,
+            hedge,
+            gateway,
+            surface,
+            recorder,
+            recorder_lost,
+            receive_errors,
+            notices: self.notices,
+        })
+    }
+}
+
+/// A link between hot threads, its hot end and its cold one.
+type LinkEnds<M> = (Link<M>, Consumer<M>, Consumer<M>);
+
+fn link<M: Copy + Send + Sync>(slots: usize, alarm: Alarm) -> Result<LinkEnds<M>, RingError> {
+    let (ring, [hot]) = ring::broadcast(slots)?;
+    let (tap, [cold]) = ring::broadcast(slots)?;
+    Ok((Link::new(ring, alarm, tap), hot, cold))
+}
+
+fn join<T>(name: &'static str, handle: JoinHandle<T>) -> Result<T, PipelineError> {
+    handle.join().map_err(|_| PipelineError::Panicked(name))
+}
+
+/// Starts threads as a plan says.
+struct Spawner<'a> {
+    plan: &'a Plan,
+}
+
+impl<'a> Spawner<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self { plan }
+    }
+
+    /// A hot thread: on the core planned for the thread that steps `stage`, its stack touched, its allocations counted.
+    fn hot<T: Send + 'static>(
+        &self,
+        stage: HotStage,
+        run: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>, PipelineError> {
+        let core =
+            self.plan.threads.iter().find(|thread| thread.stages.contains(&stage)).and_then(|thread| thread.core);
+        let work = move || {
+            if let Some(core) = core {
+                pin_current_thread(core);
+            }
+            prefault_stack();
+            let _hot = mark_hot();
+            run()
+        };
+        Ok(thread::Builder::new().name(stage.name().to_owned()).spawn(work)?)
+    }
+
+    /// A cold thread: anywhere, and never spinning.
+    fn cold<T: Send + 'static>(
+        &self,
+        name: &str,
+        run: impl FnOnce(Idler) -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>, PipelineError> {
+        Ok(thread::Builder::new().name(name.to_owned()).spawn(move || run(Idler::new(IdleStrategy::Adaptive)))?)
+    }
+}

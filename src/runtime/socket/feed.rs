@@ -1,0 +1,232 @@
+//! The datagram side: multicast or unicast, received without waiting.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use mio::net::UdpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::SocketError;
+
+/// Where datagrams come from, and how they are to be received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedAddress {
+    /// A multicast group, or an address of this host, and the port.
+    pub address: SocketAddrV4,
+    /// The address of the interface on which to join a group; unspecified lets the routing table choose.
+    pub interface: Ipv4Addr,
+    /// Bytes the kernel may hold for us; it may grant fewer, see [`FeedSocket::notices`].
+    pub receive_buffer_bytes: usize,
+    /// Microseconds the kernel polls the network card before it says that nothing is there; 0 for none.
+    pub busy_poll_us: u32,
+}
+
+impl FeedAddress {
+    /// With a buffer of four mebibytes, and no polling of the card.
+    pub const fn new(address: SocketAddrV4, interface: Ipv4Addr) -> Self {
+        Self { address, interface, receive_buffer_bytes: 4 << 20, busy_poll_us: 0 }
+    }
+}
+
+impl fmt::Display for FeedAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)?;
+        if self.address.ip().is_multicast() { write!(f, " on interface {}", self.interface) } else { Ok(()) }
+    }
+}
+
+/// An open socket for one channel's datagrams.
+#[derive(Debug)]
+pub struct FeedSocket {
+    socket: UdpSocket,
+    local: SocketAddrV4,
+    notices: Vec<String>,
+}
+
+impl FeedSocket {
+    /// Binds, and joins the group when the address is one.
+    ///
+    /// A group may be received by several processes of a host; a unicast port belongs to one, so a second is refused
+    /// rather than left to share the datagrams by chance.
+    pub fn open(feed: &FeedAddress) -> Result<Self, SocketError> {
+        let fail = |doing| move |cause| SocketError::new(doing, feed, cause);
+        let socket =
+            Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).map_err(fail("open a UDP socket for"))?;
+        let multicast = feed.address.ip().is_multicast();
+        if multicast {
+            socket.set_reuse_address(true).map_err(fail("share the port of"))?;
+        }
+        let mut notices = Vec::new();
+        ask_for_buffer(&socket, feed, &mut notices);
+        ask_for_busy_poll(&socket, feed, &mut notices);
+        // Bound to the group itself, the socket hears no other group on the port.
+        socket.bind(&feed.address.into()).map_err(fail("receive on"))?;
+        if multicast {
+            socket.join_multicast_v4(feed.address.ip(), &feed.interface).map_err(fail("join"))?;
+        }
+        socket.set_nonblocking(true).map_err(fail("receive without waiting on"))?;
+        let local = socket.local_addr().map_err(fail("read the address of"))?;
+        let socket = UdpSocket::from_std(socket.into());
+        Ok(Self { socket, local: local.as_socket_ipv4().unwrap_or(feed.address), notices })
+    }
+
+    /// The next datagram's length in `buffer`, or `None` when none waits. A datagram longer than the buffer is cut to
+    /// it: give [`FeedSocket::LONGEST_DATAGRAM`] to receive anything.
+    #[inline]
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match self.socket.recv_from(buffer) {
+            Ok((length, _)) => Ok(Some(length)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes of the longest datagram that IPv4 can carry.
+    pub const LONGEST_DATAGRAM: usize = 65_507;
+
+    /// Where it receives; the port is the kernel's choice when 0 was asked for.
+    pub fn local_address(&self) -> SocketAddrV4 {
+        self.local
+    }
+
+    /// The port it receives on.
+    pub fn port(&self) -> u16 {
+        self.local.port()
+    }
+
+    /// What the host granted less of than was asked.
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
+        self.notices.iter().map(String::as_str)
+    }
+
+    pub(super) fn source(&mut self) -> &mut UdpSocket {
+        &mut self.socket
+    }
+}
+
+/// The kernel caps the buffer silently, and reports twice what it grants (half is its own bookkeeping).
+fn ask_for_buffer(socket: &Socket, feed: &FeedAddress, notices: &mut Vec<String>) {
+    let asked = feed.receive_buffer_bytes;
+    let granted = match socket.set_recv_buffer_size(asked).and_then(|()| socket.recv_buffer_size()) {
+        Ok(reported) if cfg!(target_os = "linux") => reported / 2,
+        Ok(reported) => reported,
+        Err(_) => 0,
+    };
+    if granted < asked {
+        notices.push(format!(
+            "{feed}: the kernel holds {granted} bytes of the {asked} asked for; raise net.core.rmem_max against bursts"
+        ));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn ask_for_busy_poll(socket: &Socket, feed: &FeedAddress, notices: &mut Vec<String>) {
+    use std::os::fd::AsRawFd;
+
+    if feed.busy_poll_us == 0 {
+        return;
+    }
+    let micros = libc::c_int::try_from(feed.busy_poll_us).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the descriptor is open for the call, and the option's value is an int of the length given.
+    let outcome = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BUSY_POLL,
+            (&raw const micros).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if outcome != 0 {
+        notices.push(format!("{feed}: the network card is not busy-polled: {}", io::Error::last_os_error()));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask_for_busy_poll(_: &Socket, feed: &FeedAddress, notices: &mut Vec<String>) {
+    if feed.busy_poll_us != 0 {
+        notices.push(format!("{feed}: the network card is not busy-polled: this system cannot"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+    fn unicast() -> FeedSocket {
+        FeedSocket::open(&FeedAddress::new(SocketAddrV4::new(LOOPBACK, 0), LOOPBACK)).unwrap()
+    }
+
+    fn receive_within(socket: &FeedSocket, limit: Duration) -> Option<Vec<u8>> {
+        let (start, mut buffer) = (Instant::now(), vec![0; FeedSocket::LONGEST_DATAGRAM]);
+        while start.elapsed() < limit {
+            if let Some(length) = socket.receive(&mut buffer).unwrap() {
+                return Some(buffer[..length].to_vec());
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+
+    #[test]
+    fn datagrams_arrive_whole_and_in_order_and_nothing_is_no_wait() {
+        let receiver = unicast();
+        assert_eq!(receiver.receive(&mut [0; 16]).unwrap(), None);
+        let sender = std::net::UdpSocket::bind((LOOPBACK, 0)).unwrap();
+        let longest = vec![7; 9_000];
+        for message in [b"".as_slice(), b"one", &longest] {
+            sender.send_to(message, receiver.local_address()).unwrap();
+            assert_eq!(receive_within(&receiver, Duration::from_secs(5)).as_deref(), Some(message));
+        }
+    }
+
+    #[test]
+    fn a_unicast_port_in_use_is_refused_by_name() {
+        let first = unicast();
+        let second = FeedSocket::open(&FeedAddress::new(first.local_address(), LOOPBACK)).unwrap_err().to_string();
+        assert!(second.starts_with(&format!("cannot receive on {}: ", first.local_address())), "{second}");
+        assert!(second.ends_with("another process holds the port: stop it or choose another port"), "{second}");
+    }
+
+    #[test]
+    fn an_address_of_another_host_is_refused_with_the_reason() {
+        let elsewhere = FeedAddress::new("192.0.2.1:0".parse().unwrap(), LOOPBACK);
+        let error = FeedSocket::open(&elsewhere).unwrap_err().to_string();
+        assert!(error.contains("no interface of this host has that address"), "{error}");
+    }
+
+    #[test]
+    fn both_receivers_of_a_group_hear_it() {
+        let group = Ipv4Addr::new(239, 77, 5, 1);
+        let port = unicast().local_address().port();
+        let feed = FeedAddress::new(SocketAddrV4::new(group, port), LOOPBACK);
+        let (first, second) = match (FeedSocket::open(&feed), FeedSocket::open(&feed)) {
+            (Ok(first), Ok(second)) => (first, second),
+            (Err(error), _) | (_, Err(error)) => return println!("skipped: {error}"),
+        };
+        let sender = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+        sender.set_multicast_if_v4(&LOOPBACK).unwrap();
+        if let Err(error) = sender.send_to(b"tick", &SocketAddrV4::new(group, port).into()) {
+            return println!("skipped: this host sends no multicast: {error}");
+        }
+        let heard = [first, second].map(|socket| receive_within(&socket, Duration::from_secs(1)));
+        if heard == [None, None] {
+            return println!("skipped: multicast does not loop back on this host");
+        }
+        assert_eq!(heard, [Some(b"tick".to_vec()), Some(b"tick".to_vec())]);
+    }
+
+    #[test]
+    fn what_the_host_does_not_grant_is_a_notice() {
+        let mut feed = FeedAddress::new(SocketAddrV4::new(LOOPBACK, 0), LOOPBACK);
+        feed.receive_buffer_bytes = 1 << 30;
+        feed.busy_poll_us = 50;
+        let socket = FeedSocket::open(&feed).unwrap();
+        assert!(socket.notices().any(|notice| notice.contains("rmem_max")), "{socket:?}");
+    }
+}

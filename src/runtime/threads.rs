@@ -1,0 +1,315 @@
+//! The loops of the threads: take what is there, hand it to the stage, be idle when nothing was.
+//!
+//! Every loop takes bounded batches from each of its inputs in turn, so that none starves another, and gives its stages
+//! the time once a millisecond. A loop ends when its inputs are drained, and dropping its producers ends the next one.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::clock::StampClock;
+use super::fused::Fused;
+use super::idle::{IdleStrategy, Idler};
+use super::outbox::{Hop, Link, Stamping};
+use super::socket::{Alarm, FeedSocket, Poller};
+use crate::event::{Body, Event, KillCause, Trail};
+use crate::feed::{Feed, Packet};
+use crate::hedge::Hedge;
+use crate::portfolio::Greeks;
+use crate::ring::{Consumer, Producer};
+use crate::risk::Instruction;
+use crate::stage::Stage;
+use crate::surface::Surface;
+use crate::telemetry::{Recorder, SharedProgress};
+use crate::units::Nanos;
+
+/// Messages taken from one input before the next has its turn.
+pub(super) const BATCH: usize = 64;
+/// How often stages are given the time, nanoseconds.
+const CLOCK_NS: u64 = Nanos::PER_MILLI;
+/// How often the recorder leaves its progress for the console, nanoseconds.
+const PROGRESS_NS: u64 = 50 * Nanos::PER_MILLI;
+/// Largest UDP payload.
+const PACKET_BYTES: usize = 1 << 16;
+
+/// How the outside talks to running threads.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    stop: AtomicBool,
+    kill: AtomicBool,
+}
+
+impl Control {
+    /// Lets the threads end, in order.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Throws the kill switch.
+    pub(super) fn kill(&self) {
+        self.kill.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The kill event, the first time after it was asked for.
+    fn take_kill(&self, time: Nanos) -> Option<Event> {
+        let asked = self.kill.load(Ordering::Relaxed) && self.kill.swap(false, Ordering::AcqRel);
+        asked.then(|| kill(KillCause::Operator, time))
+    }
+}
+
+fn kill(cause: KillCause, time: Nanos) -> Event {
+    Event { trail: Trail::default(), time, body: Body::Kill { cause } }
+}
+
+/// Says when the next tick of a regular beat is due.
+#[derive(Debug)]
+pub(super) struct Beat {
+    every_ns: u64,
+    next: Nanos,
+}
+
+impl Beat {
+    pub(super) fn new(every_ns: u64) -> Self {
+        Self { every_ns, next: Nanos::default() }
+    }
+
+    /// Once every interval; what was missed is not made up for.
+    #[inline]
+    pub(super) fn is_due(&mut self, now: Nanos) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = Nanos(now.0 + self.every_ns);
+        }
+        due
+    }
+}
+
+/// How a hot thread rests, and what wakes it.
+#[derive(Debug)]
+pub(super) struct Rest {
+    idler: Idler,
+    /// Register a thread's sockets here, so that they end its sleep.
+    pub(super) poller: Poller,
+}
+
+impl Rest {
+    pub(super) fn new(strategy: IdleStrategy) -> io::Result<Self> {
+        Ok(Self { idler: Idler::new(strategy), poller: Poller::new()? })
+    }
+
+    /// Ends the sleep of the thread that rests here.
+    pub(super) fn alarm(&self) -> Alarm {
+        self.poller.alarm()
+    }
+
+    #[inline]
+    pub(super) fn idle(&mut self, worked: bool) {
+        self.idler.idle_on(worked, &mut self.poller);
+    }
+}
+
+/// Packets from every market-data socket.
+#[derive(Debug)]
+pub(super) struct Ingest {
+    sockets: Vec<FeedSocket>,
+    buffer: Box<[u8]>,
+    clock: StampClock,
+    errors: u64,
+}
+
+impl Ingest {
+    /// Sockets that end the sleep of `rest` when a packet comes.
+    pub(super) fn new(mut sockets: Vec<FeedSocket>, rest: &mut Rest, clock: StampClock) -> io::Result<Self> {
+        sockets.iter_mut().try_for_each(|socket| rest.poller.watch_feed(socket))?;
+        Ok(Self { sockets, buffer: vec![0; PACKET_BYTES].into(), clock, errors: 0 })
+    }
+
+    /// Hands over up to a batch of packets a socket, stamped before each was read, and says how many.
+    #[inline]
+    fn turn(&mut self, mut take: impl FnMut(&Packet<'_>)) -> usize {
+        let mut taken = 0;
+        for socket in &mut self.sockets {
+            for _ in 0..BATCH {
+                let received = self.clock.ticks();
+                match socket.receive(&mut self.buffer) {
+                    Ok(Some(length)) => take(&Packet {
+                        time: self.clock.at(received),
+                        received,
+                        port: socket.port(),
+                        bytes: &self.buffer[..length],
+                    }),
+                    Ok(None) => break,
+                    Err(_) => {
+                        self.errors += 1;
+                        break;
+                    }
+                }
+                taken += 1;
+            }
+        }
+        taken
+    }
+}
+
+/// Where events that do not come from the feed enter the greeks.
+#[derive(Debug)]
+pub(super) struct SideInputs {
+    /// Execution reports.
+    pub(super) reports: Consumer<Event>,
+    /// Calibrations.
+    pub(super) calibrations: Consumer<Event>,
+}
+
+impl SideInputs {
+    #[inline]
+    fn turn(&mut self, mut take: impl FnMut(&Event)) -> usize {
+        self.reports.drain(BATCH, &mut take) + self.calibrations.drain(BATCH, &mut take)
+    }
+}
+
+pub(super) type FusedPipeline = Fused<Link<Instruction>, Producer<Event>, Producer<Event>, StampClock>;
+
+/// Feed, greeks and hedge on this thread.
+pub(super) fn run_fused(
+    mut fused: FusedPipeline,
+    mut ingest: Ingest,
+    mut side: SideInputs,
+    control: &Control,
+    clock: StampClock,
+    mut rest: Rest,
+) -> (FusedPipeline, SideInputs, u64) {
+    let mut beat = Beat::new(CLOCK_NS);
+    while !control.is_stopping() {
+        let taken = ingest.turn(|packet| fused.packet(packet)) + side.turn(|event| fused.event(event));
+        let now = clock.now();
+        if beat.is_due(now) {
+            fused.clock(now);
+            if let Some(kill) = control.take_kill(now) {
+                fused.event(&kill);
+            }
+        }
+        rest.idle(taken > 0);
+    }
+    side.turn(|event| fused.event(event));
+    fused.event(&kill(KillCause::Shutdown, clock.now()));
+    (fused, side, ingest.errors)
+}
+
+/// The feed on this thread.
+pub(super) fn run_feed(
+    mut feed: Feed,
+    mut ingest: Ingest,
+    market: Link<Event>,
+    control: &Control,
+    clock: StampClock,
+    mut rest: Rest,
+) -> (Feed, Link<Event>, u64) {
+    let mut out = Stamping::new(market, Hop::Feed, clock);
+    let mut beat = Beat::new(CLOCK_NS);
+    while !control.is_stopping() {
+        let taken = ingest.turn(|packet| feed.step(packet, &mut out));
+        let now = clock.now();
+        if beat.is_due(now) {
+            feed.tick(now, &mut out);
+        }
+        rest.idle(taken > 0);
+    }
+    (feed, out.out, ingest.errors)
+}
+
+/// The greeks on this thread.
+pub(super) fn run_greeks(
+    mut greeks: Greeks,
+    mut market: Consumer<Event>,
+    mut side: SideInputs,
+    exposures: Link<Event>,
+    control: &Control,
+    clock: StampClock,
+    mut rest: Rest,
+) -> (Greeks, Link<Event>, SideInputs) {
+    let mut out = Stamping::new(exposures, Hop::Greeks, clock);
+    let mut beat = Beat::new(CLOCK_NS);
+    while !market.is_drained() {
+        let mut taken = market.drain(BATCH, |event| greeks.step(event, &mut out));
+        taken += side.turn(|event| greeks.step(event, &mut out));
+        let now = clock.now();
+        if beat.is_due(now) {
+            greeks.step(&Event { trail: Trail::default(), time: now, body: Body::Clock }, &mut out);
+            if let Some(kill) = control.take_kill(now) {
+                greeks.step(&kill, &mut out);
+            }
+        }
+        rest.idle(taken > 0);
+    }
+    side.turn(|event| greeks.step(event, &mut out));
+    greeks.step(&kill(KillCause::Shutdown, clock.now()), &mut out);
+    (greeks, out.out, side)
+}
+
+/// The hedge on this thread.
+pub(super) fn run_hedge(
+    mut hedge: Hedge,
+    mut exposures: Consumer<Event>,
+    orders: Link<Instruction>,
+    clock: StampClock,
+    mut rest: Rest,
+) -> (Hedge, Link<Instruction>) {
+    let mut out = Stamping::new(orders, Hop::Hedge, clock);
+    while !exposures.is_drained() {
+        let taken = exposures.drain(BATCH, |event| hedge.step(event, &mut out));
+        rest.idle(taken > 0);
+    }
+    (hedge, out.out)
+}
+
+/// The surface on this thread: cold.
+pub(super) fn run_surface(
+    mut surface: Surface,
+    mut market: Consumer<Event>,
+    mut calibrations: Producer<Event>,
+    mut idler: Idler,
+) -> Surface {
+    while !market.is_drained() {
+        let taken = market.drain(BATCH, |event| surface.step(event, &mut calibrations));
+        idler.idle(taken > 0);
+    }
+    surface
+}
+
+/// What the recorder reads.
+#[derive(Debug)]
+pub(super) struct Taps {
+    pub(super) exposures: Consumer<Event>,
+    pub(super) calibrations: Consumer<Event>,
+    pub(super) orders: Consumer<Instruction>,
+}
+
+/// The recorder on this thread: cold.
+pub(super) fn run_recorder(
+    mut recorder: Recorder,
+    mut taps: Taps,
+    progress: &SharedProgress,
+    clock: StampClock,
+    mut idler: Idler,
+) -> Recorder {
+    let mut beat = Beat::new(PROGRESS_NS);
+    while !(taps.exposures.is_drained() && taps.calibrations.is_drained() && taps.orders.is_drained()) {
+        let taken = taps.exposures.drain(BATCH, |event| recorder.event(event))
+            + taps.calibrations.drain(BATCH, |event| recorder.event(event))
+            + taps.orders.drain(BATCH, |instruction| recorder.instruction(instruction));
+        if beat.is_due(clock.now())
+            && let Ok(mut shared) = progress.lock()
+        {
+            *shared = recorder.progress();
+        }
+        idler.idle(taken > 0);
+    }
+    recorder
+}
+
+/// Shared by every thread.
+pub(super) type SharedControl = Arc<Control>;

@@ -76,4 +76,5 @@ pub mod runtime;
 pub mod telemetry;
 
 pub mod capture;
+pub mod sim;
 

@@ -1,0 +1,14 @@
+//! The stages without the machine: a venue that they trade against, captures that they replay.
+//!
+//! `runtime` puts the stages on threads and sockets; this puts the same stages on one thread, with every input in an order
+//! that a seed or a file decides.
+
+mod paper;
+mod queue;
+pub mod random;
+mod replay;
+pub mod venue;
+
+pub use paper::PaperVenue;
+pub use queue::Queue;
+pub use replay::Replay;

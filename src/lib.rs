@@ -78,3 +78,4 @@ pub mod telemetry;
 pub mod capture;
 pub mod sim;
 
+pub mod cli;

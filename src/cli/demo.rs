@@ -1,0 +1,233 @@
+//! `hedgecore demo`: a book of options hedged for a few seconds against the embedded venue, through real sockets.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+
+use super::output::{Output, OutputArgs};
+use super::progress::ProgressLine;
+use super::{CliError, summary};
+use crate::feed::FeedConfig;
+use crate::gateway::SessionConfig;
+use crate::hedge::{BandConfig, HedgeConfig};
+use crate::instrument::OptionKind;
+use crate::portfolio::{GreeksConfig, OpeningBook};
+use crate::runtime::placement::{self, Request, Topology};
+use crate::runtime::{Finished, Pipeline, PipelineConfig};
+use crate::sim::random::Random;
+use crate::sim::venue::{Statement, Universe, VenueConfig, VenueServer};
+use crate::surface::SurfaceConfig;
+use crate::telemetry::{Report, VenueFigures};
+use crate::units::{Lots, Nanos, VenueInstrumentId};
+
+/// How often the progress line has something new.
+const LOOK: Duration = Duration::from_millis(50);
+/// After the market is frozen: orders must have ceased for so long,
+const QUIET: Duration = Duration::from_millis(400);
+/// and are waited for no longer than this.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How much smaller the hedged variance must be,
+const VARIANCE_RATIO_MIN: f64 = 10.0;
+/// in runs of at least so many seconds; a shorter one may end before there are changes enough to judge by.
+const VARIANCE_JUDGED_S: u64 = 10;
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// How long to hedge, seconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// Seed of the venue's market and of the book
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Which stages share a thread: fused, split, or auto by the cores available
+    #[arg(long, default_value = "auto")]
+    topology: String,
+    /// Pin the hot threads to these cores, in pipeline order, such as 1,2
+    #[arg(long, value_name = "LIST")]
+    cores: Option<String>,
+    /// Absolute risk aversion of the no-trade band, per unit of quote currency
+    #[arg(long, value_name = "GAMMA", default_value_t = 1e-3, value_parser = super::positive)]
+    risk_aversion: f64,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Hedges, reports, and checks what a desk would check.
+pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
+    let output = Output::open(&args.output)?;
+    let cores = placement::available_cores();
+    let request = Request {
+        topology: args.topology.parse::<Topology>()?,
+        cores: args.cores.as_deref().map(placement::parse_cores).transpose()?,
+        idle: None,
+    };
+    let plan = placement::plan(&request, &cores)?;
+    let topology = plan.topology;
+    let started = SystemTime::now();
+    let venue_config = venue_config(args.seed, started);
+    let opening = opening_book(&venue_config);
+    let venue = VenueServer::spawn(venue_config)?;
+    let band = BandConfig { risk_aversion: args.risk_aversion, ..BandConfig::default() };
+    let credentials = VenueConfig::default().session;
+    let config = PipelineConfig {
+        plan,
+        feeds: venue.feed_addresses().to_vec(),
+        orders: venue.order_address(),
+        feed: FeedConfig::default(),
+        greeks: GreeksConfig { opening, ..GreeksConfig::default() },
+        surface: SurfaceConfig::default(),
+        hedge: HedgeConfig { started_s: since_epoch(started).as_secs() as u32, band, ..HedgeConfig::default() },
+        session: SessionConfig::new(&credentials.client_id, &credentials.secret)?,
+    };
+    let pipeline = Pipeline::start(config)?;
+    watch(&pipeline, Duration::from_secs(args.seconds));
+    venue.freeze();
+    wait_for_quiet(&pipeline);
+    let mut finished = pipeline.stop()?;
+    finished.notices.extend_from_slice(venue.notices());
+    let statement = venue.stop()?;
+
+    let report = report(&finished, &statement, topology, cores.len());
+    let held = finished.recorder.ledger.options_held();
+    let title = format!("hedged a book of {held} options for {} s, seed {}", args.seconds, args.seed);
+    output.publish(&title, &report, &finished.recorder.latencies, started)?;
+    check(&report, args.seconds)
+}
+
+fn since_epoch(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A venue that opens now, where the client holds a book of options drawn from the seed: short calls and long puts, as it
+/// is left to a market maker whose customers bet on a rise, so that there is a delta worth hedging.
+fn venue_config(seed: u64, started: SystemTime) -> VenueConfig {
+    let start = Nanos(since_epoch(started).as_nanos() as u64);
+    let mut config = VenueConfig { seed, start, ..VenueConfig::default() };
+    let mut random = Random::new(seed);
+    let universe = Universe::new(&config.universe, start);
+    for contract in &universe.contracts {
+        let lots = match contract.option {
+            Some(OptionKind::Call) => -1 - random.below(5) as i64,
+            Some(OptionKind::Put) => 1 + random.below(5) as i64,
+            None => 0,
+        };
+        if lots != 0 {
+            config.positions.push((contract.name.clone(), Lots(lots)));
+        }
+    }
+    config
+}
+
+/// The same book by the venue's numbers, as the greeks take it.
+fn opening_book(config: &VenueConfig) -> OpeningBook {
+    let universe = Universe::new(&config.universe, config.start);
+    let numbered = config.positions.iter().filter_map(|(name, lots)| {
+        let contract = universe.contracts.iter().find(|contract| contract.name == *name)?;
+        Some((contract.venue, *lots))
+    });
+    OpeningBook::Positions(numbered.collect())
+}
+
+/// Shows how far the run is until its time is up.
+fn watch(pipeline: &Pipeline, lasts: Duration) {
+    let line = ProgressLine::new("hedging");
+    let start = Instant::now();
+    while start.elapsed() < lasts {
+        thread::sleep(LOOK.min(lasts));
+        line.tick(|| {
+            let progress = pipeline.progress();
+            let deltas: Vec<String> =
+                progress.net_delta.iter().map(|(name, delta)| format!("{name} {delta:+.4}")).collect();
+            format!(
+                "{} exposures, {} orders, {} fills, net delta {}",
+                progress.exposures,
+                progress.requests,
+                progress.fills,
+                deltas.join(" ")
+            )
+        });
+    }
+    line.finish();
+}
+
+/// Waits until no order has left for a while: the market stands still, so every underlying is inside its band.
+fn wait_for_quiet(pipeline: &Pipeline) {
+    let start = Instant::now();
+    let (mut last, mut since) = (pipeline.progress().requests, Instant::now());
+    while since.elapsed() < QUIET && start.elapsed() < PATIENCE {
+        thread::sleep(LOOK);
+        let requests = pipeline.progress().requests;
+        if requests != last {
+            (last, since) = (requests, Instant::now());
+        }
+    }
+}
+
+fn report(finished: &Finished, statement: &Statement, topology: Topology, cores: usize) -> Report {
+    let mut report = Report::default();
+    summary::feed(&mut report, &finished.feed);
+    finished.recorder.fill(&mut report);
+    summary::greeks(&mut report, &finished.greeks);
+    summary::hedge(&mut report, &finished.hedge);
+    let sent = finished.gateway.counters();
+    let ratios = finished.recorder.ledger.accounts().filter_map(|(_, _, account)| account.variance_ratio());
+    report.venue = Some(VenueFigures {
+        hedged_variance_ratio: ratios.reduce(f64::min),
+        positions_reconciled: positions_equal(finished, statement),
+        topology: topology.to_string(),
+        cores,
+        order_drops: report.orders.saturating_sub(sent.orders) + sent.refused,
+        recorder_lost: finished.recorder_lost,
+        receive_errors: finished.receive_errors,
+        conflated: finished.feed.counters().conflated,
+        notices: finished.notices.clone(),
+    });
+    report
+}
+
+/// Whether what we think we hold is what the venue says we hold, contract by contract.
+fn positions_equal(finished: &Finished, statement: &Statement) -> bool {
+    let theirs: BTreeMap<VenueInstrumentId, Lots> = statement
+        .positions
+        .iter()
+        .filter(|position| position.lots.0 != 0)
+        .map(|position| (position.instrument, position.lots))
+        .collect();
+    let catalogue = finished.greeks.catalogue();
+    let ours: BTreeMap<VenueInstrumentId, Lots> = finished
+        .greeks
+        .positions()
+        .filter_map(|(id, lots)| catalogue.find(id).map(|instrument| (instrument.venue, lots)))
+        .collect();
+    ours == theirs
+}
+
+/// What a desk would check, in the order in which it would worry.
+fn check(report: &Report, seconds: u64) -> Result<(), CliError> {
+    let Some(venue) = &report.venue else { return Ok(()) };
+    let outside: Vec<&str> = report
+        .net_delta
+        .iter()
+        .filter(|(_, delta)| delta.after.abs() > delta.band)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let ratio = venue.hedged_variance_ratio;
+    let faults = [
+        (!venue.positions_reconciled, "positions differ from the venue's".to_owned()),
+        (venue.order_drops > 0, format!("{} order messages were dropped", venue.order_drops)),
+        (report.orders == 0 || report.fills == 0, "nothing was hedged".to_owned()),
+        (!outside.is_empty(), format!("net delta ended outside its band: {}", outside.join(", "))),
+        (
+            ratio.is_some_and(|ratio| ratio < VARIANCE_RATIO_MIN),
+            format!("hedged variance is only {:.1} times smaller, not {VARIANCE_RATIO_MIN}", ratio.unwrap_or_default()),
+        ),
+        (ratio.is_none() && seconds >= VARIANCE_JUDGED_S, "hedged variance could not be measured".to_owned()),
+        (report.hot_allocations > 0, format!("{} heap allocations on hot threads", report.hot_allocations)),
+        (venue.recorder_lost > 0, format!("{} events were lost to the recorder", venue.recorder_lost)),
+    ];
+    let found: Vec<String> = faults.into_iter().filter(|(fault, _)| *fault).map(|(_, what)| what).collect();
+    if found.is_empty() { Ok(()) } else { Err(CliError::CheckFailed(found.join("; "))) }
+}

@@ -1,0 +1,95 @@
+//! The command line: one file a subcommand, and nothing that another module could want.
+//!
+//! What does not hold ends a command with one clear line on standard error. Exit codes: 0 all well, 1 a check failed
+//! (the report says which), 2 the command could not be carried out (bad input, a port in use, a path not writable).
+
+mod demo;
+mod error;
+mod evaluate;
+mod inspect;
+mod output;
+mod positions;
+mod progress;
+mod replay;
+mod summary;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+pub use error::CliError;
+
+/// Keeps an options market maker's inventory hedged.
+#[derive(Debug, Parser)]
+#[command(name = "hedgecore", version, about, long_about = None, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// What `demo` takes, so that it may be left unsaid.
+    #[command(flatten)]
+    demo: demo::DemoArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole pipeline over real loopback sockets against the embedded venue (the default).
+    Demo(demo::DemoArgs),
+    /// A capture through the same pipeline, deterministically.
+    Replay(replay::ReplayArgs),
+    /// Pricing and hedging quality against published figures.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Prints a capture, decoded.
+    Inspect(inspect::InspectArgs),
+}
+
+/// For clap: a finite number above zero.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+    number.ok_or_else(|| "must be a number above zero".to_owned())
+}
+
+/// Parses the command line and runs what it asks for.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => match cli.command.unwrap_or(Command::Demo(cli.demo)) {
+            Command::Demo(args) => demo::run(&args),
+            Command::Replay(args) => replay::run(&args),
+            Command::Evaluate(args) => evaluate::run(&args),
+            Command::Inspect(args) => inspect::run(&args),
+        },
+        Err(error) => explain(&error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+/// Prints help that was asked for; of anything else that stands in the way, the essence in one line.
+fn explain(error: &clap::Error) -> Result<(), CliError> {
+    if !error.use_stderr() {
+        return Ok(error.print()?);
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Err(CliError::Input("what to do is missing (see --help)".to_owned()));
+    }
+    let text = error.to_string();
+    let what: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let what = what.join(" ");
+    Err(CliError::Input(format!("{} (see --help)", what.strip_prefix("error: ").unwrap_or(&what))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_subcommand_it_is_the_demo_with_the_demos_options() {
+        let bare = Cli::try_parse_from(["hedgecore", "--seconds", "3"]).unwrap();
+        assert!(bare.command.is_none());
+        let named = Cli::try_parse_from(["hedgecore", "demo", "--seconds", "3"]).unwrap();
+        let Some(Command::Demo(named)) = named.command else { panic!("not the demo") };
+        assert_eq!(format!("{:?}", bare.demo), format!("{named:?}"));
+    }
+}

@@ -1,0 +1,73 @@
+//! From the stages' counters to a report.
+
+use crate::feed::Feed;
+use crate::hedge::Hedge;
+use crate::portfolio::{ExpiryExposure, Greeks};
+use crate::runtime::alloc::hot_allocations;
+use crate::telemetry::{Bounded, ExpiryRow, Report};
+use crate::wire::deribit_multicast::Template;
+
+/// What the feed counted.
+pub(super) fn feed(report: &mut Report, feed: &Feed) {
+    let counters = feed.counters();
+    report.packets = counters.packets;
+    report.bytes = counters.bytes;
+    report.messages =
+        Template::ALL.into_iter().map(|template| (template.name(), counters.messages_of(template))).collect();
+    report.trades = counters.trades;
+    let instruments = feed.catalogue().instruments();
+    report.instruments = instruments.len() as u64;
+    report.options = instruments.iter().filter(|instrument| instrument.option.is_some()).count() as u64;
+    report.sequence_gaps = counters.sequence_gaps;
+    report.chain_breaks = counters.chain_breaks;
+    report.snapshots_compared = counters.snapshots_compared;
+    report.snapshots_equal = counters.snapshots_equal;
+    report.decode_errors = counters.decode_errors_total();
+}
+
+/// What the book is exposed to, by underlying and expiry.
+pub(super) fn greeks(report: &mut Report, greeks: &Greeks) {
+    for (id, underlying) in greeks.catalogue().underlyings() {
+        let rows: Vec<ExpiryRow> = greeks.report(id).filter(|expiry| expiry.held > 0).map(row).collect();
+        if !rows.is_empty() {
+            report.by_expiry.insert(underlying.name().to_owned(), rows);
+        }
+    }
+}
+
+fn row(exposure: ExpiryExposure) -> ExpiryRow {
+    let (greeks, bounds) = (exposure.greeks, exposure.bounds);
+    let bounded = |value, bound| Bounded { value, bound };
+    ExpiryRow {
+        expiry: expiry_name(exposure.expiry_s),
+        held: exposure.held,
+        forward: exposure.forward,
+        delta: bounded(greeks.delta, bounds.delta),
+        log_gamma: bounded(greeks.log_gamma, bounds.log_gamma),
+        vega: bounded(greeks.vega, bounds.vega),
+        theta: bounded(greeks.theta, bounds.theta),
+    }
+}
+
+/// As venues name it: `27DEC26`.
+fn expiry_name(expiry_s: u32) -> String {
+    if expiry_s == 0 {
+        return "perpetual".to_owned();
+    }
+    let time = jiff::Timestamp::from_second(i64::from(expiry_s)).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%-d%b%y").to_string().to_uppercase()
+}
+
+/// What the hedge counted, and the bands at the end.
+pub(super) fn hedge(report: &mut Report, hedge: &Hedge) {
+    let counters = hedge.counters();
+    report.orders = counters.orders;
+    report.holds = counters.holds.iter().map(|(hold, count)| (hold.name(), count)).collect();
+    report.refusals = hedge.gate().refusals().iter().map(|(refusal, count)| (refusal.name(), count)).collect();
+    for (name, target) in hedge.targets() {
+        if let Some(delta) = report.net_delta.get_mut(name) {
+            delta.band = target.half_width;
+        }
+    }
+    report.hot_allocations = hot_allocations();
+}

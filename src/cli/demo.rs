@@ -67,11 +67,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let plan = placement::plan(&request, &cores)?;
     let topology = plan.topology;
     let started = SystemTime::now();
-    let venue_config = venue_config(args.seed, started);
-    let opening = opening_book(&venue_config);
+    let (venue_config, opening) = venue_and_book(args.seed, started);
+    let session = SessionConfig::new(&venue_config.session.client_id, &venue_config.session.secret)?;
     let venue = VenueServer::spawn(venue_config)?;
     let band = BandConfig { risk_aversion: args.risk_aversion, ..BandConfig::default() };
-    let credentials = VenueConfig::default().session;
     let config = PipelineConfig {
         plan,
         feeds: venue.feed_addresses().to_vec(),
@@ -80,7 +79,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         greeks: GreeksConfig { opening, ..GreeksConfig::default() },
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig { started_s: since_epoch(started).as_secs() as u32, band, ..HedgeConfig::default() },
-        session: SessionConfig::new(&credentials.client_id, &credentials.secret)?,
+        session,
     };
     let pipeline = Pipeline::start(config)?;
     watch(&pipeline, Duration::from_secs(args.seconds));
@@ -103,32 +102,22 @@ fn since_epoch(time: SystemTime) -> Duration {
 
 /// A venue that opens now, where the client holds a book of options drawn from the seed: short calls and long puts, as it
 /// is left to a market maker whose customers bet on a rise, so that there is a delta worth hedging.
-fn venue_config(seed: u64, started: SystemTime) -> VenueConfig {
+/// The book comes twice: by name for the venue, by its numbers for the greeks.
+fn venue_and_book(seed: u64, started: SystemTime) -> (VenueConfig, OpeningBook) {
     let start = Nanos(since_epoch(started).as_nanos() as u64);
     let mut config = VenueConfig { seed, start, ..VenueConfig::default() };
     let mut random = Random::new(seed);
-    let universe = Universe::new(&config.universe, start);
-    for contract in &universe.contracts {
+    let mut book = Vec::new();
+    for contract in Universe::new(&config.universe, start).contracts {
         let lots = match contract.option {
             Some(OptionKind::Call) => -1 - random.below(5) as i64,
             Some(OptionKind::Put) => 1 + random.below(5) as i64,
-            None => 0,
+            None => continue,
         };
-        if lots != 0 {
-            config.positions.push((contract.name.clone(), Lots(lots)));
-        }
+        book.push((contract.venue, Lots(lots)));
+        config.positions.push((contract.name, Lots(lots)));
     }
-    config
-}
-
-/// The same book by the venue's numbers, as the greeks take it.
-fn opening_book(config: &VenueConfig) -> OpeningBook {
-    let universe = Universe::new(&config.universe, config.start);
-    let numbered = config.positions.iter().filter_map(|(name, lots)| {
-        let contract = universe.contracts.iter().find(|contract| contract.name == *name)?;
-        Some((contract.venue, *lots))
-    });
-    OpeningBook::Positions(numbered.collect())
+    (config, OpeningBook::Positions(book.into()))
 }
 
 /// Shows how far the run is until its time is up.

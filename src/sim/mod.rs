@@ -4,11 +4,13 @@
 //! that a seed or a file decides.
 
 mod paper;
+mod process;
 mod queue;
 pub mod random;
 mod replay;
 pub mod venue;
 
 pub use paper::PaperVenue;
+pub use process::{Process, ProcessConfig, Watch};
 pub use queue::Queue;
 pub use replay::Replay;

@@ -21,6 +21,11 @@ impl<T> Queue<T> {
         &self.messages
     }
 
+    /// Takes the first `count` messages away.
+    pub fn drop_first(&mut self, count: usize) {
+        self.messages.drain(..count.min(self.messages.len()));
+    }
+
     /// Empties it, keeping the memory.
     pub fn clear(&mut self) {
         self.messages.clear();

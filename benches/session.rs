@@ -9,7 +9,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::{Gateway, SessionConfig};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
 use hedgecore::order::{NewOrder, OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::stage::{Full, Outbox};
@@ -99,7 +99,14 @@ fn session() -> Gateway {
     let mut gateway = Gateway::new(SessionConfig::new("bench", "secret").expect("both fit"));
     let mut sink = Sink::default();
     let (instrument, underlying) = (INSTRUMENT, UnderlyingId(0));
-    let reference = Instruction::Reference { instrument, underlying, venue: VenueInstrumentId(VENUE), lot: LOT };
+    let reference = Instruction::Reference {
+        instrument,
+        underlying,
+        venue: VenueInstrumentId(VENUE),
+        lot: LOT,
+        contract: LOT,
+        symbol: Symbol::new(b"BTC-PERPETUAL").expect("it fits"),
+    };
     gateway.step(&reference, Nanos(1), &mut sink);
     gateway.connected(Nanos(1));
     gateway.written(gateway.pending().len(), Ticks(1), &mut sink);

@@ -14,7 +14,7 @@
 //! An event is `Copy`, at most 56 bytes (asserted below), and holds no reference: the ring's slot is 64 bytes with its
 //! sequence number.
 
-use crate::instrument::{BookQuality, InstrumentKind, InstrumentState, OptionKind, Payoff};
+use crate::instrument::{BookQuality, InstrumentKind, InstrumentState, OptionKind, Payoff, Symbol};
 use crate::units::{
     ClientOrderId, Coins, ExecutionId, InstrumentId, Nanos, Price, Quantity, Side, Ticks, UnderlyingId,
     VenueInstrumentId, VenueOrderId,
@@ -118,6 +118,14 @@ pub enum Body {
         above: Price,
         /// The step.
         tick: Price,
+    },
+    /// What the venue calls a listed instrument; follows its terms and tick steps. Names longer than a [`Symbol`] are not
+    /// told.
+    Named {
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Its name, such as `BTC-PERPETUAL`.
+        symbol: Symbol,
     },
     /// The venue changed an instrument's trading state.
     Status {

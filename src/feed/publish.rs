@@ -8,7 +8,7 @@
 use super::counters::FeedCounters;
 use super::listing::Listings;
 use crate::event::{Body, Event, Trail};
-use crate::instrument::{BookQuality, INSTRUMENTS_MAX, Instrument, UNDERLYINGS_MAX};
+use crate::instrument::{BookQuality, INSTRUMENTS_MAX, Instrument, Symbol, UNDERLYINGS_MAX};
 use crate::stage::{Full, Outbox};
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Ticks, UnderlyingId};
 
@@ -180,7 +180,7 @@ impl Publisher {
         while self.queue_len > 0 {
             let id = InstrumentId(self.queue[self.queue_head]);
             if let Some(instrument) = listings.catalogue().find(id) {
-                self.shown[id.index()].flush(instrument, stamp, out, counters)?;
+                self.shown[id.index()].flush(listings, instrument, stamp, out, counters)?;
             }
             self.queue_head = (self.queue_head + 1) % self.queue.len();
             self.queue_len -= 1;
@@ -193,6 +193,7 @@ impl Shown {
     /// Sends the parts touched, each cleared once sent. A listing is several events: it goes out whole, or again.
     fn flush(
         &mut self,
+        listings: &Listings,
         instrument: &Instrument,
         stamp: Stamp,
         out: &mut impl Outbox<Event>,
@@ -201,7 +202,8 @@ impl Shown {
         let mut send = |body| out.send(stamp.event(body));
         let id = instrument.id;
         if self.touched & part::LISTING != 0 {
-            send_listing(instrument, &mut send)?;
+            let symbol = listings.name(id).and_then(|name| Symbol::new(name.as_bytes()));
+            send_listing(instrument, symbol, &mut send)?;
             self.clear(part::LISTING);
         }
         if self.touched & part::STATUS != 0 {
@@ -232,7 +234,11 @@ impl Shown {
     }
 }
 
-fn send_listing(instrument: &Instrument, send: &mut impl FnMut(Body) -> Result<(), Full>) -> Result<(), Full> {
+fn send_listing(
+    instrument: &Instrument,
+    symbol: Option<Symbol>,
+    send: &mut impl FnMut(Body) -> Result<(), Full>,
+) -> Result<(), Full> {
     let &Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
     send(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue })?;
     send(Body::Terms {
@@ -245,5 +251,8 @@ fn send_listing(instrument: &Instrument, send: &mut impl FnMut(Body) -> Result<(
     for &(above, tick) in instrument.ticks.steps() {
         send(Body::TickStep { instrument: id, above, tick })?;
     }
-    Ok(())
+    match symbol {
+        Some(symbol) => send(Body::Named { instrument: id, symbol }),
+        None => Ok(()),
+    }
 }

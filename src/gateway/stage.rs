@@ -148,7 +148,7 @@ impl Gateway {
     pub fn step(&mut self, instruction: &Instruction, time: Nanos, out: &mut impl Outbox<Event>) {
         self.time = time;
         match instruction {
-            Instruction::Reference { instrument, underlying, venue, lot } => {
+            Instruction::Reference { instrument, underlying, venue, lot, .. } => {
                 let listed = Listed { instrument: *instrument, underlying: *underlying, venue: *venue, lot: *lot };
                 if self.listing.put(listed).is_err() {
                     self.counters.listings_refused += 1;

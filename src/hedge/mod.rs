@@ -165,6 +165,7 @@ impl Stage for Hedge {
             | Body::Listed { .. }
             | Body::Terms { .. }
             | Body::TickStep { .. }
+            | Body::Named { .. }
             | Body::Status { .. } => {
                 self.see_reference(&event.body, out);
             }
@@ -233,6 +234,14 @@ impl Hedge {
             self.targets[underlying.index()].reference_sent = false;
             self.send_reference(underlying, out);
         }
+        // The name comes last, when lot and contract are known too.
+        if let Body::Named { instrument, .. } = *body
+            && let Some(underlying) = self.catalogue.find(instrument).map(|known| known.underlying)
+            && let Some(target) = self.hedged_with(instrument)
+        {
+            target.reference_sent = false;
+            self.send_reference(underlying, out);
+        }
     }
 
     /// Tells the gateway how the venue names the hedge of `underlying`; repeated by the clock until it fits.
@@ -240,8 +249,10 @@ impl Hedge {
         let target = &mut self.targets[underlying.index()];
         let Some(instrument) = target.instrument.and_then(|id| self.catalogue.find(id)) else { return };
         if !target.reference_sent {
-            let Instrument { id, venue, lot, .. } = *instrument;
-            target.reference_sent = out.send(Instruction::Reference { instrument: id, underlying, venue, lot }).is_ok();
+            let Instrument { id, venue, lot, contract, .. } = *instrument;
+            let symbol = self.catalogue.symbol(id);
+            let reference = Instruction::Reference { instrument: id, underlying, venue, lot, contract, symbol };
+            target.reference_sent = out.send(reference).is_ok();
         }
     }
 

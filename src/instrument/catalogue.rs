@@ -28,6 +28,33 @@ impl Underlying {
     }
 }
 
+/// Longest name of an instrument that an event carries, bytes.
+pub const SYMBOL_BYTES_MAX: usize = 28;
+
+/// An instrument's name as the venue writes it: ASCII, padded with zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol([u8; SYMBOL_BYTES_MAX]);
+
+impl Symbol {
+    /// `None` when it is empty, longer than [`SYMBOL_BYTES_MAX`], or holds anything but printable ASCII without spaces.
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SYMBOL_BYTES_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        (!name.is_empty() && name.iter().all(u8::is_ascii_graphic)).then_some(Self(bytes))
+    }
+
+    /// The name without its padding.
+    pub fn as_bytes(&self) -> &[u8] {
+        let len = self.0.iter().position(|byte| *byte == 0).unwrap_or(SYMBOL_BYTES_MAX);
+        &self.0[..len]
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
 /// Why a listing event was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -43,6 +70,7 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Catalogue {
     instruments: Vec<Instrument>,
+    symbols: Box<[Symbol]>,
     underlyings: [Underlying; UNDERLYINGS_MAX],
     underlyings_len: usize,
 }
@@ -58,6 +86,7 @@ impl Catalogue {
     pub fn new() -> Self {
         Self {
             instruments: Vec::with_capacity(INSTRUMENTS_MAX),
+            symbols: vec![Symbol::default(); INSTRUMENTS_MAX].into_boxed_slice(),
             underlyings: [Underlying::default(); UNDERLYINGS_MAX],
             underlyings_len: 0,
         }
@@ -108,6 +137,10 @@ impl Catalogue {
                     return Err(Refused::BadTick);
                 }
             }
+            Body::Named { instrument, symbol } => {
+                self.find(instrument).ok_or(Refused::Unlisted)?;
+                self.symbols[instrument.index()] = symbol;
+            }
             Body::Status { instrument, state } => {
                 self.instruments.get_mut(instrument.index()).ok_or(Refused::Unlisted)?.state = state;
             }
@@ -134,6 +167,11 @@ impl Catalogue {
         self.instruments.get(id.index())
     }
 
+    /// What the venue calls an instrument; empty until it is told.
+    pub fn symbol(&self, id: InstrumentId) -> Symbol {
+        self.symbols.get(id.index()).copied().unwrap_or_default()
+    }
+
     /// Every instrument, in index order.
     pub fn instruments(&self) -> &[Instrument] {
         &self.instruments
@@ -142,5 +180,21 @@ impl Catalogue {
     /// Every underlying, in index order.
     pub fn underlyings(&self) -> impl ExactSizeIterator<Item = (UnderlyingId, &Underlying)> {
         self.underlyings[..self.underlyings_len].iter().enumerate().map(|(i, u)| (UnderlyingId(i as u8), u))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_is_printable_ascii_of_bounded_length() {
+        let symbol = Symbol::new(b"BTC_USDC-27JUN25-100000-C").expect("a name of the venue");
+        assert_eq!(symbol.as_str(), "BTC_USDC-27JUN25-100000-C");
+        assert_eq!(Symbol::new(&[b'x'; SYMBOL_BYTES_MAX]).map(|s| s.as_bytes().len()), Some(SYMBOL_BYTES_MAX));
+        for bad in [&b""[..], &[b'x'; SYMBOL_BYTES_MAX + 1], b"a b", b"a\x01b", b"\xc3\xa9"] {
+            assert_eq!(Symbol::new(bad), None);
+        }
+        assert_eq!(Symbol::default().as_str(), "");
     }
 }

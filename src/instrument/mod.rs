@@ -6,7 +6,7 @@
 mod catalogue;
 mod tick;
 
-pub use catalogue::{Catalogue, INSTRUMENTS_MAX, Refused, UNDERLYINGS_MAX, Underlying};
+pub use catalogue::{Catalogue, INSTRUMENTS_MAX, Refused, SYMBOL_BYTES_MAX, Symbol, UNDERLYINGS_MAX, Underlying};
 pub use tick::{TICK_STEPS_MAX, TickTable};
 
 use crate::units::{InstrumentId, Nanos, ONE_E9, Price, Quantity, UnderlyingId, VenueInstrumentId};

@@ -166,7 +166,11 @@ impl Stage for Greeks {
         self.drain(out);
         self.dirty |= self.book.expire(self.now);
         match event.body {
-            Body::Underlying { .. } | Body::Terms { .. } | Body::TickStep { .. } | Body::Status { .. } => {
+            Body::Underlying { .. }
+            | Body::Terms { .. }
+            | Body::TickStep { .. }
+            | Body::Named { .. }
+            | Body::Status { .. } => {
                 self.counters.listings_refused += u64::from(self.catalogue.apply(&event.body).is_err());
                 self.relay(event, out);
             }

@@ -19,6 +19,7 @@ pub use limits::Limits;
 pub use throttle::Throttle;
 
 use crate::event::PAYLOAD_BYTES;
+use crate::instrument::Symbol;
 use crate::order::Request;
 use crate::units::{InstrumentId, Quantity, Ticks, UnderlyingId, VenueInstrumentId};
 
@@ -46,6 +47,10 @@ pub enum Instruction {
         venue: VenueInstrumentId,
         /// Amount of one lot.
         lot: Quantity,
+        /// Amount of one contract, in which some protocols count; zero until it is known.
+        contract: Quantity,
+        /// The venue's name; empty until it is known.
+        symbol: Symbol,
     },
     /// Send this.
     Send(Approved<Request>),

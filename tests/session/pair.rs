@@ -2,7 +2,7 @@
 
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::{DisconnectReason, Gateway, SessionConfig};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
 use hedgecore::order::{Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::stage::{Full, Outbox};
@@ -106,6 +106,8 @@ impl Pair {
                 underlying: UnderlyingId(underlying),
                 venue: VenueInstrumentId(venue as u32),
                 lot: Quantity(LOT),
+                contract: Quantity(LOT),
+                symbol: Symbol::default(),
             });
         }
         pair

@@ -24,6 +24,21 @@ impl ProgressLine {
         Self { bar }
     }
 
+    /// A bar with a word before it, for work that consists of `steps`.
+    pub(super) fn bar(prefix: &'static str, steps: u64) -> Self {
+        let bar = ProgressBar::new(steps).with_prefix(prefix);
+        if let Ok(style) = ProgressStyle::with_template("{prefix} {elapsed} {wide_bar} {percent}%, {eta} left") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(REDRAW);
+        Self { bar }
+    }
+
+    /// One more step of the bar is done.
+    pub(super) fn step(&self) {
+        self.bar.inc(1);
+    }
+
     /// Shows a new message if the line is visible.
     pub(super) fn tick(&self, message: impl FnOnce() -> String) {
         if !self.bar.is_hidden() {

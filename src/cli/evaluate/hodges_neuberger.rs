@@ -5,13 +5,12 @@
 //! Neuberger 1989). The loss is simulated; the part of it that is a martingale, what the hedge leaves of the exposure
 //! times the move, serves as a control variate.
 
-use std::io;
-
 use clap::Args;
+use serde::Serialize;
 
-use super::lab::{EVALUATION_SEED, Random, Table, parallel, trade_to_edge};
+use super::lab::{EVALUATION_SEED, Random, Sample, Table, parallel, trade_to_edge};
+use super::report::{Chart, Dot, Outlets, ReportArgs, Series};
 use crate::cli::CliError;
-use crate::cli::output::{Output, OutputArgs};
 use crate::hedge::{BandConfig, Zakamouline, leland_sigma};
 use crate::instrument::OptionKind;
 use crate::pricing::black76::{Greeks, price};
@@ -43,7 +42,26 @@ pub(super) struct HodgesNeubergerArgs {
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
     paths: u32,
     #[command(flatten)]
-    output: OutputArgs,
+    report: ReportArgs,
+}
+
+/// Everything that was found.
+#[derive(Debug, Serialize)]
+struct Report {
+    paths: u32,
+    table: Table,
+    charts: [Chart; 1],
+}
+
+/// What a policy does in one case.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    /// What the writer asks for beyond the Black–Scholes value, and its standard error.
+    premium: f64,
+    error: f64,
+    /// Mean trading cost, and the standard deviation of the loss.
+    cost: f64,
+    sd: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,28 +114,39 @@ struct Tree {
 }
 
 pub(super) fn run(args: &HodgesNeubergerArgs) -> Result<(), CliError> {
-    let output = Output::open(&args.output)?;
+    let outlets = Outlets::open(&args.report)?;
     let mut table = Table::new("Hodges and Neuberger: premium over Black-Scholes, as a multiple of the optimum's");
+    let mut series = Vec::new();
     for (cost, aversion, optimum) in CASES {
-        let premiums = Policy::ALL.map(|policy| (policy, premium(policy, cost, aversion, args.paths as usize)));
-        let best = premiums.iter().map(|(_, (premium, _))| *premium).fold(f64::INFINITY, f64::min);
-        for (policy, (premium, error)) in premiums {
+        let outcomes = Policy::ALL.map(|policy| (policy, evaluate(policy, cost, aversion, args.paths as usize)));
+        let best = outcomes.iter().map(|(_, outcome)| outcome.premium).fold(f64::INFINITY, f64::min);
+        for (policy, Outcome { premium, error, .. }) in outcomes {
             let (ratio, is_best) = (premium / optimum, premium <= best);
             let what =
                 format!("cost {cost}, aversion {aversion}: {}{}", policy.name(), if is_best { ", best" } else { "" });
             table.row(what, Some(1.0), ratio, error / optimum, is_best.then_some(ratio <= RATIO_MAX));
         }
+        let dot = |(policy, outcome): (Policy, Outcome)| Dot {
+            x: outcome.cost,
+            y: outcome.sd,
+            label: policy.name().to_owned(),
+        };
+        series.push(Series { name: format!("cost {cost}, aversion {aversion}"), points: outcomes.map(dot).to_vec() });
     }
     table.note(format!(
         "The optimum is by dynamic programming; the best policy of each case has to stay within {RATIO_MAX}."
     ));
-    table.print(&mut io::stdout().lock())?;
-    output.write_json(&table)?;
-    table.verdict()
+    let chart = Chart {
+        title: "Standard deviation of the loss against trading cost".to_owned(),
+        axes: ["mean trading cost", "standard deviation of the loss"],
+        series,
+    };
+    let report = Report { paths: args.paths, table, charts: [chart] };
+    outlets.publish(&report.table, &report, &report.charts)
 }
 
-/// What the writer asks for beyond the Black–Scholes value under `policy`, and its standard error.
-fn premium(policy: Policy, cost: f64, aversion: f64, paths: usize) -> (f64, f64) {
+/// Simulates `policy` in one case.
+fn evaluate(policy: Policy, cost: f64, aversion: f64, paths: usize) -> Outcome {
     let tree = Tree::new();
     let interval = YEARS / STEPS as f64;
     // Per node: spot, Black–Scholes delta, the policy's delta and half-width.
@@ -136,35 +165,41 @@ fn premium(policy: Policy, cost: f64, aversion: f64, paths: usize) -> (f64, f64)
     let blocks = parallel("hodges-neuberger", BLOCKS, |block| {
         let mut random = Random::new(EVALUATION_SEED, block);
         let sample = || {
-            let (mut ups, mut shares, mut loss, mut control) = (0, 0.0, 0.0, 0.0);
+            let (mut ups, mut shares, mut costs, mut loss, mut control) = (0, 0.0, 0.0, 0.0, 0.0);
             for (k, row) in nodes.iter().enumerate() {
                 let [spot, plain_delta, delta, half_width] = row[ups];
                 let trade = trade_to_edge(shares - delta, half_width, LOT);
                 shares += trade;
-                loss += cost * trade.abs() * spot;
+                costs += cost * trade.abs() * spot;
                 ups += usize::from(random.uniform() < tree.up);
                 let change = tree.spot(k + 1, ups) - spot;
                 loss -= shares * change;
                 control += (plain_delta - shares) * change;
             }
             let spot = tree.spot(STEPS, ups);
-            (loss + (spot - SPOT).max(0.0) + cost * shares.abs() * spot, control)
+            costs += cost * shares.abs() * spot;
+            [loss + (spot - SPOT).max(0.0) + costs, control, costs]
         };
         std::iter::repeat_with(sample).take(paths.div_ceil(BLOCKS)).collect::<Vec<_>>()
     });
     let sample = blocks.concat();
     let n = sample.len() as f64;
     let value = price(OptionKind::Call, SPOT, SPOT, SIGMA, YEARS);
-    let utility: Vec<f64> = sample.iter().map(|(loss, _)| exp(aversion * (loss - value))).collect();
+    let utility: Vec<f64> = sample.iter().map(|[loss, ..]| exp(aversion * (loss - value))).collect();
     // E[control] = 0: subtract what regression says it contributes.
     let mean_utility = utility.iter().sum::<f64>() / n;
-    let covariance: f64 = sample.iter().zip(&utility).map(|((_, c), u)| c * (u - mean_utility)).sum::<f64>() / n;
-    let variance: f64 = sample.iter().map(|(_, c)| c * c).sum::<f64>() / n;
+    let covariance: f64 = sample.iter().zip(&utility).map(|([_, c, _], u)| c * (u - mean_utility)).sum::<f64>() / n;
+    let variance: f64 = sample.iter().map(|[_, c, _]| c * c).sum::<f64>() / n;
     let slope = if variance > 0.0 { covariance / variance } else { 0.0 };
-    let controlled: Vec<f64> = sample.iter().zip(&utility).map(|((_, c), u)| u - slope * c).collect();
+    let controlled: Vec<f64> = sample.iter().zip(&utility).map(|([_, c, _], u)| u - slope * c).collect();
     let mean = controlled.iter().sum::<f64>() / n;
     let spread = controlled.iter().map(|u| (u - mean) * (u - mean)).sum::<f64>() / n;
-    (ln(mean) / aversion, (spread / n).sqrt() / (mean * aversion))
+    Outcome {
+        premium: ln(mean) / aversion,
+        error: (spread / n).sqrt() / (mean * aversion),
+        cost: sample.iter().map(|[_, _, costs]| costs).sum::<f64>() / n,
+        sd: Sample::of(&sample.iter().map(|[loss, ..]| *loss).collect::<Vec<_>>()).sd,
+    }
 }
 
 impl Tree {
@@ -185,7 +220,18 @@ mod tests {
 
     #[test]
     fn without_costs_following_delta_on_the_tree_costs_nothing_beyond_black_scholes() {
-        let (premium, error) = premium(Policy::Delta, 0.0, 0.1, 2_000);
+        let Outcome { premium, error, cost, .. } = evaluate(Policy::Delta, 0.0, 0.1, 2_000);
         assert!(premium.abs() < 0.02 + 3.0 * error, "{premium} ± {error}");
+        assert_eq!(cost, 0.0);
+    }
+
+    #[test]
+    fn the_band_is_near_the_optimum_and_following_delta_is_not() {
+        let (cost, aversion, optimum) = CASES[3];
+        let [band, delta] = [Policy::Zakamouline, Policy::Delta].map(|policy| evaluate(policy, cost, aversion, 4_000));
+        // No policy beats the optimum; the bounds are five standard errors away from where the band and delta are.
+        assert!(band.premium > optimum - 5.0 * band.error, "{band:?}");
+        assert!(band.premium < RATIO_MAX * optimum + 5.0 * band.error, "{band:?}");
+        assert!(delta.premium > 2.0 * optimum, "{delta:?}");
     }
 }

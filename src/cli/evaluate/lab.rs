@@ -17,8 +17,6 @@ use crate::units::Side;
 
 /// The seed of everything that is reported. Nothing is chosen by looking at it.
 pub(super) const EVALUATION_SEED: u64 = 0x00C0_FFEE;
-/// The seed on which risk aversions are chosen.
-pub(super) const TUNING_SEED: u64 = 0x0BAD_5EED;
 
 /// splitmix64, and normal numbers by Marsaglia's polar method.
 #[derive(Clone, Debug)]
@@ -67,8 +65,8 @@ impl Random {
 
 /// Runs `work` for every block on all cores; results in the order of blocks.
 pub(super) fn parallel<T: Send>(title: &'static str, blocks: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let line = ProgressLine::new(title);
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let line = ProgressLine::bar(title, blocks as u64);
+    let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::with_capacity(blocks));
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(blocks);
     std::thread::scope(|scope| {
@@ -81,8 +79,7 @@ pub(super) fn parallel<T: Send>(title: &'static str, blocks: usize, work: impl F
                     }
                     let result = work(block);
                     results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((block, result));
-                    let done = 1 + done.fetch_add(1, Ordering::Relaxed);
-                    line.tick(|| format!("{done} of {blocks} blocks"));
+                    line.step();
                 }
             });
         }

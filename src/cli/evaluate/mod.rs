@@ -6,6 +6,7 @@ mod chain;
 mod hodges_neuberger;
 mod hull;
 mod lab;
+mod report;
 
 use clap::{Args, Subcommand};
 

@@ -9,11 +9,6 @@
 
 mod desk;
 mod market;
-mod page;
-
-use std::fs;
-use std::io;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -22,7 +17,7 @@ use self::desk::{Book, Desk, Policy, Result as PathResult, SPOT, run_path};
 use self::market::{Market, Model};
 use super::lab::{EVALUATION_SEED, Random, Sample, Table, parallel};
 use crate::cli::CliError;
-use crate::cli::output::{Output, OutputArgs};
+use crate::cli::evaluate::report::{Chart, Dot, Outlets, ReportArgs, Series};
 
 /// Risk aversions, per dollar: one point of the frontier each.
 const AVERSIONS: [f64; 10] = [1e-5, 1e-4, 5e-4, 2e-3, 7e-3, 0.02, 0.06, 0.2, 0.7, 3.0];
@@ -42,11 +37,8 @@ pub(super) struct BookArgs {
     /// Simulated paths
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=10_000_000))]
     paths: u32,
-    /// Write the frontier of cost and risk to this file as a page
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
     #[command(flatten)]
-    output: OutputArgs,
+    report: ReportArgs,
 }
 
 /// One risk aversion of one policy.
@@ -81,10 +73,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &BookArgs) -> Result<(), CliError> {
-    let output = Output::open(&args.output)?;
-    if let Some(path) = &args.html {
-        fs::File::create(path).map_err(CliError::file(path))?;
-    }
+    let outlets = Outlets::open(&args.report)?;
     let market = args.model.market();
     let blind = Market { xi: 0.5 * market.xi, jumps: 0.0, ..market };
     let mut policies = vec![("Whalley-Wilmott", Policy::Band)];
@@ -98,13 +87,28 @@ pub(super) fn run(args: &BookArgs) -> Result<(), CliError> {
     let paths = args.paths as usize;
     let frontiers = frontiers(&market, &policies, EVALUATION_SEED, paths);
     let table = compare(args.model, &frontiers);
-    table.print(&mut io::stdout().lock())?;
     let report = Report { model: args.model.name(), paths, table, frontiers };
-    output.write_json(&report)?;
-    if let Some(path) = &args.html {
-        fs::write(path, page::render(&report)).map_err(CliError::file(path))?;
+    let charts = [("Standard deviation", sd as fn(&Point) -> f64), ("CVaR 95%", |point| point.cvar95)]
+        .map(|(name, value)| chart(name, &report.frontiers, value));
+    outlets.publish(&report.table, &report, &charts)
+}
+
+fn sd(point: &Point) -> f64 {
+    point.sd
+}
+
+fn chart(name: &str, frontiers: &[Frontier], value: fn(&Point) -> f64) -> Chart {
+    let dot =
+        |point: &Point| Dot { x: point.cost, y: value(point), label: format!("risk aversion {}", point.risk_aversion) };
+    let series = |frontier: &Frontier| Series {
+        name: frontier.name.to_owned(),
+        points: frontier.points.iter().map(dot).collect(),
+    };
+    Chart {
+        title: format!("{name} of the week's result against trading cost"),
+        axes: ["mean trading cost, dollars", "dollars"],
+        series: frontiers.iter().map(series).collect(),
     }
-    report.table.verdict()
 }
 
 /// Hedges `paths` paths by every policy at every risk aversion.

@@ -16,120 +16,38 @@
 //! Cost: constant a step, a few hundred nanoseconds at most when an order is made; no allocation after construction.
 //! When it holds back it counts why ([`Hold`]).
 
-mod band;
-mod hold;
+mod books;
+mod config;
+mod counters;
+mod orders;
+mod policy;
 pub mod program;
-mod sizing;
+mod target;
 
-pub use band::{BandConfig, Zakamouline, leland_sigma};
-pub use hold::{Hold, HoldCounts};
-pub use sizing::{Size, delta_per_lot, taker_fee, taking_cost, to_nearest_edge};
+pub use config::HedgeConfig;
+pub use counters::{HedgeCounters, Hold, HoldCounts};
+pub use policy::{BandConfig, Size, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost, to_nearest_edge};
+pub use target::{IN_FLIGHT_MAX, Target};
 
-use arrayvec::ArrayVec;
+use books::{Books, Top};
+use orders::{Child, Orders};
+use target::InFlight;
 
-use crate::event::{Body, Event, KillCause, Trail};
-use crate::instrument::{BookQuality, Catalogue, INSTRUMENTS_MAX, Instrument, InstrumentKind, UNDERLYINGS_MAX};
-use crate::order::{ClientOrderIds, NewOrder, OrderStore, Request, TimeInForce};
-use crate::risk::{Gate, Instruction, Limits, View};
+use crate::event::{Body, Event, KillCause};
+use crate::instrument::{BookQuality, Catalogue, Instrument, InstrumentKind, UNDERLYINGS_MAX};
+use crate::order::OrderStore;
+use crate::risk::{Gate, Instruction};
 use crate::stage::{Outbox, Stage};
-use crate::units::{Coins, InstrumentId, Lots, Nanos, ONE_E9, Price, Side, UnderlyingId};
-
-/// Settings of the hedge.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HedgeConfig {
-    /// The no-trade band.
-    pub band: BandConfig,
-    /// Pre-trade limits.
-    pub limits: Limits,
-    /// How far beyond the best price an order may take, 1e-9 of the price. Within the collar.
-    pub slippage_e9: i64,
-    /// After how long without an answer an order is cancelled, nanoseconds.
-    pub order_overdue_ns: u64,
-    /// After how many refusals by the venue in a row the kill switch is thrown.
-    pub rejects_in_a_row_max: u32,
-    /// Start of the session, seconds since the epoch: makes order ids unique across restarts.
-    pub started_s: u32,
-}
-
-impl Default for HedgeConfig {
-    fn default() -> Self {
-        Self {
-            band: BandConfig::default(),
-            limits: Limits::default(),
-            slippage_e9: ONE_E9 / 1_000,
-            order_overdue_ns: 2 * Nanos::PER_SECOND,
-            rejects_in_a_row_max: 20,
-            started_s: 0,
-        }
-    }
-}
-
-/// Orders in flight an underlying at most.
-pub const IN_FLIGHT_MAX: usize = 4;
-
-/// Best prices of a contract.
-#[derive(Clone, Copy, Debug, Default)]
-struct Top {
-    bid: Price,
-    ask: Price,
-    quality: BookQuality,
-}
-
-/// What is known of an underlying and of the order that hedges it.
-#[derive(Clone, Debug, Default)]
-pub struct Target {
-    /// The contract that hedges it.
-    pub instrument: Option<InstrumentId>,
-    /// Net delta as last told by the greeks.
-    pub net_delta: Coins,
-    /// Half-width of the no-trade band at the last decision, coins.
-    pub half_width: f64,
-    log_gamma: Coins,
-    spot: Price,
-    quality: BookQuality,
-    fill_pending: bool,
-    in_flight: ArrayVec<InFlight, IN_FLIGHT_MAX>,
-    reference_sent: bool,
-    /// An order found less than it asked for, and the book has not been told anew since.
-    book_spent: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct InFlight {
-    order: crate::units::ClientOrderId,
-    since: Nanos,
-    cancel_sent: bool,
-}
-
-/// What the hedge did so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HedgeCounters {
-    /// Orders sent.
-    pub orders: u64,
-    /// Cancels sent for orders that stayed without an answer.
-    pub overdue: u64,
-    /// Orders the venue refused.
-    pub rejects: u64,
-    /// Reports about orders that are not ours, or that contradict what is known.
-    pub strange_reports: u64,
-    /// Decisions that did not become orders, by reason.
-    pub holds: HoldCounts,
-}
+use crate::units::{InstrumentId, Lots, Nanos, ONE_E9, Price, Side, UnderlyingId};
 
 /// The hedge stage.
 #[derive(Debug)]
 pub struct Hedge {
     config: HedgeConfig,
     catalogue: Catalogue,
-    tops: Box<[Top]>,
-    positions: Box<[Lots]>,
+    books: Books,
     targets: [Target; UNDERLYINGS_MAX],
-    store: OrderStore,
-    ids: ClientOrderIds,
-    gate: Gate,
-    session_up: bool,
-    cancel_all_due: bool,
-    rejects_in_a_row: u32,
+    orders: Orders,
     counters: HedgeCounters,
 }
 
@@ -138,23 +56,19 @@ impl Stage for Hedge {
 
     fn step(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
         match event.body {
-            Body::Top { instrument, quality, bid, ask, .. } => self.see_top(instrument, Top { bid, ask, quality }),
+            Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } => {
+                self.see_top(instrument, Top { bid, ask, bid_lots, ask_lots, quality });
+            }
             Body::Exposure { underlying, .. } => {
-                self.see_exposure(&event.body);
-                self.decide(underlying, event, out);
-            }
-            Body::Clock => self.on_clock(event, out),
-            Body::Kill { cause } => self.kill(cause, event.time, out),
-            Body::Session { up } => {
-                self.session_up = up;
-                // Says of every live order that its fate is unknown; the orders stay in flight.
-                let _ = self.store.apply(&event.body);
-            }
-            Body::Position { instrument, lots } => {
-                if let Some(position) = self.positions.get_mut(instrument.index()) {
-                    position.0 = position.0.saturating_add(lots);
+                if let Some(target) = self.targets.get_mut(underlying.index()) {
+                    target.see_exposure(&event.body);
+                    self.decide(underlying, event, out);
                 }
             }
+            Body::Clock => self.on_clock(event, out),
+            Body::Kill { cause } => self.orders.kill(cause, event.time, out),
+            Body::Session { up } => self.orders.session(event, up),
+            Body::Position { instrument, lots } => self.orders.open_position(instrument, lots),
             Body::Sent { .. }
             | Body::Accepted { .. }
             | Body::Filled { .. }
@@ -166,9 +80,7 @@ impl Stage for Hedge {
             | Body::Terms { .. }
             | Body::TickStep { .. }
             | Body::Named { .. }
-            | Body::Status { .. } => {
-                self.see_reference(&event.body, out);
-            }
+            | Body::Status { .. } => self.see_reference(&event.body, out),
             Body::Mark { .. }
             | Body::Index { .. }
             | Body::Trade { .. }
@@ -183,15 +95,9 @@ impl Hedge {
     pub fn new(config: HedgeConfig) -> Self {
         Self {
             catalogue: Catalogue::new(),
-            tops: vec![Top::default(); INSTRUMENTS_MAX].into_boxed_slice(),
-            positions: vec![Lots::default(); INSTRUMENTS_MAX].into_boxed_slice(),
+            books: Books::new(),
             targets: Default::default(),
-            store: OrderStore::new(),
-            ids: ClientOrderIds::new(config.started_s),
-            gate: Gate::new(config.limits),
-            session_up: false,
-            cancel_all_due: false,
-            rejects_in_a_row: 0,
+            orders: Orders::new(config.limits, config.started_s, config.rejects_in_a_row_max),
             counters: HedgeCounters::default(),
             config,
         }
@@ -204,12 +110,12 @@ impl Hedge {
 
     /// The gate in front of the order session.
     pub fn gate(&self) -> &Gate {
-        &self.gate
+        &self.orders.gate
     }
 
     /// Every order known and its state.
     pub fn store(&self) -> &OrderStore {
-        &self.store
+        &self.orders.store
     }
 
     /// The name of each underlying with its target.
@@ -219,7 +125,7 @@ impl Hedge {
 
     /// Position in a contract, from its opening and every fill applied.
     pub fn position(&self, instrument: InstrumentId) -> Lots {
-        self.positions.get(instrument.index()).copied().unwrap_or_default()
+        self.orders.position(instrument)
     }
 
     fn see_reference(&mut self, body: &Body, out: &mut impl Outbox<Instruction>) {
@@ -227,38 +133,29 @@ impl Hedge {
             self.counters.strange_reports += 1;
             return;
         }
-        if let Body::Listed { instrument, underlying, kind: InstrumentKind::Perpetual, .. } = *body
-            && self.targets[underlying.index()].instrument.is_none_or(|present| present == instrument)
-        {
-            self.targets[underlying.index()].instrument = Some(instrument);
-            self.targets[underlying.index()].reference_sent = false;
-            self.send_reference(underlying, out);
+        if let Body::Listed { instrument, underlying, kind: InstrumentKind::Perpetual, .. } = *body {
+            self.targets[underlying.index()].instrument.get_or_insert(instrument);
         }
         // The name comes last, when lot and contract are known too.
-        if let Body::Named { instrument, .. } = *body
-            && let Some(underlying) = self.catalogue.find(instrument).map(|known| known.underlying)
-            && let Some(target) = self.hedged_with(instrument)
-        {
-            target.reference_sent = false;
-            self.send_reference(underlying, out);
+        if let Body::Listed { instrument, .. } | Body::Named { instrument, .. } = *body {
+            self.orders.listed(instrument);
+            let known = self.catalogue.find(instrument).map(|instrument| instrument.underlying);
+            if let Some(underlying) = known.filter(|id| self.targets[id.index()].instrument == Some(instrument)) {
+                self.name_hedge(underlying, out);
+            }
         }
     }
 
     /// Tells the gateway how the venue names the hedge of `underlying`; repeated by the clock until it fits.
-    fn send_reference(&mut self, underlying: UnderlyingId, out: &mut impl Outbox<Instruction>) {
-        let target = &mut self.targets[underlying.index()];
-        let Some(instrument) = target.instrument.and_then(|id| self.catalogue.find(id)) else { return };
-        if !target.reference_sent {
-            let Instrument { id, venue, lot, contract, .. } = *instrument;
-            let symbol = self.catalogue.symbol(id);
-            let reference = Instruction::Reference { instrument: id, underlying, venue, lot, contract, symbol };
-            target.reference_sent = out.send(reference).is_ok();
+    fn name_hedge(&mut self, underlying: UnderlyingId, out: &mut impl Outbox<Instruction>) {
+        let instrument = self.targets[underlying.index()].instrument.and_then(|id| self.catalogue.find(id));
+        if let Some(instrument) = instrument {
+            self.orders.name(instrument, self.catalogue.symbol(instrument.id), out);
         }
     }
 
     fn see_top(&mut self, instrument: InstrumentId, top: Top) {
-        let Some(entry) = self.tops.get_mut(instrument.index()) else { return };
-        *entry = top;
+        self.books.set(instrument, top);
         if let Some(target) = self.hedged_with(instrument) {
             target.book_spent = false;
         }
@@ -270,38 +167,19 @@ impl Hedge {
         Some(&mut self.targets[underlying.index()]).filter(|target| target.instrument == Some(instrument))
     }
 
-    fn see_exposure(&mut self, body: &Body) {
-        let Body::Exposure { underlying, quality, net_delta, log_gamma, spot, .. } = *body else { return };
-        if let Some(target) = self.targets.get_mut(underlying.index()) {
-            target.net_delta = net_delta;
-            target.log_gamma = log_gamma;
-            target.spot = spot;
-            target.quality = quality;
-            target.fill_pending = false;
-        }
-    }
-
     fn see_report(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
-        let outcome = self.store.apply(&event.body);
-        if outcome.is_strange() {
-            self.counters.strange_reports += 1;
-        }
-        if let Some(fill) = outcome.fill() {
-            let position = &mut self.positions[fill.instrument.index()];
-            position.0 = position.0.saturating_add(fill.side.sign() * i64::from(fill.lots));
-            if let Some(instrument) = self.catalogue.find(fill.instrument) {
-                self.targets[instrument.underlying.index()].fill_pending = true;
-            }
+        let heard = self.orders.hear(&event.body);
+        self.counters.strange_reports += u64::from(heard.is_strange);
+        if let Some(instrument) = heard.fill.and_then(|fill| self.catalogue.find(fill.instrument)) {
+            self.targets[instrument.underlying.index()].fill_pending = true;
         }
         match event.body {
             Body::Rejected { .. } => {
                 self.counters.rejects += 1;
-                self.rejects_in_a_row += 1;
-                if self.rejects_in_a_row > self.config.rejects_in_a_row_max {
-                    self.kill(KillCause::Rejects, event.time, out);
+                if heard.must_kill {
+                    self.orders.kill(KillCause::Rejects, event.time, out);
                 }
             }
-            Body::Accepted { .. } => self.rejects_in_a_row = 0,
             Body::Cancelled { instrument, .. } => {
                 if let Some(target) = self.hedged_with(instrument) {
                     target.book_spent = true;
@@ -309,24 +187,17 @@ impl Hedge {
             }
             _ => {}
         }
-        self.release_terminal();
-    }
-
-    /// Forgets what reached a terminal state.
-    fn release_terminal(&mut self) {
-        for target in self.targets.iter_mut().filter(|target| !target.in_flight.is_empty()) {
-            target.in_flight.retain(|flight| self.store.is_live(flight.order));
+        for target in &mut self.targets {
+            target.release_terminal(&self.orders.store);
         }
     }
 
     fn on_clock(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
-        if self.cancel_all_due {
-            self.send_cancel_all(event.time, out);
-        }
+        self.orders.retry_cancel_all(event.time, out);
         let underlyings = self.catalogue.underlyings().len();
         for index in 0..underlyings {
             let underlying = UnderlyingId(index as u8);
-            self.send_reference(underlying, out);
+            self.name_hedge(underlying, out);
             self.cancel_overdue(underlying, event.time, out);
             self.decide(underlying, event, out);
         }
@@ -334,40 +205,16 @@ impl Hedge {
 
     /// Asks once for each order back that stayed without a final answer for too long.
     fn cancel_overdue(&mut self, underlying: UnderlyingId, now: Nanos, out: &mut impl Outbox<Instruction>) {
-        let target = &mut self.targets[underlying.index()];
-        let Some(instrument) = target.instrument else { return };
-        for flight in &mut target.in_flight {
-            if flight.cancel_sent || now.since(flight.since) < self.config.order_overdue_ns {
-                continue;
+        for flight in &mut self.targets[underlying.index()].in_flight {
+            if !flight.cancel_sent && now.since(flight.since) >= self.config.order_overdue_ns {
+                flight.cancel_sent = self.orders.cancel(flight.order, flight.instrument, now, out);
+                self.counters.overdue += u64::from(flight.cancel_sent);
             }
-            let request = Request::Cancel { order: flight.order, instrument };
-            if let Ok(approved) = self.gate.approve(request, &View::of_nothing(), now)
-                && out.send(Instruction::Send(approved)).is_ok()
-            {
-                flight.cancel_sent = true;
-                self.store.cancel_asked(flight.order);
-                self.counters.overdue += 1;
-            }
-        }
-    }
-
-    fn kill(&mut self, cause: KillCause, now: Nanos, out: &mut impl Outbox<Instruction>) {
-        self.gate.kill(cause, now);
-        self.cancel_all_due = true;
-        self.send_cancel_all(now, out);
-    }
-
-    fn send_cancel_all(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
-        if let Ok(approved) = self.gate.approve(Request::CancelAll, &View::of_nothing(), now) {
-            self.cancel_all_due = out.send(Instruction::Send(approved)).is_err();
         }
     }
 
     fn decide(&mut self, underlying: UnderlyingId, event: &Event, out: &mut impl Outbox<Instruction>) {
-        if underlying.index() >= UNDERLYINGS_MAX {
-            return;
-        }
-        if let Err(hold) = self.try_order(underlying, event.trail, event.time, out) {
+        if let Err(hold) = self.try_order(underlying, event, out) {
             self.counters.holds.count(hold);
         }
     }
@@ -376,72 +223,45 @@ impl Hedge {
     fn try_order(
         &mut self,
         underlying: UnderlyingId,
-        trail: Trail,
-        now: Nanos,
+        event: &Event,
         out: &mut impl Outbox<Instruction>,
     ) -> Result<(), Hold> {
         let hold_if = |condition: bool, hold| if condition { Err(hold) } else { Ok(()) };
         let target = &mut self.targets[underlying.index()];
         let instrument = target.instrument.and_then(|id| self.catalogue.find(id)).ok_or(Hold::NoInstrument)?;
-        let top = self.tops[instrument.id.index()];
+        let top = self.books.top(instrument.id);
         hold_if(target.quality != BookQuality::Good, Hold::BadExposure)?;
-        let (bid, ask) = (top.bid.to_f64(), top.ask.to_f64());
-        let two_sided = top.quality == BookQuality::Good && bid > 0.0 && ask > bid;
-        let cost = if two_sided { taking_cost(instrument, bid, ask) } else { taker_fee(instrument) };
+        let cost = if top.is_sound() {
+            taking_cost(instrument, top.bid.to_f64(), top.ask.to_f64())
+        } else {
+            taker_fee(instrument)
+        };
         target.half_width = self.config.band.half_width(cost, target.log_gamma.to_f64(), target.spot.to_f64());
-        hold_if(!two_sided, Hold::BadBook)?;
+        hold_if(!top.is_sound(), Hold::BadBook)?;
         hold_if(target.fill_pending, Hold::FillPending)?;
 
-        let per_lot = delta_per_lot(instrument, (bid + ask) / 2.0);
-        let lots_max = self.gate.limits().order_lots_max;
-        let (buying, selling) = self.store.working_lots(instrument.id);
+        let per_lot = delta_per_lot(instrument, top.mid());
+        let lots_max = self.orders.gate.limits().order_lots_max;
+        let (buying, selling) = self.orders.store.working_lots(instrument.id);
         let net_delta = target.net_delta.to_f64() + (buying as f64 - selling as f64) * per_lot;
         let size = to_nearest_edge(net_delta, target.half_width, per_lot, lots_max).ok_or(Hold::InsideBand)?;
 
-        hold_if(self.gate.killed().is_some(), Hold::Killed)?;
-        hold_if(!self.session_up, Hold::SessionDown)?;
+        self.orders.may_send()?;
         hold_if(target.in_flight.is_full(), Hold::InFlight)?;
         hold_if(target.book_spent, Hold::BookSpent)?;
-        hold_if(!target.reference_sent || out.room() == 0, Hold::NoRoom)?;
 
-        let view = View {
-            instrument: Some(instrument),
-            quality: top.quality,
-            bid: top.bid,
-            ask: top.ask,
-            spot: target.spot,
-            position: self.positions[instrument.id.index()],
-            working_lots: if size.side == Side::Buy { buying } else { selling },
-            open_orders: self.store.open_orders(),
-        };
-        let order = self.ids.next();
-        let request = Request::New {
-            trail,
-            decided: 0,
-            order,
-            instrument: instrument.id,
-            side: size.side,
-            time_in_force: TimeInForce::ImmediateOrCancel,
-            post_only: false,
-            price: taking_price(instrument, &top, size.side, self.config.slippage_e9),
-            lots: size.lots,
-        };
-        let approved = self.gate.approve(request, &view, now).map_err(|_| Hold::Refused)?;
-        let entry = NewOrder { order, instrument: instrument.id, side: size.side, lots: size.lots };
-        self.store.insert(entry).map_err(|_| Hold::StoreFull)?;
-        target.in_flight.push(InFlight { order, since: now, cancel_sent: false });
+        let price = taking_price(instrument, &top, size.side, self.config.slippage_e9);
+        let child = Child { side: size.side, lots: size.lots, price, is_passive: false };
+        let order = self.orders.place(&child, instrument, &top, target.spot, event, out)?;
+        target.in_flight.push(InFlight { order, instrument: instrument.id, since: event.time, cancel_sent: false });
         self.counters.orders += 1;
-        // Room was seen above and only this stage sends: if the order does not fit now, what we believe is wrong.
-        out.send(Instruction::Send(approved)).map_err(|_| {
-            self.gate.kill(KillCause::Invariant, now);
-            Hold::NoRoom
-        })
+        Ok(())
     }
 }
 
 /// The best opposite price and `slippage_e9` of it beyond, on the grid and never short of the best price.
 fn taking_price(instrument: &Instrument, top: &Top, side: Side, slippage_e9: i64) -> Price {
-    let best = if side == Side::Buy { top.ask } else { top.bid };
+    let best = top.opposite(side);
     let reach = (i128::from(best.0) * i128::from(slippage_e9) / i128::from(ONE_E9)) as i64;
     let limit = instrument.ticks.round_passive(Price(best.0.saturating_add(side.sign() * reach)), side);
     if side == Side::Buy { limit.max(best) } else { limit.min(best) }

@@ -1,8 +1,10 @@
 //! The hedge driven by hand: one underlying, its perpetual, and what a venue may answer.
 
 use super::*;
+use crate::event::Trail;
 use crate::instrument::{InstrumentState, Payoff};
-use crate::units::{ClientOrderId, ExecutionId, Quantity, VenueInstrumentId, VenueOrderId};
+use crate::order::Request;
+use crate::units::{ClientOrderId, Coins, ExecutionId, Quantity, VenueInstrumentId, VenueOrderId};
 
 const PERPETUAL: InstrumentId = InstrumentId(0);
 const BTC: UnderlyingId = UnderlyingId(0);

@@ -13,7 +13,7 @@
 
 use super::covariance::Covariance;
 use super::{Curvature, FACTORS_MAX, NotConvex};
-use crate::hedge::band::{BandConfig, cbrt};
+use crate::hedge::policy::{BandConfig, cbrt};
 
 /// What the desk fears and expects.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! Why nothing was traded: every step that could have ended in an order and did not says which condition held it back.
+//! What the hedge counts. Every step that could have ended in an order and did not says which condition held it back.
 
 /// The condition that kept a decision from becoming an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,4 +85,19 @@ impl HoldCounts {
     pub fn iter(&self) -> impl Iterator<Item = (Hold, u64)> {
         Hold::ALL.into_iter().zip(self.0)
     }
+}
+
+/// What the hedge did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HedgeCounters {
+    /// Orders sent.
+    pub orders: u64,
+    /// Cancels sent for orders that stayed without an answer.
+    pub overdue: u64,
+    /// Orders the venue refused.
+    pub rejects: u64,
+    /// Reports about orders that are not ours, or that contradict what is known.
+    pub strange_reports: u64,
+    /// Decisions that did not become orders, by reason.
+    pub holds: HoldCounts,
 }

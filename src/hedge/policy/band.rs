@@ -93,7 +93,7 @@ fn power(x: f64, y: f64) -> f64 {
 
 /// Cube root of a positive finite number: a third of the exponent as first guess, then Newton. Bit-identical everywhere,
 /// which the platform's is not. Within 2 ulp from 1e-300 to 1e300.
-pub(super) fn cbrt(x: f64) -> f64 {
+pub(in crate::hedge) fn cbrt(x: f64) -> f64 {
     const ONE_THIRD_OF_BIAS: u64 = 0x2A9F_7893_0000_0000;
     let mut root = f64::from_bits(x.to_bits() / 3 + ONE_THIRD_OF_BIAS);
     for _ in 0..4 {

@@ -1,0 +1,54 @@
+//! The best prices of every instrument that may be traded.
+
+use crate::instrument::{BookQuality, INSTRUMENTS_MAX};
+use crate::units::{InstrumentId, Price, Side};
+
+/// Best prices of a contract, and how much stands there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Top {
+    pub(super) bid: Price,
+    pub(super) ask: Price,
+    pub(super) bid_lots: u32,
+    pub(super) ask_lots: u32,
+    pub(super) quality: BookQuality,
+}
+
+impl Top {
+    /// Whether it is whole, two-sided and not crossed.
+    pub(super) fn is_sound(&self) -> bool {
+        self.quality == BookQuality::Good && self.bid.0 > 0 && self.ask > self.bid
+    }
+
+    /// The middle between the best prices.
+    pub(super) fn mid(&self) -> f64 {
+        (self.bid.to_f64() + self.ask.to_f64()) / 2.0
+    }
+
+    /// The price an order of this side takes.
+    pub(super) fn opposite(&self, side: Side) -> Price {
+        if side == Side::Buy { self.ask } else { self.bid }
+    }
+}
+
+/// The top of every book, by instrument.
+#[derive(Debug)]
+pub(super) struct Books(Box<[Top]>);
+
+impl Books {
+    /// No book is known. Allocates all it will ever use.
+    pub(super) fn new() -> Self {
+        Self(vec![Top::default(); INSTRUMENTS_MAX].into_boxed_slice())
+    }
+
+    /// Takes in a top; one of an instrument beyond the table is dropped.
+    pub(super) fn set(&mut self, instrument: InstrumentId, top: Top) {
+        if let Some(entry) = self.0.get_mut(instrument.index()) {
+            *entry = top;
+        }
+    }
+
+    /// The top of a book; of unknown quality before it was told.
+    pub(super) fn top(&self, instrument: InstrumentId) -> Top {
+        self.0.get(instrument.index()).copied().unwrap_or_default()
+    }
+}

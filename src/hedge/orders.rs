@@ -1,0 +1,216 @@
+//! The hedge's way to the venue: every request is approved, entered and sent here, and every report is heard here.
+//!
+//! Invariants: an order is entered in the store before it leaves; without room on the way out it is not made at all; the
+//! gateway hears how the venue names an instrument before the first order on it; a position is its opening and every fill
+//! applied, once.
+
+use super::books::Top;
+use super::counters::Hold;
+use crate::event::{Body, Event, KillCause};
+use crate::instrument::{INSTRUMENTS_MAX, Instrument, Symbol};
+use crate::order::{AppliedFill, ClientOrderIds, NewOrder, OrderStore, Request, TimeInForce};
+use crate::risk::{Gate, Instruction, Limits, View};
+use crate::stage::Outbox;
+use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, Price, Side};
+
+/// An order to be made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Child {
+    pub(super) side: Side,
+    pub(super) lots: u32,
+    pub(super) price: Price,
+    /// Rest at the price and never take, instead of taking what is there.
+    pub(super) is_passive: bool,
+}
+
+/// What a report came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heard {
+    pub(super) fill: Option<AppliedFill>,
+    pub(super) is_strange: bool,
+    /// The venue refused once too often.
+    pub(super) must_kill: bool,
+}
+
+/// Orders, positions and the gate before the session.
+#[derive(Debug)]
+pub(super) struct Orders {
+    pub(super) store: OrderStore,
+    pub(super) gate: Gate,
+    ids: ClientOrderIds,
+    positions: Box<[Lots]>,
+    /// Whether the gateway knows how the venue names an instrument.
+    is_named: Box<[bool]>,
+    session_up: bool,
+    cancel_all_due: bool,
+    rejects_in_a_row: u32,
+    rejects_in_a_row_max: u32,
+}
+
+impl Orders {
+    /// Nothing held, nothing working, the session down. Allocates all it will ever use.
+    pub(super) fn new(limits: Limits, started_s: u32, rejects_in_a_row_max: u32) -> Self {
+        Self {
+            store: OrderStore::new(),
+            gate: Gate::new(limits),
+            ids: ClientOrderIds::new(started_s),
+            positions: vec![Lots::default(); INSTRUMENTS_MAX].into_boxed_slice(),
+            is_named: vec![false; INSTRUMENTS_MAX].into_boxed_slice(),
+            session_up: false,
+            cancel_all_due: false,
+            rejects_in_a_row: 0,
+            rejects_in_a_row_max,
+        }
+    }
+
+    /// Position in a contract.
+    pub(super) fn position(&self, instrument: InstrumentId) -> Lots {
+        self.positions.get(instrument.index()).copied().unwrap_or_default()
+    }
+
+    /// Takes in a position that no fill seen here built.
+    pub(super) fn open_position(&mut self, instrument: InstrumentId, lots: i64) {
+        if let Some(position) = self.positions.get_mut(instrument.index()) {
+            position.0 = position.0.saturating_add(lots);
+        }
+    }
+
+    /// A listing is new or has changed: the gateway has to hear of it again.
+    pub(super) fn listed(&mut self, instrument: InstrumentId) {
+        if let Some(is_named) = self.is_named.get_mut(instrument.index()) {
+            *is_named = false;
+        }
+    }
+
+    /// Tells the gateway how the venue names an instrument, unless it knows; whether it does then.
+    pub(super) fn name(&mut self, instrument: &Instrument, symbol: Symbol, out: &mut impl Outbox<Instruction>) -> bool {
+        let Some(is_named) = self.is_named.get_mut(instrument.id.index()) else { return false };
+        if !*is_named {
+            let Instrument { id, underlying, venue, lot, contract, .. } = *instrument;
+            let reference = Instruction::Reference { instrument: id, underlying, venue, lot, contract, symbol };
+            *is_named = out.send(reference).is_ok();
+        }
+        *is_named
+    }
+
+    /// The session came or went. An order that was live when it went is of unknown fate and stays in flight.
+    pub(super) fn session(&mut self, event: &Event, up: bool) {
+        self.session_up = up;
+        // A session's coming and going is about no order in particular: there is no outcome to act on.
+        let _ = self.store.apply(&event.body);
+    }
+
+    /// Hears an execution report.
+    pub(super) fn hear(&mut self, body: &Body) -> Heard {
+        let outcome = self.store.apply(body);
+        let fill = outcome.fill();
+        if let Some(fill) = fill {
+            let position = &mut self.positions[fill.instrument.index()];
+            position.0 = position.0.saturating_add(fill.side.sign() * i64::from(fill.lots));
+        }
+        match body {
+            Body::Rejected { .. } => self.rejects_in_a_row += 1,
+            Body::Accepted { .. } => self.rejects_in_a_row = 0,
+            _ => {}
+        }
+        let must_kill = self.rejects_in_a_row > self.rejects_in_a_row_max;
+        Heard { fill, is_strange: outcome.is_strange(), must_kill }
+    }
+
+    /// Why no order may leave now, whatever it is for.
+    pub(super) fn may_send(&self) -> Result<(), Hold> {
+        match (self.gate.killed(), self.session_up) {
+            (Some(_), _) => Err(Hold::Killed),
+            (None, false) => Err(Hold::SessionDown),
+            (None, true) => Ok(()),
+        }
+    }
+
+    /// Has an order that `event` caused approved, enters it and sends it.
+    pub(super) fn place(
+        &mut self,
+        child: &Child,
+        instrument: &Instrument,
+        top: &Top,
+        spot: Price,
+        event: &Event,
+        out: &mut impl Outbox<Instruction>,
+    ) -> Result<ClientOrderId, Hold> {
+        let Event { trail, time: now, .. } = *event;
+        let Child { side, lots, price, is_passive } = *child;
+        let is_named = self.is_named.get(instrument.id.index()).copied().unwrap_or_default();
+        if !is_named || out.room() == 0 {
+            return Err(Hold::NoRoom);
+        }
+        let (buying, selling) = self.store.working_lots(instrument.id);
+        let view = View {
+            instrument: Some(instrument),
+            quality: top.quality,
+            bid: top.bid,
+            ask: top.ask,
+            spot,
+            position: self.position(instrument.id),
+            working_lots: if side == Side::Buy { buying } else { selling },
+            open_orders: self.store.open_orders(),
+        };
+        let order = self.ids.next();
+        let time_in_force = if is_passive { TimeInForce::GoodTilCancel } else { TimeInForce::ImmediateOrCancel };
+        let request = Request::New {
+            trail,
+            decided: 0,
+            order,
+            instrument: instrument.id,
+            side,
+            time_in_force,
+            post_only: is_passive,
+            price,
+            lots,
+        };
+        let approved = self.gate.approve(request, &view, now).map_err(|_| Hold::Refused)?;
+        let entry = NewOrder { order, instrument: instrument.id, side, lots };
+        self.store.insert(entry).map_err(|_| Hold::StoreFull)?;
+        // Room was seen above and only this stage sends: if the order does not fit now, what we believe is wrong.
+        match out.send(Instruction::Send(approved)) {
+            Ok(()) => Ok(order),
+            Err(_) => {
+                self.gate.kill(KillCause::Invariant, now);
+                Err(Hold::NoRoom)
+            }
+        }
+    }
+
+    /// Asks for an order back; whether the request left.
+    pub(super) fn cancel(
+        &mut self,
+        order: ClientOrderId,
+        instrument: InstrumentId,
+        now: Nanos,
+        out: &mut impl Outbox<Instruction>,
+    ) -> bool {
+        let request = Request::Cancel { order, instrument };
+        let left = self
+            .gate
+            .approve(request, &View::of_nothing(), now)
+            .is_ok_and(|approved| out.send(Instruction::Send(approved)).is_ok());
+        if left {
+            self.store.cancel_asked(order);
+        }
+        left
+    }
+
+    /// Latches the kill switch and asks everything back.
+    pub(super) fn kill(&mut self, cause: KillCause, now: Nanos, out: &mut impl Outbox<Instruction>) {
+        self.gate.kill(cause, now);
+        self.cancel_all_due = true;
+        self.retry_cancel_all(now, out);
+    }
+
+    /// Sends the mass cancel that is due, if one is.
+    pub(super) fn retry_cancel_all(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
+        if self.cancel_all_due
+            && let Ok(approved) = self.gate.approve(Request::CancelAll, &View::of_nothing(), now)
+        {
+            self.cancel_all_due = out.send(Instruction::Send(approved)).is_err();
+        }
+    }
+}

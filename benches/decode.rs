@@ -3,6 +3,8 @@
 //! Input: packets of one kind of message as the venue fills them (a book message changes two levels, a snapshot has ten,
 //! a trades message one), as many as fit 1,472 bytes. The time per element is that of one message, its share of the
 //! frame header included. One core, warm caches, the packet in L1: the floor, not what a cold packet costs.
+//! `decode_starbase` does the same for the market-by-order feed, with packets of 1,400 bytes; a definition has one large
+//! tick size.
 
 use std::hint::black_box;
 
@@ -11,6 +13,7 @@ use hedgecore::wire::deribit_multicast::{
     BookBlock, BookEntry, InstrumentV2Block, Message, NoRoom, PACKET_BYTES_MAX, Packet, PacketBuilder, PriceIndexBlock,
     SnapshotBlock, SnapshotEntry, TickStep, TickerBlock, TradeEntry, TradesBlock, ascii,
 };
+use hedgecore::wire::starbase::market_data as starbase;
 
 /// A packet filled with one kind of message, and how many it holds.
 fn packet(append: impl Fn(&mut PacketBuilder<'_>) -> Result<(), NoRoom>) -> (Vec<u8>, u64) {
@@ -75,5 +78,73 @@ fn decode(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decode);
+/// As [`packet`], of the market-by-order feed.
+fn starbase_packet(
+    append: impl Fn(&mut starbase::PacketBuilder<'_>) -> Result<(), starbase::NoRoom>,
+) -> (Vec<u8>, u64) {
+    let mut buffer = [0; starbase::PACKET_BYTES_MAX];
+    let mut builder = starbase::PacketBuilder::new(&mut buffer, starbase::packet_type::INCREMENTAL, 1, 1, 1)
+        .expect("a buffer of a packet's size");
+    while append(&mut builder).is_ok() {}
+    let messages = u64::from(builder.count());
+    (builder.finish().to_vec(), messages)
+}
+
+/// As [`read`], of the market-by-order feed.
+fn read_starbase(bytes: &[u8]) -> i64 {
+    let Ok((header, messages)) = starbase::Packet::parse(bytes) else { return 0 };
+    let mut sum = header.sequence.get();
+    for message in messages.flatten() {
+        sum ^= message.sequence ^ message.header.transact_time_ns.get() ^ i64::from(message.header.flags.get());
+        sum = sum.wrapping_add(match message.message {
+            Ok(starbase::Message::BidPut(put)) => {
+                put.order_id.get()
+                    ^ put.instrument_id.get()
+                    ^ put.price.get()
+                    ^ put.quantity_mantissa.get()
+                    ^ put.sort_order_id.get()
+            }
+            Ok(starbase::Message::BidQtyReduced(reduced)) => reduced.order_id.get() ^ reduced.quantity_mantissa.get(),
+            Ok(starbase::Message::BidDelete(delete)) => delete.order_id.get() ^ delete.instrument_id.get(),
+            Ok(starbase::Message::Trade(trade)) => trade.match_id.get() ^ trade.fill_price.get(),
+            Ok(starbase::Message::InstrumentInfo(info)) => info.mark_price.get() ^ info.index_price.get(),
+            Ok(starbase::Message::InstrumentDefinition(definition)) => {
+                definition.block.strike_price.get() ^ definition.large_tick_sizes.len() as i64
+            }
+            _ => 1,
+        });
+    }
+    sum
+}
+
+fn decode_starbase(criterion: &mut Criterion) {
+    use starbase::{BidDelete, BidPut, BidQtyReduced, InstrumentDefinition, InstrumentInfo, LargeTickSize, Trade};
+    use zerocopy::FromBytes;
+
+    let meta = starbase::MessageMeta { flags: 3, transact_time_ns: 1 };
+    fn filled<T: FromBytes>() -> T {
+        T::read_from_prefix(&[5; 512]).ok().map(|(block, _)| block).expect("no block is longer")
+    }
+    let packets = [
+        ("put", starbase_packet(|p| p.push(meta, &filled::<BidPut>()))),
+        ("reduced", starbase_packet(|p| p.push(meta, &filled::<BidQtyReduced>()))),
+        ("delete", starbase_packet(|p| p.push(meta, &filled::<BidDelete>()))),
+        ("trade", starbase_packet(|p| p.push(meta, &filled::<Trade>()))),
+        ("info", starbase_packet(|p| p.push(meta, &filled::<InstrumentInfo>()))),
+        (
+            "definition",
+            starbase_packet(|p| {
+                p.definition(meta, &filled::<InstrumentDefinition>(), &[filled::<LargeTickSize>()], &[])
+            }),
+        ),
+    ];
+    let mut group = criterion.benchmark_group("decode_starbase");
+    for (name, (bytes, messages)) in &packets {
+        group.throughput(Throughput::Elements(*messages));
+        group.bench_function(*name, |bencher| bencher.iter(|| read_starbase(black_box(bytes))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, decode, decode_starbase);
 criterion_main!(benches);

@@ -106,9 +106,9 @@ pub(super) fn block<T: Block>(body: &[u8]) -> Result<(&T, &[u8]), Malformed> {
 
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
-pub(super) struct GroupSize {
-    pub(super) block_length: U16,
-    pub(super) num_in_group: U16,
+pub(in crate::wire::starbase) struct GroupSize {
+    pub(in crate::wire::starbase) block_length: U16,
+    pub(in crate::wire::starbase) num_in_group: U16,
 }
 
 /// The entries of a repeating group, at the distance the wire gives.
@@ -140,7 +140,7 @@ impl<'a, T: FromBytes + KnownLayout + Immutable + Unaligned + 'a> Group<'a, T> {
 
 /// The group at the start of `rest`, and what follows it. An empty group may announce any entry length.
 #[inline]
-pub(super) fn group<T>(rest: &[u8]) -> Result<(Group<'_, T>, &[u8]), Malformed> {
+pub(in crate::wire::starbase) fn group<T>(rest: &[u8]) -> Result<(Group<'_, T>, &[u8]), Malformed> {
     let (size, rest) = GroupSize::ref_from_prefix(rest).map_err(|_| Malformed::Group)?;
     let (stride, count) = (usize::from(size.block_length.get()), usize::from(size.num_in_group.get()));
     if count > 0 && stride < size_of::<T>() {
@@ -182,4 +182,4 @@ macro_rules! wire_struct {
         }
     )*};
 }
-pub(super) use wire_struct;
+pub(in crate::wire::starbase) use wire_struct;

@@ -29,12 +29,12 @@
 
 mod decimal;
 mod encode;
-mod frame;
+pub(super) mod frame;
 mod message;
 mod reports;
 mod requests;
 #[cfg(test)]
-mod schema;
+pub(super) mod schema;
 mod session;
 
 pub use decimal::{Decimal72, DecimalError};

@@ -56,7 +56,7 @@ fn attribute<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     line.split_once(&format!(" {name}="))?.1.split('"').nth(1)
 }
 
-fn camel_case(snake: &str) -> String {
+pub(in crate::wire::starbase) fn camel_case(snake: &str) -> String {
     let mut words = snake.split('_');
     let mut camel = words.next().unwrap_or_default().to_string();
     for word in words {
@@ -68,7 +68,12 @@ fn camel_case(snake: &str) -> String {
 }
 
 /// Fields of a message's block, or of one of its groups, as the schema gives them: name and end within the block.
-fn schema_fields(xml: &str, message: &str, id: u16, group: Option<&str>) -> Vec<(String, usize)> {
+pub(in crate::wire::starbase) fn schema_fields(
+    xml: &str,
+    message: &str,
+    id: u16,
+    group: Option<&str>,
+) -> Vec<(String, usize)> {
     let lines = xml.lines().map(str::trim);
     let body = lines
         .skip_while(|line| !(line.starts_with("<sbe:message") && attribute(line, "name") == Some(message)))

@@ -224,8 +224,9 @@ fn test_modules_of(path: &Path) -> Vec<PathBuf> {
         _ => path.with_extension(""),
     };
     let after_cfg = text.split("#[cfg(test)]\n").skip(1);
-    let declared =
-        after_cfg.filter_map(|rest| rest.trim_start().strip_prefix("mod ")?.split_once(';').map(|(name, _)| name));
+    let declared = after_cfg.filter_map(|rest| {
+        rest.trim_start().trim_start_matches("pub(super) ").strip_prefix("mod ")?.split_once(';').map(|(name, _)| name)
+    });
     declared
         .filter(|name| !name.contains(['{', ' ']))
         .flat_map(|name| [directory.join(format!("{name}.rs")), directory.join(name)])

@@ -75,7 +75,7 @@ fn stage(options: u32) -> Greeks {
         greeks.step(&at(body), &mut Nowhere);
     }
     for id in 1..=options {
-        let body = Body::Volatility { instrument: InstrumentId(id as u16), sigma: 0.6 };
+        let body = Body::Volatility { instrument: InstrumentId(id as u16), sigma: 0.6, slope: 0.0 };
         greeks.step(&at(body), &mut Nowhere);
     }
     (0..EXPIRIES).for_each(|_| greeks.step(&at(Body::Clock), &mut Nowhere));

@@ -195,6 +195,20 @@ pub enum Body {
         instrument: InstrumentId,
         /// Volatility.
         sigma: f64,
+        /// Slope of the smile at its strike, ∂σ/∂ln K; zero where no smile is known.
+        slope: f64,
+    },
+    /// The anchor of an expiry that the greeks asked for is computed: they take it up on this event. The work itself
+    /// travels beside the rings; that it counts from here on is what a journal has to hold.
+    Rebuilt {
+        /// Which underlying.
+        underlying: UnderlyingId,
+        /// Which expiry.
+        expiry_s: u32,
+        /// The engine that values the expiry.
+        engine: u8,
+        /// Which of the engine's requests this answers.
+        generation: u32,
     },
 
     // From the greeks.

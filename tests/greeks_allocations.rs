@@ -110,7 +110,7 @@ impl Desk {
             self.step(Body::Forward { underlying: UNDERLYING, expiry_s: expiry_s(expiry), ratio: 1.001 });
         }
         for option in 1..=OPTIONS {
-            self.step(Body::Volatility { instrument: InstrumentId(option), sigma });
+            self.step(Body::Volatility { instrument: InstrumentId(option), sigma, slope: 0.0 });
         }
     }
 

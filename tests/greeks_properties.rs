@@ -143,7 +143,7 @@ impl Twins {
 
     fn volatility(&mut self, option: u16, sigma: f64) {
         self.sigmas[usize::from(option)] = sigma;
-        self.step(Body::Volatility { instrument: InstrumentId(option), sigma });
+        self.step(Body::Volatility { instrument: InstrumentId(option), sigma, slope: 0.0 });
     }
 
     fn fill(&mut self, instrument: u16, lots: i64) {

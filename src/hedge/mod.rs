@@ -85,7 +85,8 @@ impl Stage for Hedge {
             | Body::Index { .. }
             | Body::Trade { .. }
             | Body::Forward { .. }
-            | Body::Volatility { .. } => {}
+            | Body::Volatility { .. }
+            | Body::Rebuilt { .. } => {}
         }
     }
 }

@@ -48,6 +48,11 @@ impl Sum {
         is_sane.then(|| Self(FixedI128::from_bits((value * (1u64 << 48) as f64) as i128)))
     }
 
+    /// Coins, cut to 48 fractional bits.
+    pub(super) fn of_coins(coins: Coins) -> Self {
+        Self(FixedI128::from_bits((i128::from(coins.0) << 48) / i128::from(ONE_E9)))
+    }
+
     /// Adds another sum.
     pub fn merge(&mut self, other: Sum) {
         self.0 += other.0;

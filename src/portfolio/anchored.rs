@@ -12,6 +12,7 @@
 
 use super::aggregate::Coefficient;
 use super::book::{Book, Options};
+use super::convention::Convention;
 use super::engine::{Engine, NoRoom};
 use crate::pricing::settlement::{WINDOW_YEARS, variance_years};
 use crate::surface::SETTLEMENT_NS;
@@ -35,8 +36,8 @@ pub(super) struct Engines {
 }
 
 impl Engines {
-    pub(super) fn new() -> Self {
-        Self { engines: (0..ENGINES_MAX).map(|_| Engine::new()).collect(), taken: 0, next: 0 }
+    pub(super) fn new(convention: Convention) -> Self {
+        Self { engines: (0..ENGINES_MAX).map(|_| Engine::new(convention)).collect(), taken: 0, next: 0 }
     }
 
     fn take(&mut self) -> Option<u8> {
@@ -127,7 +128,7 @@ impl Book {
         let holding = self.chain.rows()[row].data;
         match holding.slot {
             Some(slot) => {
-                self.engines.engines[usize::from(engine)].set_vol(slot, holding.sigma);
+                self.engines.engines[usize::from(engine)].set_vol(slot, holding.sigma, holding.slope);
                 self.chain.slice_mut(slice).is_outdated = true;
                 self.outdated |= 1 << self.chain.slices()[slice].underlying.index();
             }
@@ -217,7 +218,7 @@ impl Book {
         if !engine.is_alike(holding.amount, is_inverse) {
             return Err(NoRoom);
         }
-        self.chain.row_mut(row).slot = Some(engine.enter(kind, holding.strike, holding.sigma)?);
+        self.chain.row_mut(row).slot = Some(engine.enter(kind, holding.strike, holding.sigma, holding.slope)?);
         Ok(true)
     }
 

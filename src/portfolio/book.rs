@@ -10,12 +10,13 @@
 
 use super::aggregate::{COEFFICIENT_ERROR, LOTS_MAX, Sum};
 use super::anchored::Engines;
+use super::convention::{Account, Convention, Neutrality};
 use super::holding::{ByGreek, Holding, Market};
 use crate::instrument::{BookQuality, Instrument, UNDERLYINGS_MAX};
 use crate::pricing::settlement::Averaging;
 use crate::surface::chain::{Chain, Key};
 use crate::surface::{SETTLEMENT_NS, SLICES_MAX};
-use crate::units::{InstrumentId, Lots, Nanos, UnderlyingId};
+use crate::units::{Coins, InstrumentId, Lots, Nanos, Price, UnderlyingId};
 
 /// Relative error of the kernel's log-gamma, vega and theta.
 const GREEK_ERROR: f64 = 1e-12;
@@ -122,13 +123,18 @@ pub(super) struct Book {
     /// Latest index, and since when it holds.
     index: [(f64, Nanos); UNDERLYINGS_MAX],
     next_expiry: Nanos,
+    pub(super) convention: Convention,
+    /// Coins of each underlying's account; in exposures where the book is to be dollar-neutral.
+    accounts: [Account; UNDERLYINGS_MAX],
 }
 
 impl Book {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(convention: Convention) -> Self {
         Self {
+            convention,
+            accounts: [Account::default(); UNDERLYINGS_MAX],
             chain: Chain::new(),
-            engines: Engines::new(),
+            engines: Engines::new(convention),
             outdated: 0,
             spot: [0.0; UNDERLYINGS_MAX],
             valued_at: [Nanos(0); UNDERLYINGS_MAX],
@@ -157,15 +163,43 @@ impl Book {
         }
         if let (Some(old), Some(row)) = (old, self.chain.find(instrument.id)) {
             let holding = self.chain.row_mut(row);
-            (holding.sigma, holding.sigma_time) = (old.data.sigma, old.data.sigma_time);
+            (holding.sigma, holding.sigma_time, holding.slope) = (old.data.sigma, old.data.sigma_time, old.data.slope);
+            holding.unpaid = old.data.unpaid;
             self.set_and_value(row, old.data.lots, now);
             self.follow(row, now);
         }
         true
     }
 
+    /// What an account is worth in coins before its positions are entered.
+    pub(super) fn open_account(&mut self, underlying: UnderlyingId, equity: Coins) {
+        self.accounts[underlying.index()].open(equity);
+    }
+
+    /// Enters lots of the opening book, at what they are worth when they are first valued.
+    pub(super) fn open(&mut self, instrument: InstrumentId, lots: i64, now: Nanos) -> Result<(), NotApplied> {
+        let row = self.chain.find(instrument).ok_or(NotApplied::Absent)?;
+        self.chain.row_mut(row).unpaid += lots;
+        self.add(instrument, lots, now)
+    }
+
+    /// Enters a fill: its lots, and what was paid for them.
+    pub(super) fn fill(
+        &mut self,
+        instrument: InstrumentId,
+        lots: i64,
+        price: Price,
+        now: Nanos,
+    ) -> Result<(), NotApplied> {
+        self.add(instrument, lots, now)?;
+        let row = self.chain.find(instrument).ok_or(NotApplied::Absent)?;
+        let row = &self.chain.rows()[row];
+        self.accounts[row.key.underlying.index()].pay(lots, row.data.worth_at(price));
+        Ok(())
+    }
+
     /// Adds lots to a position and values it afresh.
-    pub(super) fn add(&mut self, instrument: InstrumentId, lots: i64, now: Nanos) -> Result<(), NotApplied> {
+    fn add(&mut self, instrument: InstrumentId, lots: i64, now: Nanos) -> Result<(), NotApplied> {
         let row = self.chain.find(instrument).ok_or(NotApplied::Absent)?;
         let held = self.chain.rows()[row].data.lots;
         let lots = held.checked_add(lots).filter(|l| l.abs() <= LOTS_MAX).ok_or(NotApplied::TooLarge)?;
@@ -185,10 +219,16 @@ impl Book {
     }
 
     /// Takes in a volatility. Returns the underlying when the option is held.
-    pub(super) fn volatility(&mut self, option: InstrumentId, sigma: f64, now: Nanos) -> Option<UnderlyingId> {
+    pub(super) fn volatility(
+        &mut self,
+        option: InstrumentId,
+        sigma: f64,
+        slope: f64,
+        now: Nanos,
+    ) -> Option<UnderlyingId> {
         let row = self.chain.find(option)?;
         let holding = self.chain.row_mut(row);
-        (holding.sigma, holding.sigma_time) = (sigma, now);
+        (holding.sigma, holding.slope, holding.sigma_time) = (sigma, slope, now);
         let lots = holding.lots;
         if lots != 0 {
             self.set_and_value(row, lots, now);
@@ -243,12 +283,27 @@ impl Book {
             touched |= u16::from(slice.data.held > 0) << slice.underlying.index();
             // Rows move down as they go, and the slice goes with its last: `at` is then the next one.
             let first = slice.range().start;
+            self.settle(at);
             for _ in slice.range() {
                 self.remove(self.chain.rows()[first].key.instrument);
             }
         }
         self.next_expiry = self.chain.slices().iter().filter_map(|s| s.expiry()).min().unwrap_or(Nanos(u64::MAX));
         touched
+    }
+
+    /// Pays an expiry's positions out at its settlement price.
+    fn settle(&mut self, slice: usize) {
+        let own = &self.chain.slices()[slice];
+        let Some(expiry) = own.expiry().filter(|_| own.data.held > 0) else { return };
+        let price = self.market(slice, expiry).mean();
+        for row in &self.chain.rows()[own.range()] {
+            // What was never valued was never paid for.
+            let lots = row.data.lots - row.data.unpaid;
+            if lots != 0 {
+                self.accounts[own.underlying.index()].pay(-lots, row.data.worth_settled(price));
+            }
+        }
     }
 
     /// The sums of an underlying and the quality of what went into them.
@@ -267,6 +322,15 @@ impl Book {
             gross += bucket.options.delta.abs();
             total.error += bucket.error + bucket.options.error;
             total.quality = total.quality.max(bucket.quality(slice.expiry_s, now, ages));
+        }
+        if self.convention.neutrality == Neutrality::Dollar {
+            match self.accounts[underlying.index()].cash() {
+                Some((cash, error)) => {
+                    total.delta.merge(cash);
+                    total.error += error;
+                }
+                None => total.quality = BookQuality::Unknown,
+            }
         }
         // What adding up in doubles and cutting to fixed point can take.
         total.error += gross * (SLICES_MAX as f64 * f64::EPSILON) + 2.0 * COEFFICIENT_ERROR;
@@ -357,20 +421,21 @@ impl Book {
         let slice = &self.chain.slices()[slice];
         let spot = self.spot[slice.underlying.index()];
         let nothing = Averaging { elapsed: 0.0, mean: spot };
-        let Some(expiry) = slice.expiry() else { return Market::new(spot, 0.0, nothing) };
+        let Some(expiry) = slice.expiry() else { return Market::new(spot, 0.0, nothing, self.convention) };
         let (forward, left) = (slice.data.ratio * spot, expiry.since(now));
         if left >= SETTLEMENT_NS {
-            return Market::new(forward, now.years_until(expiry), nothing);
+            return Market::new(forward, now.years_until(expiry), nothing, self.convention);
         }
         let bucket = &slice.data;
         // What was not seen of the window counts as if it had been like the rest, or like now.
         let mean = if bucket.average_ns > 0 { bucket.average_sum / bucket.average_ns as f64 } else { forward };
         let averaging = Averaging { elapsed: 1.0 - left as f64 / SETTLEMENT_NS as f64, mean };
-        Market::new(forward, now.years_until(expiry), averaging)
+        Market::new(forward, now.years_until(expiry), averaging, self.convention)
     }
 
     /// The one place where a row's lots and coefficients and its expiry's sums change, together.
     pub(super) fn set(&mut self, row: usize, slice: usize, lots: i64, market: &Market) {
+        let underlying = self.chain.slices()[slice].underlying;
         let (holding, bucket) = self.chain.pair_mut(row, slice);
         if holding.lots != 0 {
             bucket.delta.add(-holding.lots, holding.delta);
@@ -381,6 +446,10 @@ impl Book {
         let value = holding.coefficients(market);
         holding.lots = lots;
         holding.valued = value.is_some();
+        if holding.unpaid != 0 && holding.valued {
+            let unpaid = std::mem::take(&mut holding.unpaid);
+            self.accounts[underlying.index()].pay(unpaid, holding.worth(market));
+        }
         (holding.delta, holding.log_gamma) = value.unwrap_or_default();
         if lots != 0 {
             if bucket.held == 0 {
@@ -394,7 +463,7 @@ impl Book {
                 bucket.sigma_oldest = bucket.sigma_oldest.min(holding.sigma_time);
             }
             if holding.slot.is_none() {
-                bucket.error += lots.unsigned_abs() as f64 * holding.error(market.forward);
+                bucket.error += lots.unsigned_abs() as f64 * holding.error(market);
             }
         }
     }

@@ -12,6 +12,7 @@
 //! expiry option by option instead.
 
 use super::book::Options;
+use super::convention::{Convention, Neutrality};
 use crate::instrument::OptionKind;
 use crate::pricing::anchor::Anchor8;
 use crate::pricing::{Exposure, Strip};
@@ -45,13 +46,18 @@ pub(super) struct Engine {
     built_at: Nanos,
     built_until: Nanos,
     drift: f64,
+    convention: Convention,
+    /// The largest |∂σ/∂ln K| there has been.
+    steepest: f64,
     /// Whether the anchor lags behind the strip, or the forward left its window.
     is_pending: bool,
 }
 
 impl Engine {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(convention: Convention) -> Self {
         Self {
+            convention,
+            steepest: 0.0,
             strip: Strip::with_capacity(SLOTS_MAX),
             anchor: Anchor8::with_capacity(SLOTS_MAX, 1.0),
             held: vec![(OptionKind::Call, 0); SLOTS_MAX].into_boxed_slice(),
@@ -74,6 +80,7 @@ impl Engine {
         self.held.fill((OptionKind::Call, 0));
         self.strip.clear();
         (self.gross, self.gross_strike, self.terms, self.is_pending) = (0.0, 0.0, None, true);
+        self.steepest = 0.0;
     }
 
     /// Whether an option has the terms of those already here; the first one sets them.
@@ -82,16 +89,18 @@ impl Engine {
     }
 
     /// Gives an option a slot, flat. It takes part from the next rebuild on.
-    pub(super) fn enter(&mut self, kind: OptionKind, strike: f64, sigma: f64) -> Result<u16, NoRoom> {
+    pub(super) fn enter(&mut self, kind: OptionKind, strike: f64, sigma: f64, slope: f64) -> Result<u16, NoRoom> {
         let slot = self.strip.push(strike).ok_or(NoRoom)?;
         self.held[slot] = (kind, 0);
-        self.set_vol(slot as u16, sigma);
+        self.set_vol(slot as u16, sigma, slope);
         Ok(slot as u16)
     }
 
-    /// Takes in a volatility; the anchor waits for its rebuild.
-    pub(super) fn set_vol(&mut self, slot: u16, sigma: f64) {
+    /// Takes in a volatility and the smile's slope there; the anchor waits for its rebuild.
+    pub(super) fn set_vol(&mut self, slot: u16, sigma: f64, slope: f64) {
         self.strip.set_vol(usize::from(slot), sigma);
+        self.strip.set_smile_slope(usize::from(slot), slope);
+        self.steepest = self.steepest.max(slope.abs());
         self.is_pending = true;
     }
 
@@ -116,9 +125,11 @@ impl Engine {
     /// answering. `expiry` lies ahead, and `years` are those of variance left.
     pub(super) fn rebuild(&mut self, forward: f64, years: f64, now: Nanos, expiry: Nanos) {
         self.strip.set_time(years);
-        // |∂Δ/∂T| ≤ (0.242 + 0.399 s)/2T, at the least T before a tenth of it has passed.
+        // |∂Δ/∂T| ≤ (0.242 + 0.399 s)/2T and |∂(φ(d1)√T)/∂T| ≤ √T(0.693 + 0.242 s)/2T, at the least T before a tenth of it
+        // has passed.
         let (_, most) = self.strip.total_vol_range();
-        self.drift = (0.242 + 0.399 * most) / (2.0 * 0.8 * years * Nanos::PER_YEAR as f64);
+        let smile = self.convention.stickiness * self.steepest * years.sqrt() * (0.693 + 0.242 * most);
+        self.drift = (0.242 + 0.399 * most + smile) / (2.0 * 0.8 * years * Nanos::PER_YEAR as f64);
         (self.built_at, self.built_until) = (now, Nanos(now.0 + expiry.since(now) / 10));
         self.is_pending = self.anchor.rebuild(&self.strip, forward).is_err();
     }
@@ -132,11 +143,13 @@ impl Engine {
     pub(super) fn options(&mut self, forward: f64, now: Nanos) -> Options {
         let (exposure, error) = self.evaluate(forward, now);
         let (amount, is_inverse) = self.terms.unwrap_or_default();
-        let (delta, log_gamma) = if is_inverse {
+        let Convention { neutrality, stickiness } = self.convention;
+        let (delta, log_gamma) = if is_inverse && neutrality == Neutrality::Coin {
             (exposure.coin_delta, exposure.coin_log_gamma())
         } else {
             (exposure.delta, exposure.gamma)
         };
+        let delta = delta + exposure.floating_smile(stickiness);
         Options { delta: amount * delta, log_gamma: amount * log_gamma, error: amount * error }
     }
 
@@ -148,11 +161,13 @@ impl Engine {
         if !self.is_pending {
             if let Some(exposure) = self.anchor.evaluate(forward) {
                 let bounds = self.anchor.bounds();
-                return (exposure, bounds.delta.max(bounds.coin_delta) + aged);
+                let smile = self.convention.stickiness * bounds.skew;
+                return (exposure, bounds.delta.max(bounds.coin_delta) + smile + aged);
             }
             self.is_pending = true;
         }
-        let exact = (self.gross + self.gross_strike / forward) * KERNEL_ERROR;
+        let smile = 1.0 + self.convention.stickiness * self.steepest;
+        let exact = (self.gross * smile + self.gross_strike / forward) * KERNEL_ERROR;
         (self.strip.exposure(forward), exact + aged)
     }
 }

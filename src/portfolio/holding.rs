@@ -4,6 +4,7 @@
 //! reports show. A pure function of its inputs, about one Black-76 evaluation; what is missing or absurd gives `None`.
 
 use super::aggregate::{COEFFICIENT_ERROR, Coefficient, coefficient};
+use super::convention::Convention;
 use crate::instrument::{Instrument, InstrumentKind, OptionKind, Payoff};
 use crate::pricing::black76;
 use crate::pricing::settlement::{Averaging, WINDOW_YEARS, variance_years};
@@ -37,6 +38,10 @@ pub struct ByGreek {
     pub vega: f64,
     /// Settlement currency per year.
     pub theta: f64,
+    /// Change of delta per 1.00 of volatility, coins.
+    pub vanna: f64,
+    /// Settlement currency per 1.00 of volatility, squared.
+    pub volga: f64,
 }
 
 impl ByGreek {
@@ -46,6 +51,8 @@ impl ByGreek {
         self.log_gamma += map(other.log_gamma);
         self.vega += map(other.vega);
         self.theta += map(other.theta);
+        self.vanna += map(other.vanna);
+        self.volga += map(other.volga);
     }
 }
 
@@ -60,6 +67,10 @@ pub(super) struct Holding {
     /// Zero until known.
     pub(super) sigma: f64,
     pub(super) sigma_time: Nanos,
+    /// Slope of the smile at the strike.
+    pub(super) slope: f64,
+    /// Lots of the opening book that are not paid for: they are at what they are worth when first valued.
+    pub(super) unpaid: i64,
     /// Per lot; zero while not valued.
     pub(super) delta: Coefficient,
     pub(super) log_gamma: Coefficient,
@@ -100,34 +111,54 @@ impl Holding {
         match self.slot {
             _ if market.forward <= 0.0 => None,
             Some(_) => (self.sigma > 0.0).then_some((Coefficient::ZERO, Coefficient::ZERO)),
-            None => self.value(market),
+            None => self.in_fixed_point(&self.value(market)?),
         }
     }
 
+    /// Coins that one lot is worth; nothing for what settles in quote currency.
+    pub(super) fn worth(&self, market: &Market) -> Option<f64> {
+        let value = self.value(market)?;
+        Some(if value.in_coins { value.value * self.amount } else { 0.0 })
+    }
+
     /// Delta and log-gamma of one lot.
-    fn value(&self, market: &Market) -> Option<(Coefficient, Coefficient)> {
-        let (delta, log_gamma) = match self.claim {
-            Claim::Coin => (market.share, 0.0),
+    fn in_fixed_point(&self, value: &Value) -> Option<(Coefficient, Coefficient)> {
+        // Gamma alone may outgrow its range, at the strike in the last seconds; it is capped, delta never is.
+        let cap = (Coefficient::MAX.to_num::<f64>() - 1.0) / self.amount;
+        Some((coefficient(value.delta * self.amount)?, coefficient(value.log_gamma.clamp(-cap, cap) * self.amount)?))
+    }
+
+    /// What one coin of amount is worth, and what that is exposed to.
+    fn value(&self, market: &Market) -> Option<Value> {
+        let mean = market.mean();
+        let (in_coins, value, delta, log_gamma, smile, greeks) = match self.claim {
+            Claim::Coin => (false, 0.0, market.share, 0.0, 0.0, None),
             Claim::InverseFuture => {
-                let (delta, log_gamma) = black76::inverse_future(market.reach, market.mean());
-                (delta, log_gamma * (2.0 * market.reach - 1.0))
+                let (delta, log_gamma) = black76::inverse_future(market.reach, mean);
+                (true, -1.0 / mean, delta, log_gamma * (2.0 * market.reach - 1.0), 0.0, None)
             }
             Claim::LinearOption(kind) => {
                 let greeks = self.greeks(kind, market)?;
-                (greeks.delta, market.forward * greeks.gamma)
+                let smile = greeks.vega / market.forward;
+                (false, greeks.price / market.forward, greeks.delta, market.forward * greeks.gamma, smile, Some(greeks))
             }
             Claim::InverseOption(kind) => {
                 // v = B/A with A = aĀ + (1 − a)F, by ln F; y = (1 − a)F/A is one outside the settlement window.
-                let (greeks, mean, y) = (self.greeks(kind, market)?, market.mean(), market.reach);
+                let (greeks, y) = (self.greeks(kind, market)?, market.reach);
                 let scale = market.forward / mean;
                 let (value, x) = (greeks.price / mean, greeks.delta * scale);
                 let delta = x - value * y;
-                (delta, x + market.forward * greeks.gamma * scale - x * y - delta * y - value * y * (1.0 - y))
+                let log_gamma = x + market.forward * greeks.gamma * scale - x * y - delta * y - value * y * (1.0 - y);
+                let vanna = greeks.vanna * scale - greeks.vega / mean * y;
+                let greeks = black76::Greeks { vanna, ..scaled(&greeks, 1.0 / mean) };
+                (true, value, delta, log_gamma, greeks.vega, Some(greeks))
             }
         };
-        // Gamma alone may outgrow its range, at the strike in the last seconds; it is capped, delta never is.
-        let cap = (Coefficient::MAX.to_num::<f64>() - 1.0) / self.amount;
-        Some((coefficient(delta * self.amount)?, coefficient(log_gamma.clamp(-cap, cap) * self.amount)?))
+        let (delta, log_gamma) = market.convention.apply(in_coins, value, delta, log_gamma);
+        let delta = delta - market.convention.stickiness * self.slope * smile;
+        let mut greeks = greeks.unwrap_or_default();
+        (greeks.vanna, _) = market.convention.apply(in_coins, greeks.vega, greeks.vanna, 0.0);
+        Some(Value { in_coins, value, delta, log_gamma, greeks })
     }
 
     /// Black-76 on what the settlement average still leaves open; `None` without a volatility.
@@ -137,41 +168,53 @@ impl Holding {
         }
         let strike = if market.share < 1.0 { market.averaging.strike(self.strike) } else { self.strike };
         let one = black76::Greeks::new(kind, market.forward, strike, self.sigma, market.years);
-        let share = market.share;
-        Some(black76::Greeks {
-            price: share * one.price,
-            delta: share * one.delta,
-            gamma: share * one.gamma,
-            vega: share * one.vega,
-            theta: share * one.theta,
-            vanna: share * one.vanna,
-            volga: share * one.volga,
-        })
+        Some(scaled(&one, market.share))
     }
 
     /// The greeks of the whole position, for reports.
     pub(super) fn report(&self, market: &Market) -> Option<ByGreek> {
-        let (delta, log_gamma) = self.value(market)?;
-        let (vega, theta) = match self.claim {
-            Claim::Coin | Claim::InverseFuture => (0.0, 0.0),
-            Claim::LinearOption(kind) => self.greeks(kind, market).map(|greeks| (greeks.vega, greeks.theta))?,
-            Claim::InverseOption(kind) => {
-                self.greeks(kind, market).map(|greeks| (greeks.vega / market.mean(), greeks.theta / market.mean()))?
-            }
-        };
+        let value = self.value(market)?;
+        let (delta, log_gamma) = self.in_fixed_point(&value)?;
         let (lots, amount) = (self.lots as f64, self.lots as f64 * self.amount);
         Some(ByGreek {
             delta: lots * delta.to_num::<f64>(),
             log_gamma: lots * log_gamma.to_num::<f64>(),
-            vega: amount * vega,
-            theta: amount * theta,
+            vega: amount * value.greeks.vega,
+            theta: amount * value.greeks.theta,
+            vanna: amount * value.greeks.vanna,
+            volga: amount * value.greeks.volga,
         })
     }
 
     /// Bound on the error of one lot's delta.
-    pub(super) fn error(&self, forward: f64) -> f64 {
-        let reach = if self.option().is_some() { 1.0 + self.strike / forward } else { 1.0 / forward };
+    pub(super) fn error(&self, market: &Market) -> f64 {
+        let smile = market.convention.stickiness * self.slope.abs();
+        let reach =
+            if self.option().is_some() { 1.0 + self.strike / market.forward + smile } else { 1.0 / market.forward };
         self.amount * reach * KERNEL_ERROR + COEFFICIENT_ERROR
+    }
+}
+
+/// One coin of amount: value, delta and log-gamma in coins, the other greeks in settlement currency.
+struct Value {
+    /// Whether it settles in coins.
+    in_coins: bool,
+    value: f64,
+    delta: f64,
+    log_gamma: f64,
+    greeks: black76::Greeks,
+}
+
+/// Every greek times a factor.
+fn scaled(one: &black76::Greeks, by: f64) -> black76::Greeks {
+    black76::Greeks {
+        price: by * one.price,
+        delta: by * one.delta,
+        gamma: by * one.gamma,
+        vega: by * one.vega,
+        theta: by * one.theta,
+        vanna: by * one.vanna,
+        volga: by * one.volga,
     }
 }
 
@@ -188,18 +231,19 @@ pub(super) struct Market {
     share: f64,
     /// (1 − a)F over the expected average.
     reach: f64,
+    convention: Convention,
 }
 
 impl Market {
-    pub(super) fn new(forward: f64, years: f64, averaging: Averaging) -> Self {
+    pub(super) fn new(forward: f64, years: f64, averaging: Averaging, convention: Convention) -> Self {
         let share = averaging.weight();
         let open = share * forward;
         let reach = open / (averaging.elapsed * averaging.mean + open);
-        Self { forward, years: variance_years(years, WINDOW_YEARS), averaging, share, reach }
+        Self { forward, years: variance_years(years, WINDOW_YEARS), averaging, share, reach, convention }
     }
 
     /// Expected settlement price.
-    fn mean(&self) -> f64 {
+    pub(super) fn mean(&self) -> f64 {
         self.averaging.elapsed * self.averaging.mean + self.share * self.forward
     }
 }

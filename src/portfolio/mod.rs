@@ -30,69 +30,35 @@ mod aggregate;
 mod anchored;
 mod backlog;
 mod book;
+mod convention;
 mod engine;
 mod executions;
 mod holding;
+mod settings;
 
 pub use aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum};
 pub use anchored::ENGINES_MAX;
 pub use backlog::BACKLOG_MAX;
 pub use book::ExpiryExposure;
+pub use convention::Neutrality;
 pub use engine::SLOTS_MAX;
 pub use executions::WINDOW;
 pub use holding::ByGreek;
+pub use settings::{GreeksConfig, OpeningBook};
 
 use backlog::Backlog;
 use book::{Ages, Book, NotApplied, Total};
+use convention::Convention;
 use executions::ExecutionWindow;
 
 use crate::event::{Body, Event};
-use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX};
+use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX, Underlying};
 use crate::stage::{Full, Outbox, Stage};
 use crate::surface::spot::Spots;
 use crate::units::{Coins, InstrumentId, Lots, Nanos, Price, UnderlyingId, VenueInstrumentId};
 
 /// Backlogged events beyond which a runtime should stop feeding the stage.
 const BACKLOG_HIGH: usize = BACKLOG_MAX / 2;
-
-/// What is held before the first fill.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum OpeningBook {
-    /// Nothing.
-    #[default]
-    Flat,
-    /// Minus one lot of every option, from its listing on.
-    ShortEveryOption,
-    /// These positions, each from its listing on.
-    Positions(Box<[(VenueInstrumentId, Lots)]>),
-}
-
-/// Settings of the greeks.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GreeksConfig {
-    /// Positions to begin with.
-    pub opening: OpeningBook,
-    /// Age beyond which an index is stale.
-    pub index_age_max_ns: u64,
-    /// Age beyond which a held expiry's forward is stale.
-    pub forward_age_max_ns: u64,
-    /// Age beyond which a held option's volatility is stale.
-    pub volatility_age_max_ns: u64,
-    /// An underlying is revalued at the first event this long after its last valuation.
-    pub revalue_ns: u64,
-}
-
-impl Default for GreeksConfig {
-    fn default() -> Self {
-        Self {
-            opening: OpeningBook::Flat,
-            index_age_max_ns: 10 * Nanos::PER_SECOND,
-            forward_age_max_ns: 120 * Nanos::PER_SECOND,
-            volatility_age_max_ns: 600 * Nanos::PER_SECOND,
-            revalue_ns: Nanos::PER_SECOND,
-        }
-    }
-}
 
 /// What happened besides the ordinary.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -166,11 +132,11 @@ impl Stage for Greeks {
         self.drain(out);
         self.dirty |= self.book.expire(self.now);
         match event.body {
-            Body::Underlying { .. }
-            | Body::Terms { .. }
-            | Body::TickStep { .. }
-            | Body::Named { .. }
-            | Body::Status { .. } => {
+            Body::Underlying { id, name } => {
+                self.name(id, Underlying::new(name), &event.body);
+                self.relay(event, out);
+            }
+            Body::Terms { .. } | Body::TickStep { .. } | Body::Named { .. } | Body::Status { .. } => {
                 self.counters.listings_refused += u64::from(self.catalogue.apply(&event.body).is_err());
                 self.relay(event, out);
             }
@@ -198,8 +164,8 @@ impl Stage for Greeks {
                 self.forward(underlying, expiry_s, ratio);
                 return;
             }
-            Body::Volatility { instrument, sigma } => {
-                self.volatility(instrument, sigma);
+            Body::Volatility { instrument, sigma, slope } => {
+                self.volatility(instrument, sigma, slope);
                 return;
             }
             Body::Clock => {
@@ -216,7 +182,11 @@ impl Stage for Greeks {
             | Body::Cancelled { .. }
             | Body::Rejected { .. }
             | Body::CancelRejected { .. } => self.relay(event, out),
-            Body::Mark { .. } | Body::Trade { .. } | Body::Exposure { .. } | Body::Position { .. } => {}
+            Body::Mark { .. }
+            | Body::Trade { .. }
+            | Body::Exposure { .. }
+            | Body::Position { .. }
+            | Body::Rebuilt { .. } => {}
         }
         self.revisit();
         if self.backlog.is_empty() {
@@ -226,14 +196,16 @@ impl Stage for Greeks {
 }
 
 impl Greeks {
-    /// A stage that knows no instrument yet.
+    /// A stage that knows no instrument yet. A stickiness outside [0, 1] is a caller's error.
     pub fn new(config: GreeksConfig) -> Self {
+        assert!((0.0..=1.0).contains(&config.stickiness), "a stickiness of {}", config.stickiness);
+        let convention = Convention { neutrality: config.neutrality, stickiness: config.stickiness };
         let listed = if let OpeningBook::Positions(positions) = &config.opening { positions.len() } else { 0 };
         Self {
             config,
             catalogue: Catalogue::new(),
             spots: Spots::default(),
-            book: Book::new(),
+            book: Book::new(convention),
             executions: ExecutionWindow::new(),
             backlog: Backlog::new(),
             opened: vec![false; listed].into_boxed_slice(),
@@ -267,6 +239,11 @@ impl Greeks {
         self.book.report(underlying, self.now, self.ages())
     }
 
+    /// Whether the book is kept neutral in coins or in dollars.
+    pub fn neutrality(&self) -> Neutrality {
+        self.config.neutrality
+    }
+
     /// Instruments and underlyings seen so far.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
@@ -297,6 +274,18 @@ impl Greeks {
     /// Whether the book is no longer known; for good, until a restart.
     pub fn is_broken(&self) -> bool {
         self.broken
+    }
+
+    /// Enters an underlying, and what its account is worth if that is the first of it.
+    fn name(&mut self, id: UnderlyingId, name: Underlying, body: &Body) {
+        let known = self.catalogue.underlyings().len();
+        if self.catalogue.apply(body).is_err() {
+            self.counters.listings_refused += 1;
+        } else if id.index() >= known
+            && let Some(&(_, equity)) = self.config.equity.iter().find(|(listed, _)| *listed == name)
+        {
+            self.book.open_account(id, equity);
+        }
     }
 
     /// Enters a listing; what it opens with, if that is the first of it.
@@ -332,7 +321,7 @@ impl Greeks {
             }
         };
         if let Some(lots) = opening {
-            self.broken |= self.book.add(instrument, lots.0, self.now).is_err();
+            self.broken |= self.book.open(instrument, lots.0, self.now).is_err();
         }
         opening
     }
@@ -374,10 +363,10 @@ impl Greeks {
         }
     }
 
-    fn volatility(&mut self, option: InstrumentId, sigma: f64) {
-        if !(sigma.is_finite() && sigma > 0.0) {
+    fn volatility(&mut self, option: InstrumentId, sigma: f64, slope: f64) {
+        if !(sigma.is_finite() && sigma > 0.0 && slope.is_finite()) {
             self.counters.calibration_refused += 1;
-        } else if let Some(underlying) = self.book.volatility(option, sigma, self.now) {
+        } else if let Some(underlying) = self.book.volatility(option, sigma, slope, self.now) {
             self.dirty |= 1 << underlying.index();
         }
     }
@@ -396,14 +385,14 @@ impl Greeks {
 
     /// Sends an event; a fill only together with the exposure that contains it.
     fn hand_on(&mut self, event: &Event, out: &mut impl Outbox<Event>) -> Result<(), Full> {
-        let Body::Filled { execution, instrument, side, lots, .. } = event.body else { return out.send(*event) };
+        let Body::Filled { execution, instrument, side, price, lots, .. } = event.body else { return out.send(*event) };
         if out.room() < 2 {
             return Err(Full);
         }
         out.send(*event)?;
         let listed = self.catalogue.find(instrument).copied();
         if self.executions.admit(execution) {
-            match self.book.add(instrument, side.sign() * i64::from(lots), self.now) {
+            match self.book.fill(instrument, side.sign() * i64::from(lots), price, self.now) {
                 Ok(()) => self.counters.fills += 1,
                 Err(NotApplied::Absent) if listed.and_then(|i| i.expiry()).is_some_and(|e| e <= self.now) => {
                     self.counters.fills_late += 1;

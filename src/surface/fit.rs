@@ -54,10 +54,13 @@ pub(super) struct Quote {
     pub(super) sigma: f64,
     /// Whether it came from a price of this strike.
     is_own: bool,
+    /// Slope of the smile at this strike, zero until there is one.
+    slope: f64,
     /// A jump that has to show again, or zero.
     suspect: f64,
     confirmed_at: Nanos,
     sent_sigma: f64,
+    sent_slope: f64,
     sent_at: Nanos,
 }
 
@@ -130,13 +133,20 @@ impl Surface {
         } else if self.fit_forward(slice) {
             let years = variance_years(self.now.years_until(expiry), WINDOW_YEARS);
             self.fit_volatilities(slice, years);
-            self.fit_smile(slice, years);
-            self.borrow(slice, years);
+            let forward = self.forward_now(slice);
+            self.fit_smile(slice, forward, years);
+            self.borrow(slice, forward, years);
         } else {
             return;
         }
         self.chain.slice_mut(slice).unsent = true;
         self.unsent = true;
+    }
+
+    /// Forward of an expiry at the spot of this moment.
+    fn forward_now(&self, slice: usize) -> f64 {
+        let own = &self.chain.slices()[slice];
+        own.data.ratio * self.spots.spot(own.underlying, self.now, self.config.index_age_max_ns).0.to_f64()
     }
 
     /// Lets what is known stand as it is.
@@ -268,10 +278,8 @@ impl Surface {
 
     /// The smile through the volatilities that came from prices: warm from the last one, else cold now and then. What has
     /// a butterfly, or crosses the sooner expiry, is refused and the last smile kept.
-    fn fit_smile(&mut self, slice: usize, years: f64) {
+    fn fit_smile(&mut self, slice: usize, forward: f64, years: f64) {
         let own = self.chain.slices()[slice];
-        let forward =
-            own.data.ratio * self.spots.spot(own.underlying, self.now, self.config.index_age_max_ns).0.to_f64();
         let mut points = Points::new();
         let mut last = f64::NAN;
         for row in &self.chain.rows()[own.range()] {
@@ -307,13 +315,18 @@ impl Surface {
         }
         self.counters.smiles_refitted += u64::from(warm.is_some());
         self.counters.smiles_fitted += u64::from(warm.is_none() && found.is_some());
+        let Some(smile) = found.or(own.data.smile) else { return };
+        for row in own.range() {
+            let quote = self.chain.row_mut(row);
+            if quote.option.is_some() {
+                quote.slope = smile.sigma_slope(ln_ratio(quote.strike, forward), years);
+            }
+        }
     }
 
     /// Options that never had a volatility of their own take the smile's, or that of the nearest strike that has one.
-    fn borrow(&mut self, slice: usize, years: f64) {
+    fn borrow(&mut self, slice: usize, forward: f64, years: f64) {
         let own = self.chain.slices()[slice];
-        let forward =
-            own.data.ratio * self.spots.spot(own.underlying, self.now, self.config.index_age_max_ns).0.to_f64();
         for row in own.range() {
             let rows = self.chain.rows();
             let quote = &rows[row].data;
@@ -361,10 +374,11 @@ impl Surface {
         for row in own.range() {
             let instrument = self.chain.rows()[row].key.instrument;
             let quote = self.chain.row_mut(row);
-            let moved = (quote.sigma - quote.sent_sigma).abs() > self.config.sigma_tolerance;
+            let moved = (quote.sigma - quote.sent_sigma).abs() > self.config.sigma_tolerance
+                || (quote.slope - quote.sent_slope).abs() > self.config.slope_tolerance;
             if quote.sigma > 0.0 && (moved || is_due(quote.confirmed_at, quote.sent_at)) {
-                send(Body::Volatility { instrument, sigma: quote.sigma })?;
-                (quote.sent_sigma, quote.sent_at) = (quote.sigma, now);
+                send(Body::Volatility { instrument, sigma: quote.sigma, slope: quote.slope })?;
+                (quote.sent_sigma, quote.sent_slope, quote.sent_at) = (quote.sigma, quote.slope, now);
                 self.counters.volatilities += 1;
             }
         }

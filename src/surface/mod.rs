@@ -1,7 +1,8 @@
 //! The surface stage: forwards and implied volatilities from prices. Cold, but driven inline in replays.
 //!
 //! **In**: reference data, tops, marks, indices, clocks. **Out**: `Forward` for an expiry and `Volatility` for an option
-//! when they moved by more than a tolerance, or when the last one sent has aged and fresh prices confirm it.
+//! when they moved by more than a tolerance, or when the last one sent has aged and fresh prices confirm it. With a volatility goes the slope of the
+//! smile at its strike.
 //!
 //! - **Forward**, as a ratio to spot: the dated future of the expiry (its mark, else the mid of a good book); else
 //!   put–call parity, the median over the pairs nearest to the money; else the carry of the neighbouring expiries.
@@ -61,6 +62,8 @@ pub struct SurfaceConfig {
     pub ratio_tolerance: f64,
     /// Change of a volatility worth sending, per 1.00.
     pub sigma_tolerance: f64,
+    /// Change of the smile's slope at a strike worth sending, per 1.00 of volatility and unit of ln K.
+    pub slope_tolerance: f64,
     /// Relative jump of a volatility between fits that must show twice to be believed.
     pub sigma_jump: f64,
 }
@@ -76,6 +79,7 @@ impl Default for SurfaceConfig {
             refresh_ns: 20 * Nanos::PER_SECOND,
             ratio_tolerance: 5e-6,
             sigma_tolerance: 2e-4,
+            slope_tolerance: 5e-3,
             sigma_jump: 0.5,
         }
     }

@@ -66,6 +66,13 @@ impl Svi {
         self.a + self.b * (self.rho * x + (x * x + self.sigma * self.sigma).sqrt())
     }
 
+    /// Slope of the volatility, ∂σ/∂k, where `years` of variance are left.
+    pub fn sigma_slope(&self, k: f64, years: f64) -> f64 {
+        let x = k - self.m;
+        let w1 = self.b * (self.rho + x / (x * x + self.sigma * self.sigma).sqrt());
+        0.5 * w1 / (self.w(k) * years).sqrt()
+    }
+
     /// Density factor; negative where a butterfly would be free.
     pub fn g(&self, k: f64) -> f64 {
         let x = k - self.m;

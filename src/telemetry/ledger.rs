@@ -104,7 +104,7 @@ impl Ledger {
                 self.holdings[instrument.index()].mid = (bid.to_f64() + ask.to_f64()) / 2.0;
             }
             Body::Forward { underlying, expiry_s, ratio } => self.set_forward(underlying, expiry_s, ratio),
-            Body::Volatility { instrument, sigma } => self.holdings[instrument.index()].sigma = sigma,
+            Body::Volatility { instrument, sigma, .. } => self.holdings[instrument.index()].sigma = sigma,
             Body::Position { instrument, lots } => self.holdings[instrument.index()].book.0 += lots,
             Body::Exposure { underlying, quality, net_delta, spot, .. } => {
                 self.spots[underlying.index()] = spot.to_f64();
@@ -269,7 +269,7 @@ mod tests {
             rig.tell(terms(Price(1), 500_000));
             rig.tell(Body::Position { instrument: CALL, lots: -10 });
             rig.tell(Body::Forward { underlying: ETH, expiry_s: EXPIRY_S, ratio: 1.0 });
-            rig.tell(Body::Volatility { instrument: CALL, sigma: 0.6 });
+            rig.tell(Body::Volatility { instrument: CALL, sigma: 0.6, slope: 0.0 });
             rig
         }
 
@@ -353,7 +353,7 @@ mod tests {
         let mut rig = Rig::new();
         (0..10).for_each(|step| rig.spot(3_000.0 + f64::from(step)));
         assert_eq!((rig.account().unhedged.count(), rig.account().variance_ratio()), (0, None));
-        rig.tell(Body::Volatility { instrument: CALL, sigma: f64::NAN });
+        rig.tell(Body::Volatility { instrument: CALL, sigma: f64::NAN, slope: 0.0 });
         rig.buy(1, 3_010.0);
         (0..10).for_each(|step| rig.spot(3_000.0 + f64::from(step)));
         assert_eq!(rig.account().unhedged.count(), 0);

@@ -1,3 +1,4 @@
+mod conventions;
 mod revaluation;
 
 use super::*;
@@ -43,7 +44,11 @@ struct Desk {
 
 impl Desk {
     fn new(opening: OpeningBook) -> Self {
-        let greeks = Greeks::new(GreeksConfig { opening, ..GreeksConfig::default() });
+        Self::with(GreeksConfig { opening, ..GreeksConfig::default() })
+    }
+
+    fn with(config: GreeksConfig) -> Self {
+        let greeks = Greeks::new(config);
         let mut desk = Self { greeks, out: Vec::new(), now: START };
         desk.step(Body::Underlying { id: U, name: *b"BTC_USD\0\0\0\0\0\0\0\0\0" });
         desk
@@ -114,7 +119,7 @@ fn forward(ratio: f64) -> Body {
 }
 
 fn volatility(id: u16, sigma: f64) -> Body {
-    Body::Volatility { instrument: InstrumentId(id), sigma }
+    Body::Volatility { instrument: InstrumentId(id), sigma, slope: 0.0 }
 }
 
 /// N(x) by Simpson's rule: slow, and nothing in common with the kernel.

@@ -1,0 +1,54 @@
+//! Settings of the greeks, fixed for a run.
+
+use super::convention::Neutrality;
+use crate::instrument::Underlying;
+use crate::units::{Coins, Lots, Nanos, VenueInstrumentId};
+
+/// What is held before the first fill.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum OpeningBook {
+    /// Nothing.
+    #[default]
+    Flat,
+    /// Minus one lot of every option, from its listing on.
+    ShortEveryOption,
+    /// These positions, each from its listing on.
+    Positions(Box<[(VenueInstrumentId, Lots)]>),
+}
+
+/// Settings of the greeks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GreeksConfig {
+    /// Positions to begin with.
+    pub opening: OpeningBook,
+    /// Whether the book is kept neutral in coins or in dollars.
+    pub neutrality: Neutrality,
+    /// κ in [0, 1], how the smile follows the forward: at 0 a volatility belongs to its strike, at 1 to its moneyness.
+    pub stickiness: f64,
+    /// What each underlying's account is worth in coins, opening positions included; zero where it is not given. Only a
+    /// dollar-neutral book depends on it.
+    pub equity: Box<[(Underlying, Coins)]>,
+    /// Age beyond which an index is stale.
+    pub index_age_max_ns: u64,
+    /// Age beyond which a held expiry's forward is stale.
+    pub forward_age_max_ns: u64,
+    /// Age beyond which a held option's volatility is stale.
+    pub volatility_age_max_ns: u64,
+    /// An underlying is revalued at the first event this long after its last valuation.
+    pub revalue_ns: u64,
+}
+
+impl Default for GreeksConfig {
+    fn default() -> Self {
+        Self {
+            opening: OpeningBook::Flat,
+            neutrality: Neutrality::Coin,
+            stickiness: 0.0,
+            equity: Box::default(),
+            index_age_max_ns: 10 * Nanos::PER_SECOND,
+            forward_age_max_ns: 120 * Nanos::PER_SECOND,
+            volatility_age_max_ns: 600 * Nanos::PER_SECOND,
+            revalue_ns: Nanos::PER_SECOND,
+        }
+    }
+}

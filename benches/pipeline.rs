@@ -267,7 +267,9 @@ impl Rig {
         let instructions = std::mem::take(&mut self.stages.instructions().0);
         for instruction in &instructions {
             match instruction {
-                Instruction::Reference { .. } => self.gateway.step(instruction, self.now, &mut self.reports),
+                Instruction::Reference { .. } | Instruction::Level(_) => {
+                    self.gateway.step(instruction, self.now, &mut self.reports)
+                }
                 Instruction::Send(approved) => {
                     let Request::New { order, instrument, .. } = *approved.request() else { continue };
                     let body = Body::Cancelled { order, instrument, cum_lots: 0, reason: 0 };

@@ -149,7 +149,8 @@ fn approved() -> Instruction {
         price: bid,
         lots: 5,
     };
-    Instruction::Send(Gate::new(Limits::default()).approve(request, &view, Nanos(0)).expect("approved"))
+    let (mut gate, mut orders) = (Gate::new(Limits::default()), OrderStore::new());
+    Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
 }
 
 fn gateway(c: &mut Criterion) {
@@ -186,7 +187,8 @@ fn order(c: &mut Criterion) {
     let (mut store, mut number) = (OrderStore::new(), 0u64);
     let step = |store: &mut OrderStore, number: u64| {
         let order = ClientOrderId(number);
-        let new = NewOrder { order, instrument: INSTRUMENT, side: Side::Buy, lots: 2 };
+        let time_in_force = TimeInForce::ImmediateOrCancel;
+        let new = NewOrder { order, instrument: INSTRUMENT, side: Side::Buy, time_in_force, price: Price(5), lots: 2 };
         store.insert(new).expect("room");
         let (instrument, side, price) = (INSTRUMENT, Side::Buy, Price(5));
         let accepted = Body::Accepted { order, venue_order: VenueOrderId(number), instrument };

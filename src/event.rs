@@ -37,6 +37,23 @@ pub struct Trail {
     pub valued: u32,
 }
 
+/// How much may still leave, from everything to nothing. Ordered by what it forbids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum KillLevel {
+    /// Whatever risk approves.
+    #[default]
+    Open,
+    /// Orders that take a delta toward zero and not through it.
+    ReduceOnly,
+    /// The same, and every delta is taken to zero at once: its band has no width.
+    Flatten,
+    /// Cancels alone, until a person re-enables trading.
+    Pause,
+    /// Cancels alone, for the rest of this process.
+    Halt,
+}
+
 /// Why the kill switch was thrown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -49,6 +66,35 @@ pub enum KillCause {
     Invariant,
     /// The venue refused too many orders in a row.
     Rejects,
+    /// A hot thread fell silent.
+    Watchdog,
+    /// The same order was sent over and over.
+    Repeats,
+    /// More was lost than may be.
+    Loss,
+}
+
+/// Who asked: ASCII, padded with zeros; all zeros when it was the program itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Operator(pub [u8; 16]);
+
+impl Operator {
+    /// The program itself.
+    pub const NOBODY: Self = Self([0; 16]);
+
+    /// A name of 1 to 16 printable ASCII characters without blanks.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        let fits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        fits.then_some(Self(bytes))
+    }
+
+    /// The name, `-` for the program itself.
+    pub fn name(&self) -> &str {
+        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
+        std::str::from_utf8(&self.0[..end]).ok().filter(|name| !name.is_empty()).unwrap_or("-")
+    }
 }
 
 /// One thing that happened, with the time at which the pipeline learned of it.
@@ -237,10 +283,15 @@ pub enum Body {
     },
 
     // From the operator or the runtime.
-    /// Throw the kill switch.
+    /// Throw the kill switch. A person may choose any level, the program itself only a stricter one than is in force;
+    /// nothing leads out of [`KillLevel::Halt`], and only a person back to [`KillLevel::Open`].
     Kill {
+        /// How much may still leave.
+        level: KillLevel,
         /// Why.
         cause: KillCause,
+        /// Who.
+        by: Operator,
     },
 
     // From `gateway`: execution reports.
@@ -305,6 +356,41 @@ pub enum Body {
         /// The venue's reason code.
         reason: u8,
     },
+    /// An order stands at other terms than before.
+    Amended {
+        /// Which order.
+        order: ClientOrderId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// Its limit price.
+        price: Price,
+        /// Its size in lots over its whole life, what is filled included.
+        lots: u32,
+    },
+    /// The venue refused to amend an order, which stands as it did.
+    AmendRejected {
+        /// Which order.
+        order: ClientOrderId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The venue's reason code.
+        reason: u8,
+    },
+    /// The venue took a fill back. What it repeats is the fill.
+    Busted {
+        /// Which order.
+        order: ClientOrderId,
+        /// The fill's number; taken back once.
+        execution: ExecutionId,
+        /// Which instrument.
+        instrument: InstrumentId,
+        /// The order's side.
+        side: Side,
+        /// Fill price.
+        price: Price,
+        /// Size in lots.
+        lots: u32,
+    },
     /// The venue refused a cancel.
     CancelRejected {
         /// Which order.
@@ -314,4 +400,19 @@ pub enum Body {
         /// The venue's reason code.
         reason: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_a_short_printable_name() {
+        assert_eq!(Operator::new("alice").as_ref().map(Operator::name), Some("alice"));
+        assert_eq!(Operator::new("sixteen-letters!").as_ref().map(Operator::name), Some("sixteen-letters!"));
+        for bad in ["", "seventeen-letters", "two words", "naïve"] {
+            assert_eq!(Operator::new(bad), None, "{bad}");
+        }
+        assert_eq!(Operator::NOBODY.name(), "-");
+    }
 }

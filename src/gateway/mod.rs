@@ -14,6 +14,8 @@
 //! - An order is answered: it is sent, or rejected with a [`local_reason`]. Nothing is dropped in silence.
 //! - A message of the venue is handled once per sequence number, resends and reconnections included.
 //! - No new order leaves before the session is up and whole, or after an execution that could not be represented.
+//! - After a kill no byte of an order or amendment leaves that had not begun to: what waits in the send buffer is taken
+//!   back and answered, and its number goes out with a heartbeat.
 //! - Cancels have bytes of the send buffer to themselves, and a mass cancel asked for while the session is down goes out
 //!   first when it comes up.
 //!
@@ -34,7 +36,7 @@ mod session;
 mod stage;
 
 pub use config::{ConfigError, ResetPolicy, SequenceNumbers, SessionConfig};
-pub use outgoing::{FRAMES_MAX, SEND_BUFFER_BYTES};
+pub use outgoing::{FRAMES_MAX, OrderTraffic, SEND_BUFFER_BYTES};
 pub use session::DisconnectReason;
 pub use stage::{Gateway, GatewayCounters};
 
@@ -54,4 +56,6 @@ pub mod local_reason {
     pub const OUT_OF_RANGE: u8 = 205;
     /// An execution could not be represented, so the position is not known.
     pub const UNTRUSTED: u8 = 206;
+    /// The kill switch is latched.
+    pub const KILLED: u8 = 207;
 }

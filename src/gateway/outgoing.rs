@@ -13,7 +13,11 @@
 use super::queue::Queue;
 use crate::event::Trail;
 use crate::units::{ClientOrderId, InstrumentId, Ticks};
-use crate::wire::starbase::orders::{Block, Encoder, Envelope, NoRoom};
+use crate::wire::starbase::orders::{
+    Block, CancelOrderRequest, Encoder, Envelope, HEADER_BYTES, Header, Heartbeat, NoRoom,
+};
+use zerocopy::FromBytes;
+use zerocopy::byteorder::little_endian::U16;
 
 /// Bytes that may wait for the socket.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -32,6 +36,8 @@ pub(super) enum Note {
     Session,
     /// A new order.
     New { order: ClientOrderId, instrument: InstrumentId, trail: Trail, decided: u32 },
+    /// The amendment of one.
+    Amend { order: ClientOrderId, instrument: InstrumentId },
     /// The cancel of one.
     Cancel { order: ClientOrderId, instrument: InstrumentId },
     /// The cancel of all.
@@ -39,8 +45,9 @@ pub(super) enum Note {
 }
 
 impl Note {
-    fn may_use_reserve(&self) -> bool {
-        !matches!(self, Self::New { .. })
+    /// Whether it can make a trade: what the kill switch holds back, and what may not use the reserve.
+    pub(super) fn is_order(&self) -> bool {
+        matches!(self, Self::New { .. } | Self::Amend { .. })
     }
 }
 
@@ -69,6 +76,27 @@ pub(super) struct SentOrder {
     pub(super) written: u32,
 }
 
+/// How much of what can make a trade was handed to the socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrderTraffic {
+    /// New orders and amendments.
+    pub frames: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Overwrites a longer message with a heartbeat under the same number; its length.
+fn write_heartbeat(message: &mut [u8]) -> usize {
+    const LENGTH: usize = HEADER_BYTES + size_of::<Heartbeat>();
+    const { assert!(LENGTH < HEADER_BYTES + size_of::<CancelOrderRequest>()) };
+    if let Ok((header, rest)) = Header::mut_from_prefix(message) {
+        header.message_type_id = U16::new(Heartbeat::TYPE);
+        header.message_length = U16::new(LENGTH as u16);
+        rest[..size_of::<Heartbeat>()].fill(0);
+    }
+    LENGTH
+}
+
 #[derive(Debug)]
 pub(super) struct Outgoing {
     bytes: Box<[u8]>,
@@ -76,6 +104,10 @@ pub(super) struct Outgoing {
     end: usize,
     /// Bytes handed over since construction.
     taken: u64,
+    /// Where the last wholly written frame ended, in the same count.
+    whole: u64,
+    /// What was handed over of orders and amendments.
+    orders: OrderTraffic,
     frames: Queue<Framed>,
     /// How many at the front of `frames` are written.
     written: usize,
@@ -90,6 +122,8 @@ impl Outgoing {
             start: 0,
             end: 0,
             taken: 0,
+            whole: 0,
+            orders: OrderTraffic::default(),
             frames: Queue::new(FRAMES_MAX, Framed::FILLER),
             written: 0,
             unstamped: 0,
@@ -114,8 +148,7 @@ impl Outgoing {
         text: Option<&[u8]>,
         note: Note,
     ) -> Result<(), NoRoom> {
-        let (bytes_reserved, frames_reserved) =
-            if note.may_use_reserve() { (0, 0) } else { (RESERVE_BYTES, RESERVE_FRAMES) };
+        let (bytes_reserved, frames_reserved) = if note.is_order() { (RESERVE_BYTES, RESERVE_FRAMES) } else { (0, 0) };
         if self.frames.room() <= frames_reserved {
             return Err(NoRoom);
         }
@@ -162,9 +195,48 @@ impl Outgoing {
             if let Note::New { trail, .. } = framed.note {
                 framed.written = at.since_u32(trail.received);
             }
+            if framed.note.is_order() {
+                self.orders.frames += 1;
+                self.orders.bytes += framed.end - self.whole;
+            }
+            self.whole = framed.end;
             self.written += 1;
         }
         self.unstamped = self.unstamped.min(self.frames.len() - self.written);
+    }
+
+    /// Orders and amendments handed over so far, one counted whole of which only the first bytes are.
+    pub(super) fn order_traffic(&mut self) -> OrderTraffic {
+        let mut traffic = self.orders;
+        if self.whole < self.taken
+            && let Some(framed) = self.frames.at(self.written)
+            && framed.note.is_order()
+        {
+            traffic.frames += 1;
+            traffic.bytes += framed.end - self.whole;
+        }
+        traffic
+    }
+
+    /// Takes back every order and amendment of which no byte was handed over. A heartbeat goes in its place under its
+    /// number, so that the venue sees no gap. One that is partly written has left and is finished.
+    pub(super) fn withdraw_orders(&mut self, mut withdrawn: impl FnMut(Note)) {
+        let (mut begin, mut read, mut write) = (self.whole, self.start, self.start);
+        for age in self.written..self.frames.len() {
+            let Some(framed) = self.frames.at(age) else { break };
+            let partly_written = begin < self.taken;
+            let length = (framed.end - begin.max(self.taken)) as usize;
+            begin = framed.end;
+            let mut kept = length;
+            if framed.note.is_order() && !partly_written {
+                kept = write_heartbeat(&mut self.bytes[read..read + length]);
+                withdrawn(std::mem::replace(&mut framed.note, Note::Session));
+            }
+            self.bytes.copy_within(read..read + kept, write);
+            (read, write) = (read + length, write + kept);
+            framed.end = self.taken + (write - self.start) as u64;
+        }
+        self.end = write;
     }
 
     /// The oldest written order that nobody was told of; frames that interest nobody are forgotten on the way.
@@ -191,6 +263,7 @@ impl Outgoing {
     /// Takes back the newest frame that was not wholly written, the connection being lost.
     pub(super) fn take_back(&mut self) -> Option<Framed> {
         (self.start, self.end, self.unstamped) = (0, 0, 0);
+        self.whole = self.taken;
         if self.frames.len() > self.written { self.frames.pop_newest() } else { None }
     }
 
@@ -287,6 +360,44 @@ mod tests {
             }
         }
         assert_eq!(sequence - expected + 1, outgoing.frames() as i64);
+    }
+
+    #[test]
+    fn withdrawn_orders_leave_their_numbers_behind_and_what_has_begun_is_finished() {
+        for written in [0, 1] {
+            let mut outgoing = Outgoing::new();
+            let cancel = Note::Cancel { order: ClientOrderId(2), instrument: InstrumentId(0) };
+            for (sequence, note) in [(1, order(1)), (2, cancel), (3, order(3)), (4, order(4)), (5, Note::Session)] {
+                let block = CancelOrderRequest {
+                    client_order_id: I64::new(9),
+                    correlation_id: I64::new(9),
+                    instrument_id: I64::new(9),
+                };
+                outgoing.put(&Envelope { sequence, ..Envelope::default() }, &block, None, note).expect("room");
+            }
+            let begun = outgoing.pending()[..written].to_vec();
+            outgoing.advance(written, Ticks(0));
+            let mut withdrawn = Vec::new();
+            outgoing.withdraw_orders(|note| withdrawn.push(note));
+            let expected = [order(1), order(3), order(4)];
+            assert_eq!(withdrawn, expected[written..]);
+            assert_eq!(outgoing.order_traffic().frames, written as u64);
+            let bytes = [begun, outgoing.pending().to_vec()].concat();
+            let (mut rest, mut seen) = (&bytes[..], Vec::new());
+            while let Some(frame) = next_frame(rest).expect("framed") {
+                frame.message().expect("well-formed");
+                seen.push((frame.header.sequence_number.get(), frame.header.message_type_id.get()));
+                rest = &rest[frame.bytes()..];
+            }
+            let first = if written == 0 { Heartbeat::TYPE } else { CancelOrderRequest::TYPE };
+            let (cancel, beat) = (CancelOrderRequest::TYPE, Heartbeat::TYPE);
+            assert_eq!(seen, [(1, first), (2, cancel), (3, beat), (4, beat), (5, cancel)]);
+            outgoing.advance(usize::MAX, Ticks(9));
+            assert_eq!(outgoing.next_sent().is_some(), written == 1);
+            put(&mut outgoing, 6, order(6)).expect("room");
+            outgoing.advance(usize::MAX, Ticks(9));
+            assert_eq!(outgoing.order_traffic().frames, written as u64 + 1);
+        }
     }
 
     #[test]

@@ -6,15 +6,21 @@
 use super::listing::{Listed, Listing};
 use super::stage::GatewayCounters;
 use crate::event::{Body, Event, Trail};
-use crate::order::{CUM_LOTS_UNKNOWN, UNKNOWN_TO_VENUE};
+use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, INSTRUMENT_EXPIRED, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE};
 use crate::stage::{Full, Outbox};
 use crate::units::{ClientOrderId, ExecutionId, Nanos, Price, Side, VenueOrderId};
 use crate::wire::starbase::orders::{
-    CancelOrderReject, CancelOrderResponse, CanceledOrder, Decimal72, Fill, FilledOrder, Group, NewOrderReject,
-    NewOrderResponse, OrderPlaced, cancel_reason, order_status, reject_reason, side_from_wire,
+    AmendOrderReject, AmendOrderResponse, CancelOrderReject, CancelOrderResponse, CanceledOrder, Decimal72, Fill,
+    FilledOrder, Group, NewOrderReject, NewOrderResponse, OrderPlaced, cancel_reason, order_status, reject_reason,
+    side_from_wire,
 };
 
-const _: () = assert!(UNKNOWN_TO_VENUE == reject_reason::CANCEL_UNKNOWN_ORDER as u8);
+const _: () = {
+    assert!(UNKNOWN_TO_VENUE == reject_reason::CANCEL_UNKNOWN_ORDER as u8);
+    assert!(TIME_IN_FORCE_ENDED == cancel_reason::TIME_IN_FORCE as u8);
+    assert!(INSTRUMENT_EXPIRED == cancel_reason::DELIVERED as u8);
+    assert!(CANCELLED_ON_REQUEST == cancel_reason::BY_REQUEST as u8);
+};
 
 /// Delivers the reports of one frame from the one after the last delivered.
 pub(super) struct Reports<'a, O> {
@@ -53,10 +59,31 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         self.deliver(Body::Rejected { order, instrument, reason: r.reason as u8 })
     }
 
+    /// Stands at other terms, may have filled at them, perhaps ended. The side comes back in the correlation.
+    pub(super) fn amended(&mut self, r: &AmendOrderResponse, fills: &Group<'_, Fill>) -> Result<(), Full> {
+        let order = order_id(r.client_order_id.get());
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        match r.quantity.to_quantity().ok().and_then(|quantity| listed.fill_lots(quantity)) {
+            Some(lots) => {
+                let (instrument, price) = (listed.instrument, Price(r.price.get()));
+                self.deliver(Body::Amended { order, instrument, price, lots })?;
+            }
+            None => self.count(|counters| counters.unrepresentable += 1),
+        }
+        self.fills(order, &listed, Some(side_of_correlation(r.correlation_id.get())), fills)?;
+        self.ended(order, &listed, r.status, r.cancel_reason, r.total_filled)
+    }
+
+    pub(super) fn amend_reject(&mut self, r: &AmendOrderReject) -> Result<(), Full> {
+        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
+        self.deliver(Body::AmendRejected { order, instrument, reason: r.reason as u8 })
+    }
+
     pub(super) fn cancel(&mut self, r: &CancelOrderResponse) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
-        let reason = cancel_reason::BY_REQUEST as u8;
+        let reason = CANCELLED_ON_REQUEST;
         self.deliver(Body::Cancelled { order, instrument, cum_lots: CUM_LOTS_UNKNOWN, reason })
     }
 

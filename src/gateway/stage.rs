@@ -3,18 +3,18 @@
 use super::config::{SequenceNumbers, SessionConfig};
 use super::listing::{Listed, Listing};
 use super::local_reason;
-use super::outgoing::{FRAMES_MAX, Note, Outgoing, SentOrder};
+use super::outgoing::{FRAMES_MAX, Note, OrderTraffic, Outgoing, SentOrder};
 use super::queue::Queue;
 use super::reports::{Reports, correlation};
 use super::session::{DisconnectReason, Session, State, Verdict};
-use crate::event::{Body, Event, Trail};
+use crate::event::{Body, Event, KillLevel, Trail};
 use crate::order::{Request, TimeInForce};
 use crate::risk::Instruction;
 use crate::stage::{Full, Outbox};
-use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, Ticks};
+use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, Quantity, Ticks};
 use crate::wire::starbase::orders::{
-    Block, CancelOrderRequest, Decimal72, Frame, Heartbeat, MassCancelRequest, Message, NewOrderRequest, next_frame,
-    order_flags, side_to_wire, time_in_force,
+    AmendOrderRequest, Block, CancelOrderRequest, Decimal72, Frame, Heartbeat, MassCancelRequest, Message,
+    NewOrderRequest, next_frame, order_flags, side_to_wire, time_in_force,
 };
 use zerocopy::byteorder::little_endian::{I64, U16};
 
@@ -30,6 +30,8 @@ const REQUESTS_MAX: usize = 1_024;
 pub struct GatewayCounters {
     /// Orders encoded.
     pub orders: u64,
+    /// Amendments encoded.
+    pub amends: u64,
     /// Cancels encoded, mass cancels included.
     pub cancels: u64,
     /// Requests answered with a [`local_reason`].
@@ -86,6 +88,8 @@ pub struct Gateway {
     announced: bool,
     /// A mass cancel waits for the session, or for room.
     cancel_all_due: bool,
+    level: KillLevel,
+    shut_at: Option<OrderTraffic>,
 }
 
 impl Gateway {
@@ -102,6 +106,8 @@ impl Gateway {
             delivered: 0,
             announced: false,
             cancel_all_due: false,
+            level: KillLevel::Open,
+            shut_at: None,
         }
     }
 
@@ -124,6 +130,9 @@ impl Gateway {
             match framed.note {
                 Note::New { order, instrument, .. } => {
                     self.refuse(Body::Rejected { order, instrument, reason: local_reason::NEVER_SENT });
+                }
+                Note::Amend { order, instrument } => {
+                    self.refuse(Body::AmendRejected { order, instrument, reason: local_reason::NEVER_SENT });
                 }
                 Note::Cancel { order, instrument } => {
                     self.refuse(Body::CancelRejected { order, instrument, reason: local_reason::NEVER_SENT });
@@ -159,6 +168,10 @@ impl Gateway {
                     self.refuse(answer);
                     self.flush(out);
                 }
+            }
+            Instruction::Level(level) => {
+                self.set_level(*level);
+                self.flush(out);
             }
         }
     }
@@ -213,6 +226,26 @@ impl Gateway {
         self.flush(out);
     }
 
+    /// How much may still leave.
+    pub fn level(&self) -> KillLevel {
+        self.level
+    }
+
+    /// What had been handed to the socket of orders and amendments when the way out was last shut. While it is shut, no
+    /// more follows.
+    pub fn shut_at(&self) -> Option<OrderTraffic> {
+        self.shut_at
+    }
+
+    /// What was handed to the socket of orders and amendments.
+    pub fn order_traffic(&mut self) -> OrderTraffic {
+        self.outgoing.order_traffic()
+    }
+
+    fn is_shut(&self) -> bool {
+        self.level >= KillLevel::Pause
+    }
+
     /// Asks the venue to end the session; [`wants_disconnect`](Self::wants_disconnect) follows.
     pub fn log_out(&mut self, time: Nanos) {
         self.time = time;
@@ -222,7 +255,7 @@ impl Gateway {
 
     /// Whether a new order would be encoded.
     pub fn ready(&self) -> bool {
-        self.session.is_whole() && !self.counters.untrusted()
+        self.session.is_whole() && !self.counters.untrusted() && !self.is_shut()
     }
 
     /// Between [`connected`](Self::connected) and [`disconnected`](Self::disconnected).
@@ -257,6 +290,9 @@ impl Gateway {
             Request::New { order, instrument, .. } => {
                 self.new_order(request).map_err(|reason| Body::Rejected { order, instrument, reason })
             }
+            Request::Amend { order, instrument, .. } => {
+                self.amend(request).map_err(|reason| Body::AmendRejected { order, instrument, reason })
+            }
             Request::Cancel { order, instrument } => {
                 self.cancel(order, instrument).map_err(|reason| Body::CancelRejected { order, instrument, reason })
             }
@@ -275,18 +311,7 @@ impl Gateway {
         else {
             return Ok(());
         };
-        if !self.session.is_whole() {
-            return Err(local_reason::NOT_READY);
-        }
-        if self.counters.untrusted() {
-            return Err(local_reason::UNTRUSTED);
-        }
-        let listed = self.listing.find(instrument).ok_or(local_reason::UNKNOWN_INSTRUMENT)?;
-        let quantity = Lots(i64::from(lots)).to_quantity(listed.lot);
-        let number = i64::try_from(order.0).map_err(|_| local_reason::OUT_OF_RANGE)?;
-        if lots == 0 || quantity.0 == i64::MAX {
-            return Err(local_reason::OUT_OF_RANGE);
-        }
+        let (listed, number, quantity) = self.admit(order, instrument, lots)?;
         let post_only = if post_only { order_flags::POST_ONLY | order_flags::POST_ONLY_REJECT } else { 0 };
         let disconnect = if self.session.config().cancel_on_disconnect { order_flags::CANCEL_ON_DISCONNECT } else { 0 };
         let block = NewOrderRequest {
@@ -309,6 +334,67 @@ impl Gateway {
         self.request(&block, note)?;
         self.counters.orders += 1;
         Ok(())
+    }
+
+    fn amend(&mut self, request: &Request) -> Result<(), u8> {
+        let Request::Amend { order, instrument, side, price, lots, .. } = *request else { return Ok(()) };
+        let (listed, number, quantity) = self.admit(order, instrument, lots)?;
+        let block = AmendOrderRequest {
+            client_order_id: I64::new(number),
+            correlation_id: I64::new(correlation(self.session.next_outgoing(), side)),
+            instrument_id: I64::new(i64::from(listed.venue.0)),
+            price: I64::new(price.0),
+            quantity: quantity.into(),
+            show_qty: Decimal72::NULL,
+            flags: U16::ZERO,
+        };
+        self.request(&block, Note::Amend { order, instrument })?;
+        self.counters.amends += 1;
+        Ok(())
+    }
+
+    /// What the wire needs of an order that may leave now.
+    #[inline]
+    fn admit(&self, order: ClientOrderId, instrument: InstrumentId, lots: u32) -> Result<(Listed, i64, Quantity), u8> {
+        if self.is_shut() {
+            return Err(local_reason::KILLED);
+        }
+        if !self.session.is_whole() {
+            return Err(local_reason::NOT_READY);
+        }
+        if self.counters.untrusted() {
+            return Err(local_reason::UNTRUSTED);
+        }
+        let listed = *self.listing.find(instrument).ok_or(local_reason::UNKNOWN_INSTRUMENT)?;
+        let quantity = Lots(i64::from(lots)).to_quantity(listed.lot);
+        let number = i64::try_from(order.0).map_err(|_| local_reason::OUT_OF_RANGE)?;
+        if lots == 0 || quantity.0 == i64::MAX {
+            return Err(local_reason::OUT_OF_RANGE);
+        }
+        Ok((listed, number, quantity))
+    }
+
+    /// Shuts or opens the way out for orders; what waits in the send buffer is taken back. A halt is for good.
+    fn set_level(&mut self, level: KillLevel) {
+        if self.level == KillLevel::Halt || self.level == level {
+            return;
+        }
+        self.level = level;
+        if !self.is_shut() {
+            return;
+        }
+        let Self { outgoing, owed, counters, time, .. } = self;
+        outgoing.withdraw_orders(|note| {
+            let reason = local_reason::KILLED;
+            let body = match note {
+                Note::New { order, instrument, .. } => Body::Rejected { order, instrument, reason },
+                Note::Amend { order, instrument } => Body::AmendRejected { order, instrument, reason },
+                Note::Cancel { .. } | Note::CancelAll | Note::Session => return,
+            };
+            counters.refused += 1;
+            counters.answers_lost += u64::from(!owed.push(Event { trail: Trail::default(), time: *time, body }));
+        });
+        self.shut_at = Some(self.outgoing.order_traffic());
     }
 
     fn cancel(&mut self, order: ClientOrderId, instrument: InstrumentId) -> Result<(), u8> {
@@ -418,6 +504,8 @@ impl Gateway {
             Message::OrderFilled(_, fills) => reports.filled(fills)?,
             Message::OrdersCanceled(_, orders) => reports.canceled(orders)?,
             Message::OrderPlaced(r, fills) => reports.placed(r, fills)?,
+            Message::AmendOrderResponse(r, fills) => reports.amended(r, fills)?,
+            Message::AmendOrderReject(r, _) => reports.amend_reject(r)?,
             Message::CancelOrderResponse(r) => reports.cancel(r)?,
             Message::CancelOrderReject(r, _) => reports.cancel_reject(r)?,
             Message::Reject(..) => {
@@ -448,6 +536,9 @@ impl Gateway {
         match self.requests[number as usize % REQUESTS_MAX] {
             (known, Note::New { order, instrument, .. }) if known == number => {
                 Some(Body::Rejected { order, instrument, reason })
+            }
+            (known, Note::Amend { order, instrument }) if known == number => {
+                Some(Body::AmendRejected { order, instrument, reason })
             }
             (known, Note::Cancel { order, instrument }) if known == number => {
                 Some(Body::CancelRejected { order, instrument, reason })

@@ -24,15 +24,13 @@ pub enum Hold {
     InFlight,
     /// The gateway's ring has no room.
     NoRoom,
-    /// The order table is full.
-    StoreFull,
     /// Risk refused the order.
     Refused,
 }
 
 impl Hold {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::InsideBand,
         Self::Killed,
         Self::SessionDown,
@@ -43,7 +41,6 @@ impl Hold {
         Self::BookSpent,
         Self::InFlight,
         Self::NoRoom,
-        Self::StoreFull,
         Self::Refused,
     ];
 
@@ -60,7 +57,6 @@ impl Hold {
             Self::BookSpent => "book_spent",
             Self::InFlight => "in_flight",
             Self::NoRoom => "no_room",
-            Self::StoreFull => "store_full",
             Self::Refused => "refused",
         }
     }

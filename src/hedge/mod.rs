@@ -33,10 +33,10 @@ use books::{Books, Top};
 use orders::{Child, Orders};
 use target::InFlight;
 
-use crate::event::{Body, Event, KillCause};
+use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{BookQuality, Catalogue, Instrument, InstrumentKind, UNDERLYINGS_MAX};
 use crate::order::OrderStore;
-use crate::risk::{Gate, Instruction};
+use crate::risk::{Gate, Instruction, Latch};
 use crate::stage::{Outbox, Stage};
 use crate::units::{InstrumentId, Lots, Nanos, ONE_E9, Price, Side, UnderlyingId};
 
@@ -66,15 +66,18 @@ impl Stage for Hedge {
                 }
             }
             Body::Clock => self.on_clock(event, out),
-            Body::Kill { cause } => self.orders.kill(cause, event.time, out),
+            Body::Kill { level, cause, by } => self.orders.kill(Latch { level, cause, by, since: event.time }, out),
             Body::Session { up } => self.orders.session(event, up),
-            Body::Position { instrument, lots } => self.orders.open_position(instrument, lots),
+            Body::Position { instrument, lots } => self.orders.add_position(instrument, lots),
             Body::Sent { .. }
             | Body::Accepted { .. }
             | Body::Filled { .. }
             | Body::Cancelled { .. }
             | Body::Rejected { .. }
-            | Body::CancelRejected { .. } => self.see_report(event, out),
+            | Body::CancelRejected { .. }
+            | Body::Amended { .. }
+            | Body::AmendRejected { .. }
+            | Body::Busted { .. } => self.see_report(event, out),
             Body::Underlying { .. }
             | Body::Listed { .. }
             | Body::Terms { .. }
@@ -178,7 +181,7 @@ impl Hedge {
             Body::Rejected { .. } => {
                 self.counters.rejects += 1;
                 if heard.must_kill {
-                    self.orders.kill(KillCause::Rejects, event.time, out);
+                    self.orders.kill(Latch::by_the_program(KillLevel::Halt, KillCause::Rejects, event.time), out);
                 }
             }
             Body::Cancelled { instrument, .. } => {
@@ -194,7 +197,7 @@ impl Hedge {
     }
 
     fn on_clock(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
-        self.orders.retry_cancel_all(event.time, out);
+        self.orders.send_level(event.time, out);
         let underlyings = self.catalogue.underlyings().len();
         for index in 0..underlyings {
             let underlying = UnderlyingId(index as u8);

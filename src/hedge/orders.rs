@@ -6,10 +6,10 @@
 
 use super::books::Top;
 use super::counters::Hold;
-use crate::event::{Body, Event, KillCause};
+use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{INSTRUMENTS_MAX, Instrument, Symbol};
-use crate::order::{AppliedFill, ClientOrderIds, NewOrder, OrderStore, Request, TimeInForce};
-use crate::risk::{Gate, Instruction, Limits, View};
+use crate::order::{AppliedFill, ClientOrderIds, OrderStore, Request, TimeInForce};
+use crate::risk::{Gate, Instruction, Latch, Limits, View};
 use crate::stage::Outbox;
 use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, Price, Side};
 
@@ -42,6 +42,7 @@ pub(super) struct Orders {
     /// Whether the gateway knows how the venue names an instrument.
     is_named: Box<[bool]>,
     session_up: bool,
+    level_due: bool,
     cancel_all_due: bool,
     rejects_in_a_row: u32,
     rejects_in_a_row_max: u32,
@@ -57,6 +58,7 @@ impl Orders {
             positions: vec![Lots::default(); INSTRUMENTS_MAX].into_boxed_slice(),
             is_named: vec![false; INSTRUMENTS_MAX].into_boxed_slice(),
             session_up: false,
+            level_due: false,
             cancel_all_due: false,
             rejects_in_a_row: 0,
             rejects_in_a_row_max,
@@ -68,8 +70,8 @@ impl Orders {
         self.positions.get(instrument.index()).copied().unwrap_or_default()
     }
 
-    /// Takes in a position that no fill seen here built.
-    pub(super) fn open_position(&mut self, instrument: InstrumentId, lots: i64) {
+    /// Takes in an execution, or a position that no fill seen here built.
+    pub(super) fn add_position(&mut self, instrument: InstrumentId, lots: i64) {
         if let Some(position) = self.positions.get_mut(instrument.index()) {
             position.0 = position.0.saturating_add(lots);
         }
@@ -105,8 +107,7 @@ impl Orders {
         let outcome = self.store.apply(body);
         let fill = outcome.fill();
         if let Some(fill) = fill {
-            let position = &mut self.positions[fill.instrument.index()];
-            position.0 = position.0.saturating_add(fill.side.sign() * i64::from(fill.lots));
+            self.add_position(fill.instrument, fill.signed_lots());
         }
         match body {
             Body::Rejected { .. } => self.rejects_in_a_row += 1,
@@ -119,10 +120,10 @@ impl Orders {
 
     /// Why no order may leave now, whatever it is for.
     pub(super) fn may_send(&self) -> Result<(), Hold> {
-        match (self.gate.killed(), self.session_up) {
-            (Some(_), _) => Err(Hold::Killed),
-            (None, false) => Err(Hold::SessionDown),
-            (None, true) => Ok(()),
+        match (self.gate.is_shut(), self.session_up) {
+            (true, _) => Err(Hold::Killed),
+            (false, false) => Err(Hold::SessionDown),
+            (false, true) => Ok(()),
         }
     }
 
@@ -142,7 +143,6 @@ impl Orders {
         if !is_named || out.room() == 0 {
             return Err(Hold::NoRoom);
         }
-        let (buying, selling) = self.store.working_lots(instrument.id);
         let view = View {
             instrument: Some(instrument),
             quality: top.quality,
@@ -150,8 +150,6 @@ impl Orders {
             ask: top.ask,
             spot,
             position: self.position(instrument.id),
-            working_lots: if side == Side::Buy { buying } else { selling },
-            open_orders: self.store.open_orders(),
         };
         let order = self.ids.next();
         let time_in_force = if is_passive { TimeInForce::GoodTilCancel } else { TimeInForce::ImmediateOrCancel };
@@ -166,14 +164,12 @@ impl Orders {
             price,
             lots,
         };
-        let approved = self.gate.approve(request, &view, now).map_err(|_| Hold::Refused)?;
-        let entry = NewOrder { order, instrument: instrument.id, side, lots };
-        self.store.insert(entry).map_err(|_| Hold::StoreFull)?;
+        let approved = self.gate.approve(request, &view, &mut self.store, now).map_err(|_| Hold::Refused)?;
         // Room was seen above and only this stage sends: if the order does not fit now, what we believe is wrong.
         match out.send(Instruction::Send(approved)) {
             Ok(()) => Ok(order),
             Err(_) => {
-                self.gate.kill(KillCause::Invariant, now);
+                self.kill(Latch::by_the_program(KillLevel::Halt, KillCause::Invariant, now), out);
                 Err(Hold::NoRoom)
             }
         }
@@ -188,27 +184,30 @@ impl Orders {
         out: &mut impl Outbox<Instruction>,
     ) -> bool {
         let request = Request::Cancel { order, instrument };
-        let left = self
-            .gate
-            .approve(request, &View::of_nothing(), now)
-            .is_ok_and(|approved| out.send(Instruction::Send(approved)).is_ok());
-        if left {
-            self.store.cancel_asked(order);
+        out.room() > 0
+            && self
+                .gate
+                .approve(request, &View::of_nothing(), &mut self.store, now)
+                .is_ok_and(|approved| out.send(Instruction::Send(approved)).is_ok())
+    }
+
+    /// Throws the kill switch: the gateway is told, and everything is asked back unless trading goes on.
+    pub(super) fn kill(&mut self, latch: Latch, out: &mut impl Outbox<Instruction>) {
+        if self.gate.kill(latch) {
+            self.level_due = true;
+            self.cancel_all_due = latch.level != KillLevel::Open;
+            self.send_level(latch.since, out);
         }
-        left
     }
 
-    /// Latches the kill switch and asks everything back.
-    pub(super) fn kill(&mut self, cause: KillCause, now: Nanos, out: &mut impl Outbox<Instruction>) {
-        self.gate.kill(cause, now);
-        self.cancel_all_due = true;
-        self.retry_cancel_all(now, out);
-    }
-
-    /// Sends the mass cancel that is due, if one is.
-    pub(super) fn retry_cancel_all(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
+    /// Tells the gateway how much may leave and asks everything back, as far as either is due and fits.
+    pub(super) fn send_level(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
+        if self.level_due {
+            self.level_due = out.send(Instruction::Level(self.gate.latch().level)).is_err();
+        }
         if self.cancel_all_due
-            && let Ok(approved) = self.gate.approve(Request::CancelAll, &View::of_nothing(), now)
+            && out.room() > 0
+            && let Ok(approved) = self.gate.approve(Request::CancelAll, &View::of_nothing(), &mut self.store, now)
         {
             self.cancel_all_due = out.send(Instruction::Send(approved)).is_err();
         }

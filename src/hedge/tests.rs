@@ -1,7 +1,7 @@
 //! The hedge driven by hand: one underlying, its perpetual, and what a venue may answer.
 
 use super::*;
-use crate::event::Trail;
+use crate::event::{Operator, Trail};
 use crate::instrument::{InstrumentState, Payoff};
 use crate::order::Request;
 use crate::units::{ClientOrderId, Coins, ExecutionId, Quantity, VenueInstrumentId, VenueOrderId};
@@ -89,7 +89,7 @@ impl Rig {
     fn requests(&mut self) -> Vec<Request> {
         let sent = self.out.drain(..).filter_map(|instruction| match instruction {
             Instruction::Send(approved) => Some(*approved.request()),
-            Instruction::Reference { .. } => None,
+            Instruction::Reference { .. } | Instruction::Level(_) => None,
         });
         sent.collect()
     }
@@ -207,7 +207,7 @@ fn after_a_kill_everything_is_asked_back_and_nothing_new_leaves() {
     let mut rig = Rig::new();
     rig.exposure(-1.0);
     rig.requests();
-    rig.tell(Body::Kill { cause: KillCause::Operator });
+    rig.tell(Body::Kill { level: KillLevel::Halt, cause: KillCause::Operator, by: Operator::NOBODY });
     assert_eq!(rig.requests(), [Request::CancelAll]);
     rig.exposure(-5.0);
     rig.tell(Body::Clock);
@@ -237,7 +237,7 @@ fn a_venue_that_refuses_everything_throws_the_kill_switch() {
         }
     }
     assert_eq!(rig.hedge.counters().orders, 4);
-    assert_eq!(rig.hedge.gate().killed().map(|(cause, _)| cause), Some(KillCause::Rejects));
+    assert_eq!(rig.hedge.gate().latch().cause, KillCause::Rejects);
 }
 
 /// An outbox that takes nothing.
@@ -268,7 +268,10 @@ fn without_room_no_order_is_made_and_a_kill_is_sent_later() {
     rig.hedge.step(&event(exposure), &mut Shut);
     assert_eq!((rig.hedge.counters().orders, rig.hedge.store().open_orders()), (0, 0));
     assert_eq!(rig.hedge.counters().holds.of(Hold::NoRoom), 1);
-    rig.hedge.step(&event(Body::Kill { cause: KillCause::Operator }), &mut Shut);
+    rig.hedge.step(
+        &event(Body::Kill { level: KillLevel::Halt, cause: KillCause::Operator, by: Operator::NOBODY }),
+        &mut Shut,
+    );
     rig.out.clear();
     rig.tell(Body::Clock);
     assert_eq!(rig.requests(), [Request::CancelAll]);

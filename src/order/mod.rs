@@ -1,7 +1,7 @@
 //! Orders: what is asked of the venue, and what became of it.
 //!
 //! [`OrderStore`] enters an order before it leaves and hears every report on it; [`ClientOrderIds`] numbers orders so that
-//! no number is ever used twice. Both belong to the hedge.
+//! no number is ever used twice. Both belong to the hedge, and nothing is entered but by [`risk::Gate`](crate::risk::Gate).
 
 mod executions;
 mod ids;
@@ -13,7 +13,7 @@ mod tests;
 
 pub use executions::EXECUTIONS_REMEMBERED;
 pub use ids::ClientOrderIds;
-pub use state::{AppliedFill, NewOrder, Order, OrderState, Outcome};
+pub use state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
 pub use store::{ORDERS_MAX, OrderCounters, OrderStore, StoreFull};
 
 use crate::event::Trail;
@@ -26,6 +26,15 @@ pub const CUM_LOTS_UNKNOWN: u32 = u32::MAX;
 /// Reason of a `CancelRejected`: the venue has no such order. Once a session is whole again this settles an order whose
 /// fate was unknown.
 pub const UNKNOWN_TO_VENUE: u8 = 1;
+
+/// Reason of a `Cancelled`: its time in force ended it.
+pub const TIME_IN_FORCE_ENDED: u8 = 2;
+
+/// Reason of a `Cancelled`: its instrument expired.
+pub const INSTRUMENT_EXPIRED: u8 = 9;
+
+/// Reason of a `Cancelled`: we asked for it.
+pub const CANCELLED_ON_REQUEST: u8 = 12;
 
 /// How long an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +68,23 @@ pub enum Request {
         /// Limit price.
         price: Price,
         /// Size in lots, at least one.
+        lots: u32,
+    },
+    /// Give an order another price and size.
+    Amend {
+        /// Stamps of the packet that caused it.
+        trail: Trail,
+        /// Counter steps from receipt to decision.
+        decided: u32,
+        /// Which order.
+        order: ClientOrderId,
+        /// What it trades.
+        instrument: InstrumentId,
+        /// Its side, which stays.
+        side: Side,
+        /// The new limit price.
+        price: Price,
+        /// The new size in lots over its whole life, what is filled included.
         lots: u32,
     },
     /// Take an order back.

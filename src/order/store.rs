@@ -8,10 +8,11 @@
 use super::UNKNOWN_TO_VENUE;
 use super::executions::Executions;
 use super::index::Index;
-use super::state::{AppliedFill, NewOrder, Order, Outcome};
+use super::state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
+use super::{Request, TimeInForce};
 use crate::event::Body;
 use crate::instrument::INSTRUMENTS_MAX;
-use crate::units::{ClientOrderId, InstrumentId, Price, Side};
+use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Price, Side};
 
 /// Orders kept, live and ended.
 pub const ORDERS_MAX: usize = 1_024;
@@ -35,6 +36,14 @@ pub struct OrderCounters {
     pub unknown: u64,
     /// Reports that contradict what is known.
     pub inconsistent: u64,
+    /// Orders that the venue ended of its own accord.
+    pub unsolicited: u64,
+    /// Fills taken back.
+    pub busts: u64,
+    /// Orders given up as unknown, their end having been waited for in vain.
+    pub alarmed: u64,
+    /// Lots that the venue counted as filled and never told, on orders that gave way to others.
+    pub owed_forgotten: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +81,14 @@ impl Default for OrderStore {
 impl OrderStore {
     /// An empty store. Allocates all it will ever use.
     pub fn new() -> Self {
-        let nothing = NewOrder { order: ClientOrderId(0), instrument: InstrumentId(0), side: Side::Buy, lots: 0 };
+        let nothing = NewOrder {
+            order: ClientOrderId(0),
+            instrument: InstrumentId(0),
+            side: Side::Buy,
+            time_in_force: TimeInForce::ImmediateOrCancel,
+            price: Price::ZERO,
+            lots: 0,
+        };
         let empty = Slot { order: Order::new(nothing), live_at: NOT_LIVE };
         Self {
             slots: vec![empty; ORDERS_MAX].into_boxed_slice(),
@@ -107,11 +123,37 @@ impl OrderStore {
         Ok(())
     }
 
-    /// Notes that a cancel of an order leaves.
-    pub fn cancel_asked(&mut self, order: ClientOrderId) {
-        if let Some(at) = self.find_slot(order) {
-            self.slots[at].order.cancel_asked();
+    /// Notes that a request leaves that changes what is here: from then on an amendment counts at the larger of both
+    /// sizes. False when there is no such order, or it may not be amended now.
+    pub fn ask(&mut self, request: &Request) -> bool {
+        match *request {
+            Request::New { .. } => false,
+            Request::Amend { order, price, lots, .. } => {
+                let mut allowed = false;
+                self.update(order, |o| {
+                    allowed = o.ask_amend(Terms { price, lots });
+                    Outcome::Ignored
+                });
+                allowed
+            }
+            Request::Cancel { order, .. } => {
+                self.update(order, |o| {
+                    o.ask_cancel();
+                    Outcome::Ignored
+                }) == Outcome::Ignored
+            }
+            Request::CancelAll => {
+                self.for_each_live(Order::ask_cancel);
+                true
+            }
         }
+    }
+
+    /// Gives up on every live order: what may still fill keeps counting, and each is counted as alarmed once.
+    pub fn alarm(&mut self) {
+        let alarmed = self.all_live().filter(|order| order.state != OrderState::Unknown).count();
+        self.counters.alarmed += alarmed as u64;
+        self.for_each_live(Order::lose);
     }
 
     /// Hears a report, or that the session came or went.
@@ -123,24 +165,32 @@ impl OrderStore {
                 self.update(order, |o| o.accepted(venue_order, instrument))
             }
             Body::Filled { order, execution, instrument, side, price, lots } => {
-                if self.executions.contains(order, execution) {
-                    Outcome::Duplicate
-                } else {
-                    let outcome = self.update(order, |o| o.filled(fill_of(instrument, side, lots, price)));
-                    if outcome.fill().is_some() {
-                        self.executions.take(order, execution);
-                    }
-                    outcome
-                }
+                self.execute(order, execution, fill_of(instrument, side, lots, price), Order::filled, false)
             }
-            Body::Cancelled { order, cum_lots, .. } => self.update(order, |o| o.cancelled(cum_lots)),
+            Body::Busted { order, execution, instrument, side, price, lots } => {
+                // Remembered under the complement of its fill's number, so that each of the two counts once.
+                let outcome = self.execute(
+                    order,
+                    ExecutionId(!execution.0),
+                    fill_of(instrument, side, lots, price),
+                    Order::busted,
+                    true,
+                );
+                self.counters.busts += u64::from(outcome.fill().is_some());
+                outcome
+            }
+            Body::Cancelled { order, cum_lots, reason, .. } => self.update(order, |o| o.cancelled(cum_lots, reason)),
             Body::Rejected { order, .. } => self.update(order, Order::rejected),
+            Body::Amended { order, instrument, price, lots } => {
+                self.update(order, |o| o.amended(instrument, Terms { price, lots }))
+            }
+            Body::AmendRejected { order, .. } => self.update(order, Order::amend_rejected),
             Body::CancelRejected { order, reason, .. } => {
                 self.update(order, |o| o.cancel_rejected(reason == UNKNOWN_TO_VENUE))
             }
             Body::Session { up } => {
                 if !up {
-                    self.session_lost();
+                    self.for_each_live(Order::lose);
                 }
                 Outcome::Applied(None)
             }
@@ -160,8 +210,8 @@ impl OrderStore {
         self.find(order).is_some_and(|order| !order.state.is_terminal())
     }
 
-    /// Lots that may still fill in an instrument, buying and selling: everything not acknowledged, working, or of unknown
-    /// fate.
+    /// Lots that may still fill in an instrument, buying and selling: everything not acknowledged, working, of unknown
+    /// fate, or counted by the venue and not told yet.
     #[inline]
     pub fn working_lots(&self, instrument: InstrumentId) -> (u64, u64) {
         self.working.get(instrument.index()).copied().unwrap_or_default()
@@ -192,17 +242,43 @@ impl OrderStore {
         self.index.find(order.0, |at| self.slots[usize::from(at)].order.new.order == order).map(usize::from)
     }
 
+    /// Applies an execution, or its reversal, once by its number. Where the order is not here it still belongs to the
+    /// position.
+    #[inline]
+    fn execute(
+        &mut self,
+        order: ClientOrderId,
+        number: ExecutionId,
+        fill: AppliedFill,
+        change: impl FnOnce(&mut Order, AppliedFill) -> Outcome,
+        reverses: bool,
+    ) -> Outcome {
+        if self.executions.contains(order, number) {
+            return Outcome::Duplicate;
+        }
+        let mut outcome = self.update(order, |o| change(o, fill));
+        if outcome == Outcome::UnknownOrder(None) && fill.lots > 0 {
+            let side = if reverses { fill.side.opposite() } else { fill.side };
+            outcome = Outcome::UnknownOrder(Some(AppliedFill { side, ..fill }));
+        }
+        if outcome.fill().is_some() {
+            self.executions.take(order, number);
+        }
+        outcome
+    }
+
     /// Changes an order and everything that is kept about it.
     #[inline]
     fn update(&mut self, order: ClientOrderId, change: impl FnOnce(&mut Order) -> Outcome) -> Outcome {
-        let Some(at) = self.find_slot(order) else { return Outcome::UnknownOrder };
+        let Some(at) = self.find_slot(order) else { return Outcome::UnknownOrder(None) };
         let slot = &mut self.slots[at];
         let (before, was_live) = (slot.order.leaves_lots(), !slot.order.state.is_terminal());
         let outcome = change(&mut slot.order);
         let Order { new, state, .. } = slot.order;
         let after = slot.order.leaves_lots();
         if before != after {
-            *self.working_of(new.instrument, new.side) -= u64::from(before - after);
+            let working = self.working_of(new.instrument, new.side);
+            *working = *working - u64::from(before) + u64::from(after);
         }
         if was_live && state.is_terminal() {
             self.end(at);
@@ -210,9 +286,10 @@ impl OrderStore {
         outcome
     }
 
-    fn session_lost(&mut self) {
+    /// Changes every live order in a way that neither ends it nor alters what may still fill.
+    fn for_each_live(&mut self, change: impl Fn(&mut Order)) {
         for at in &self.live[..self.live_count] {
-            self.slots[usize::from(*at)].order.session_lost();
+            change(&mut self.slots[usize::from(*at)].order);
         }
     }
 
@@ -242,6 +319,10 @@ impl OrderStore {
         self.ended_count = self.ended_count.checked_sub(1)?;
         let at = self.ended[self.ended_first];
         self.ended_first = (self.ended_first + 1) % ORDERS_MAX;
+        let Order { new, owed_lots, .. } = self.slots[usize::from(at)].order;
+        *self.working_of(new.instrument, new.side) -= u64::from(owed_lots);
+        self.slots[usize::from(at)].order.owed_lots = 0;
+        self.counters.owed_forgotten += u64::from(owed_lots);
         let slots = &self.slots;
         let number_of = |at: u16| slots[usize::from(at)].order.new.order.0;
         self.index.remove(number_of(at), at, number_of);
@@ -265,8 +346,9 @@ impl OrderStore {
                 self.counters.late_fills += u64::from(fill.is_some());
             }
             Outcome::Duplicate => self.counters.duplicates += 1,
-            Outcome::UnknownOrder => self.counters.unknown += 1,
-            Outcome::Inconsistent => self.counters.inconsistent += 1,
+            Outcome::Unsolicited => self.counters.unsolicited += 1,
+            Outcome::UnknownOrder(_) => self.counters.unknown += 1,
+            Outcome::Inconsistent(_) => self.counters.inconsistent += 1,
         }
     }
 }

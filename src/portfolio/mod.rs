@@ -55,7 +55,7 @@ use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX, Underlying};
 use crate::stage::{Full, Outbox, Stage};
 use crate::surface::spot::Spots;
-use crate::units::{Coins, InstrumentId, Lots, Nanos, Price, UnderlyingId, VenueInstrumentId};
+use crate::units::{Coins, ExecutionId, InstrumentId, Lots, Nanos, Price, UnderlyingId, VenueInstrumentId};
 
 /// Backlogged events beyond which a runtime should stop feeding the stage.
 const BACKLOG_HIGH: usize = BACKLOG_MAX / 2;
@@ -181,7 +181,10 @@ impl Stage for Greeks {
             | Body::Accepted { .. }
             | Body::Cancelled { .. }
             | Body::Rejected { .. }
-            | Body::CancelRejected { .. } => self.relay(event, out),
+            | Body::CancelRejected { .. }
+            | Body::Amended { .. }
+            | Body::AmendRejected { .. }
+            | Body::Busted { .. } => self.relay(event, out),
             Body::Mark { .. }
             | Body::Trade { .. }
             | Body::Exposure { .. }
@@ -383,16 +386,25 @@ impl Greeks {
         self.counters.backlog_peak = self.counters.backlog_peak.max(self.backlog.len() as u64);
     }
 
-    /// Sends an event; a fill only together with the exposure that contains it.
+    /// Sends an event; a fill, or its bust, only together with the exposure that contains it.
     fn hand_on(&mut self, event: &Event, out: &mut impl Outbox<Event>) -> Result<(), Full> {
-        let Body::Filled { execution, instrument, side, price, lots, .. } = event.body else { return out.send(*event) };
+        let (execution, instrument, lots, price) = match event.body {
+            Body::Filled { execution, instrument, side, price, lots, .. } => {
+                (execution, instrument, side.sign() * i64::from(lots), price)
+            }
+            // Remembered under the complement of its fill's number, so that each of the two counts once.
+            Body::Busted { execution, instrument, side, price, lots, .. } => {
+                (ExecutionId(!execution.0), instrument, -side.sign() * i64::from(lots), price)
+            }
+            _ => return out.send(*event),
+        };
         if out.room() < 2 {
             return Err(Full);
         }
         out.send(*event)?;
         let listed = self.catalogue.find(instrument).copied();
         if self.executions.admit(execution) {
-            match self.book.fill(instrument, side.sign() * i64::from(lots), price, self.now) {
+            match self.book.fill(instrument, lots, price, self.now) {
                 Ok(()) => self.counters.fills += 1,
                 Err(NotApplied::Absent) if listed.and_then(|i| i.expiry()).is_some_and(|e| e <= self.now) => {
                     self.counters.fills_late += 1;

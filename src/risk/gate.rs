@@ -1,9 +1,9 @@
 //! The gate: one function between a decision and the wire.
 
-use super::{Approved, KillSwitch, Limits, Refusal, Throttle};
-use crate::event::KillCause;
+use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle};
+use crate::event::KillLevel;
 use crate::instrument::{BookQuality, Instrument, InstrumentState};
-use crate::order::Request;
+use crate::order::{NewOrder, OrderStore, Request};
 use crate::units::{Lots, Nanos, ONE_E9, Price, Side};
 
 /// What the gate must know about the instrument of a new order, at the moment of the order.
@@ -21,10 +21,6 @@ pub struct View<'a> {
     pub spot: Price,
     /// Position now.
     pub position: Lots,
-    /// Lots working or unacknowledged on the order's side.
-    pub working_lots: u64,
-    /// Orders open over all instruments.
-    pub open_orders: u32,
 }
 
 impl View<'_> {
@@ -37,8 +33,6 @@ impl View<'_> {
             ask: Price::ZERO,
             spot: Price::ZERO,
             position: Lots(0),
-            working_lots: 0,
-            open_orders: 0,
         }
     }
 }
@@ -84,14 +78,19 @@ impl Gate {
         &self.limits
     }
 
-    /// Latches the kill switch: from here on only cancels pass.
-    pub fn kill(&mut self, cause: KillCause, time: Nanos) {
-        self.kill.throw(cause, time);
+    /// Throws the kill switch or, if a person asks for it, loosens it; says whether that changed anything.
+    pub fn kill(&mut self, latch: Latch) -> bool {
+        self.kill.throw(latch)
     }
 
-    /// Why and when the kill switch was thrown, if it was.
-    pub fn killed(&self) -> Option<(KillCause, Nanos)> {
-        self.kill.thrown()
+    /// How much may leave, and why no more.
+    pub fn latch(&self) -> &Latch {
+        self.kill.latch()
+    }
+
+    /// Whether only cancels pass.
+    pub fn is_shut(&self) -> bool {
+        self.kill.latch().level >= KillLevel::Pause
     }
 
     /// Refusals so far.
@@ -99,26 +98,59 @@ impl Gate {
         &self.refusals
     }
 
-    /// Approves a request or says why not. `view` is about the request's instrument; a cancel does not look at it.
-    pub fn approve(&mut self, request: Request, view: &View<'_>, now: Nanos) -> Result<Approved<Request>, Refusal> {
-        let verdict = match request {
-            Request::New { side, price, lots, .. } => self.check_new(side, price, lots, view),
-            Request::Cancel { .. } | Request::CancelAll => Ok(()),
-        };
-        let cancel = !matches!(request, Request::New { .. });
-        let verdict = verdict.and_then(|()| self.throttle.take(now, cancel).then_some(()).ok_or(Refusal::Rate));
-        match verdict {
-            Ok(()) => Ok(Approved(request)),
-            Err(reason) => {
-                self.refusals.0[reason as usize] += 1;
-                Err(reason)
+    /// Approves a request or says why not. `view` is about the request's instrument; a cancel does not look at it. What is
+    /// approved is entered in `orders` at once, so that the next request is held against it.
+    pub fn approve(
+        &mut self,
+        request: Request,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+        now: Nanos,
+    ) -> Result<Approved<Request>, Refusal> {
+        self.check(&request, view, orders, now).inspect_err(|reason| self.refusals.0[*reason as usize] += 1)?;
+        Ok(Approved(request))
+    }
+
+    fn check(
+        &mut self,
+        request: &Request,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+        now: Nanos,
+    ) -> Result<(), Refusal> {
+        match *request {
+            Request::New { order, instrument, side, time_in_force, price, lots, .. } => {
+                self.check_order(side, price, lots, lots, view, orders)?;
+                refuse_if(orders.open_orders() >= self.limits.open_orders_max, Refusal::OpenOrders)?;
+                refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
+                let new = NewOrder { order, instrument, side, time_in_force, price, lots };
+                orders.insert(new).map_err(|_| Refusal::OrderTable)
+            }
+            Request::Amend { order, side, price, lots, .. } => {
+                let more = orders.find(order).map(|known| lots.saturating_sub(known.lots_max()));
+                self.check_order(side, price, lots, more.ok_or(Refusal::OrderTable)?, view, orders)?;
+                refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
+                refuse_if(!orders.ask(request), Refusal::OrderTable)
+            }
+            Request::Cancel { .. } | Request::CancelAll => {
+                refuse_if(!self.throttle.take(now, true), Refusal::Rate)?;
+                orders.ask(request);
+                Ok(())
             }
         }
     }
 
-    fn check_new(&self, side: Side, price: Price, lots: u32, view: &View<'_>) -> Result<(), Refusal> {
-        let refuse_if = |bad: bool, reason| if bad { Err(reason) } else { Ok(()) };
-        refuse_if(self.kill.thrown().is_some(), Refusal::Killed)?;
+    /// `lots` is the size of the order, `more` by how much it adds to what may fill.
+    fn check_order(
+        &self,
+        side: Side,
+        price: Price,
+        lots: u32,
+        more: u32,
+        view: &View<'_>,
+        orders: &OrderStore,
+    ) -> Result<(), Refusal> {
+        refuse_if(self.is_shut(), Refusal::Killed)?;
         let instrument = view.instrument.ok_or(Refusal::NotTrading)?;
         refuse_if(instrument.state != InstrumentState::Open || instrument.lot.0 <= 0, Refusal::NotTrading)?;
         refuse_if(view.quality != BookQuality::Good || view.bid.0 <= 0 || view.ask <= view.bid, Refusal::BadBook)?;
@@ -129,10 +161,11 @@ impl Gate {
         let notional = instrument.notional_e9(u64::from(lots), price, view.spot).ok_or(Refusal::Notional)?;
         refuse_if(notional > self.limits.order_notional_max_e9, Refusal::Notional)?;
 
-        let worst = self.worst_position(side, lots, view).ok_or(Refusal::Position)?;
+        let (buying, selling) = orders.working_lots(instrument.id);
+        let working = if side == Side::Buy { buying } else { selling };
+        let worst = worst_position(side, working + u64::from(more), view.position).ok_or(Refusal::Position)?;
         let worst = instrument.notional_e9(worst, price, view.spot).ok_or(Refusal::Position)?;
-        refuse_if(worst > self.limits.position_notional_max_e9, Refusal::Position)?;
-        refuse_if(view.open_orders >= self.limits.open_orders_max, Refusal::OpenOrders)
+        refuse_if(worst > self.limits.position_notional_max_e9, Refusal::Position)
     }
 
     /// A buy may reach `collar` above the offer, a sell as far below the bid; a passive price may lie anywhere behind.
@@ -143,21 +176,25 @@ impl Gate {
             Side::Sell => i128::from(price.0) >= i128::from(view.bid.0) - reach(view.bid),
         }
     }
+}
 
-    /// Magnitude of the position if everything working on this side and the order itself fill. Reducing a position is
-    /// never a larger worst case than what remains of it.
-    fn worst_position(&self, side: Side, lots: u32, view: &View<'_>) -> Option<u64> {
-        let toward = i128::from(view.working_lots) + i128::from(lots);
-        let worst = i128::from(view.position.0) + i128::from(side.sign()) * toward;
-        // Past the far side of flat, or growing: what counts is where it may end, on the side the order pushes to.
-        u64::try_from((worst * i128::from(side.sign())).max(0)).ok()
-    }
+#[inline]
+fn refuse_if(bad: bool, reason: Refusal) -> Result<(), Refusal> {
+    if bad { Err(reason) } else { Ok(()) }
+}
+
+/// Magnitude of the position if `lots` fill on this side. Reducing a position is never a larger worst case than what
+/// remains of it.
+fn worst_position(side: Side, lots: u64, position: Lots) -> Option<u64> {
+    let worst = i128::from(position.0) + i128::from(side.sign()) * i128::from(lots);
+    // Past the far side of flat, or growing: what counts is where it may end, on the side the order pushes to.
+    u64::try_from((worst * i128::from(side.sign())).max(0)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Trail;
+    use crate::event::{KillCause, Trail};
     use crate::instrument::{InstrumentKind, Payoff, TickTable};
     use crate::order::TimeInForce;
     use crate::units::{ClientOrderId, InstrumentId, Quantity, UnderlyingId, VenueInstrumentId};
@@ -189,8 +226,6 @@ mod tests {
             ask: Price(100_000 * ONE_E9),
             spot: Price(100_000 * ONE_E9),
             position: Lots(0),
-            working_lots: 0,
-            open_orders: 0,
         }
     }
 
@@ -209,7 +244,18 @@ mod tests {
     }
 
     fn verdict(gate: &mut Gate, request: Request, view: &View<'_>) -> Result<(), Refusal> {
-        gate.approve(request, view, Nanos::from_secs(100)).map(|approved| assert_eq!(*approved.request(), request))
+        verdict_beside(gate, request, view, &mut OrderStore::new())
+    }
+
+    fn verdict_beside(
+        gate: &mut Gate,
+        request: Request,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+    ) -> Result<(), Refusal> {
+        let approved = gate.approve(request, view, orders, Nanos::from_secs(100))?;
+        assert_eq!(*approved.request(), request);
+        Ok(())
     }
 
     #[test]
@@ -241,8 +287,6 @@ mod tests {
             (order(Side::Sell, 99_400, 1), sound, Refusal::Collar),
             (order(Side::Buy, 100_000, 500_001), sound, Refusal::Notional),
             (buy, View { position: Lots(4_999_991), ..sound }, Refusal::Position),
-            (buy, View { working_lots: 4_999_991, ..sound }, Refusal::Position),
-            (buy, View { open_orders: 64, ..sound }, Refusal::OpenOrders),
         ];
         for (request, view, reason) in cases {
             let mut gate = Gate::new(Limits::default());
@@ -274,9 +318,7 @@ mod tests {
     fn after_a_kill_only_cancels_pass() {
         let instrument = perpetual();
         let mut gate = Gate::new(Limits::default());
-        gate.kill(KillCause::Operator, Nanos::from_secs(1));
-        gate.kill(KillCause::Invariant, Nanos::from_secs(2));
-        assert_eq!(gate.killed(), Some((KillCause::Operator, Nanos::from_secs(1))));
+        gate.kill(Latch::by_the_program(KillLevel::Halt, KillCause::Invariant, Nanos::from_secs(1)));
         assert_eq!(verdict(&mut gate, order(Side::Buy, 100_000, 1), &view(&instrument)), Err(Refusal::Killed));
         assert_eq!(verdict(&mut gate, Request::CancelAll, &view(&instrument)), Ok(()));
     }

@@ -2,8 +2,8 @@
 //!
 //! What enters: a [`Request`], a [`View`] of the instrument it concerns, the time. What leaves: an [`Approved`] request,
 //! which this module alone can build and which is all that the gateway accepts, or a [`Refusal`] with its reason, counted.
-//! Checks run in a fixed order, cheapest first, each in constant time and without allocation. An approval counts at once
-//! against the throttle; positions and working orders are the caller's, taken at their worst case.
+//! Checks run in a fixed order, cheapest first, each in constant time and without allocation. An approval counts at once:
+//! it takes from the throttle and is entered among the working orders, at its worst case.
 //!
 //! It fails closed: an unknown instrument, a book that is not whole, a missing price, an overflowing notional are refusals.
 //! Cancels pass everything but the wire's own rate, for which the throttle keeps a reserve.
@@ -14,11 +14,11 @@ mod limits;
 mod throttle;
 
 pub use gate::{Gate, RefusalCounts, View};
-pub use kill::KillSwitch;
+pub use kill::{KillSwitch, Latch};
 pub use limits::Limits;
 pub use throttle::Throttle;
 
-use crate::event::PAYLOAD_BYTES;
+use crate::event::{KillLevel, PAYLOAD_BYTES};
 use crate::instrument::Symbol;
 use crate::order::Request;
 use crate::units::{InstrumentId, Quantity, Ticks, UnderlyingId, VenueInstrumentId};
@@ -54,12 +54,16 @@ pub enum Instruction {
     },
     /// Send this.
     Send(Approved<Request>),
+    /// How much may still leave. The gateway holds back new orders and amendments above
+    /// [`KillLevel::Flatten`], whatever it is sent.
+    Level(KillLevel),
 }
 
 impl Instruction {
     /// Stamps a new order with the moment of its decision. Nothing else of what was approved can be changed.
     pub fn stamp_decided(&mut self, now: Ticks) {
-        if let Self::Send(Approved(Request::New { trail, decided, .. })) = self {
+        if let Self::Send(Approved(Request::New { trail, decided, .. } | Request::Amend { trail, decided, .. })) = self
+        {
             *decided = now.since_u32(trail.received);
         }
     }
@@ -91,11 +95,13 @@ pub enum Refusal {
     OpenOrders,
     /// The message rate is used up.
     Rate,
+    /// The order table has no room or the number is taken; to be amended, the order is not there or not in a state for it.
+    OrderTable,
 }
 
 impl Refusal {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Killed,
         Self::NotTrading,
         Self::BadBook,
@@ -106,6 +112,7 @@ impl Refusal {
         Self::Position,
         Self::OpenOrders,
         Self::Rate,
+        Self::OrderTable,
     ];
 
     /// The name used in reports.
@@ -121,6 +128,7 @@ impl Refusal {
             Self::Position => "position",
             Self::OpenOrders => "open_orders",
             Self::Rate => "rate",
+            Self::OrderTable => "order_table",
         }
     }
 }

@@ -12,7 +12,7 @@ use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::outbox::{Hop, Link, Stamping};
 use super::socket::{Alarm, FeedSocket, Poller};
-use crate::event::{Body, Event, KillCause, Trail};
+use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::{Feed, Packet};
 use crate::hedge::Hedge;
 use crate::portfolio::Greeks;
@@ -62,7 +62,8 @@ impl Control {
 }
 
 fn kill(cause: KillCause, time: Nanos) -> Event {
-    Event { trail: Trail::default(), time, body: Body::Kill { cause } }
+    let body = Body::Kill { level: KillLevel::Halt, cause, by: Operator::NOBODY };
+    Event { trail: Trail::default(), time, body }
 }
 
 /// Says when the next tick of a regular beat is due.

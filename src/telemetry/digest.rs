@@ -30,6 +30,13 @@ impl OrderDigest {
                 self.hash.update(price.0.to_le_bytes());
                 self.hash.update(lots.to_le_bytes());
             }
+            Request::Amend { order, instrument, side, price, lots, .. } => {
+                self.hash.update([b'M', side as u8]);
+                self.hash.update(order.0.to_le_bytes());
+                self.hash.update(instrument.0.to_le_bytes());
+                self.hash.update(price.0.to_le_bytes());
+                self.hash.update(lots.to_le_bytes());
+            }
             Request::Cancel { order, instrument } => {
                 self.hash.update(b"C");
                 self.hash.update(order.0.to_le_bytes());
@@ -54,15 +61,15 @@ impl OrderDigest {
 mod tests {
     use super::*;
     use crate::event::Trail;
-    use crate::order::TimeInForce;
+    use crate::order::{OrderStore, TimeInForce};
     use crate::risk::{Gate, Limits, View};
     use crate::units::{ClientOrderId, InstrumentId, Nanos, Ticks};
 
     fn digest_of(requests: &[Request]) -> String {
-        let mut gate = Gate::new(Limits::default());
+        let (mut gate, mut orders) = (Gate::new(Limits::default()), OrderStore::new());
         let mut digest = OrderDigest::default();
         for request in requests {
-            let approved = gate.approve(*request, &View::of_nothing(), Nanos::from_secs(1)).unwrap();
+            let approved = gate.approve(*request, &View::of_nothing(), &mut orders, Nanos::from_secs(1)).unwrap();
             let mut instruction = Instruction::Send(approved);
             instruction.stamp_decided(Ticks(requests.len() as u64));
             digest.add(&instruction);

@@ -2,7 +2,7 @@
 
 use crate::pair::*;
 use hedgecore::event::Body;
-use hedgecore::order::{NewOrder, OrderState, OrderStore};
+use hedgecore::order::{NewOrder, OrderState, OrderStore, TimeInForce};
 use hedgecore::units::*;
 use hedgecore::wire::starbase::orders::*;
 use proptest::prelude::*;
@@ -206,8 +206,14 @@ proptest! {
                 2 | 4 | 6 => venue.give_to(&mut pair, bytes),
                 _ => {
                     order += 1;
-                    let (side, lots) = (Side::Sell, 5);
-                    let new = NewOrder { order: ClientOrderId(order), instrument: PERPETUAL, side, lots };
+                    let new = NewOrder {
+                        order: ClientOrderId(order),
+                        instrument: PERPETUAL,
+                        side: Side::Sell,
+                        time_in_force: TimeInForce::ImmediateOrCancel,
+                        price: Price(99_999 * ONE_E9),
+                        lots: 5,
+                    };
                     store.insert(new).expect("room");
                     pair.step(&new_order(order));
                 }

@@ -3,7 +3,7 @@
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::{DisconnectReason, Gateway, SessionConfig};
 use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
-use hedgecore::order::{Request, TimeInForce};
+use hedgecore::order::{OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::*;
@@ -44,7 +44,8 @@ pub(crate) fn approved(request: Request) -> Instruction {
         spot: Price(100_000 * ONE_E9),
         ..View::of_nothing()
     };
-    Instruction::Send(Gate::new(limits).approve(request, &view, Nanos(0)).expect("approved"))
+    let mut orders = OrderStore::new();
+    Instruction::Send(Gate::new(limits).approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
 }
 
 pub(crate) fn new_order(order: u64) -> Instruction {

@@ -28,8 +28,6 @@ pub const CLIENT: Owner = Owner(3);
 const RATE_LIMIT: i8 = 25;
 /// Reject: part of the quantity would be hidden.
 const ICEBERG_NOT_ALLOWED: i8 = 20;
-/// Cancel: the contract has expired.
-const DELIVERED: i8 = 9;
 /// Orders in one cancellation message at most.
 const CANCELED_MAX: usize = 1_000;
 
@@ -334,7 +332,7 @@ impl Desk {
     /// The contract of a resting order has expired.
     pub fn expired(&mut self, order: &Resting, exchange: &Exchange, now: Nanos, link: &mut Link) {
         let forgotten: Vec<_> = self.forget(order.id).into_iter().collect();
-        self.tell_cancelled(&forgotten, DELIVERED, exchange, now, link);
+        self.tell_cancelled(&forgotten, cancel_reason::DELIVERED, exchange, now, link);
     }
 
     fn book(&mut self, print: &Print, side: Side, taker: bool, floor: &mut Floor<'_>) {

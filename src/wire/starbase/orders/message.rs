@@ -27,6 +27,8 @@ pub enum Message<'a> {
     /// Client.
     NewOrderRequest(&'a NewOrderRequest),
     /// Client.
+    AmendOrderRequest(&'a AmendOrderRequest),
+    /// Client.
     CancelOrderRequest(&'a CancelOrderRequest),
     /// Client.
     MassCancelRequest(&'a MassCancelRequest),
@@ -34,6 +36,10 @@ pub enum Message<'a> {
     NewOrderResponse(&'a NewOrderResponse, Group<'a, Fill>),
     /// Venue, with details.
     NewOrderReject(&'a NewOrderReject, &'a [u8]),
+    /// Venue.
+    AmendOrderResponse(&'a AmendOrderResponse, Group<'a, Fill>),
+    /// Venue, with details.
+    AmendOrderReject(&'a AmendOrderReject, &'a [u8]),
     /// Venue.
     CancelOrderResponse(&'a CancelOrderResponse),
     /// Venue, with details.
@@ -68,10 +74,13 @@ impl<'a> Frame<'a> {
             GapFill::TYPE => Message::GapFill(block(body)?.0),
             Reject::TYPE => with_text(body, Message::Reject)?,
             NewOrderRequest::TYPE => Message::NewOrderRequest(block(body)?.0),
+            AmendOrderRequest::TYPE => Message::AmendOrderRequest(block(body)?.0),
             CancelOrderRequest::TYPE => Message::CancelOrderRequest(block(body)?.0),
             MassCancelRequest::TYPE => Message::MassCancelRequest(block(body)?.0),
             NewOrderResponse::TYPE => with_fills(body, Message::NewOrderResponse)?,
             NewOrderReject::TYPE => with_text(body, Message::NewOrderReject)?,
+            AmendOrderResponse::TYPE => with_fills(body, Message::AmendOrderResponse)?,
+            AmendOrderReject::TYPE => with_text(body, Message::AmendOrderReject)?,
             CancelOrderResponse::TYPE => Message::CancelOrderResponse(block(body)?.0),
             CancelOrderReject::TYPE => with_text(body, Message::CancelOrderReject)?,
             MassCancelResponse::TYPE => Message::MassCancelResponse(block(body)?.0),

@@ -43,11 +43,13 @@ pub use frame::{Block, FRAME_BYTES_MAX, FrameError, Group, HEADER_BYTES, Header,
 pub use frame::{FLAG_RESEND, Frame, PROTOCOL_ID, SCHEMA_VERSION};
 pub use message::Message;
 pub use reports::{
-    CancelOrderReject, CancelOrderResponse, CanceledOrder, Fill, FilledOrder, Leg, MassCancelReject,
-    MassCancelResponse, NewOrderReject, NewOrderResponse, OrderFilled, OrderPlaced, OrdersCanceled, cancel_reason,
-    fill_flags, order_status, reject_reason,
+    AmendOrderReject, AmendOrderResponse, CancelOrderReject, CancelOrderResponse, CanceledOrder, Fill, FilledOrder,
+    Leg, MassCancelReject, MassCancelResponse, NewOrderReject, NewOrderResponse, OrderFilled, OrderPlaced,
+    OrdersCanceled, cancel_reason, fill_flags, order_status, reject_reason,
 };
-pub use requests::{CancelOrderRequest, MassCancelRequest, NewOrderRequest, order_flags, time_in_force};
+pub use requests::{
+    AmendOrderRequest, CancelOrderRequest, MassCancelRequest, NewOrderRequest, order_flags, time_in_force,
+};
 pub use session::{
     GapFill, Heartbeat, LoggedOut, Logon, LogonConf, Logout, Reject, ResendRequest, Secret, TestRequest,
 };

@@ -34,13 +34,15 @@ pub mod cancel_reason {
     pub const TIME_IN_FORCE: i8 = 2;
     /// The connection was lost.
     pub const CLIENT_DISCONNECT: i8 = 7;
+    /// The contract has expired.
+    pub const DELIVERED: i8 = 9;
     /// Asked for.
     pub const BY_REQUEST: i8 = 12;
     /// It must not take, and would have.
     pub const POST_ONLY: i8 = 16;
 }
 
-/// Values of `reason` in [`NewOrderReject`], [`CancelOrderReject`] and [`super::Reject`] that this crate or its venue
+/// Values of `reason` in [`NewOrderReject`], [`AmendOrderReject`], [`CancelOrderReject`] and [`super::Reject`] that this crate or its venue
 /// gives.
 pub mod reject_reason {
     /// New order: no such instrument.
@@ -57,6 +59,8 @@ pub mod reject_reason {
     pub const NOT_ALLOWED_BY_MARKET_STATE: i8 = 7;
     /// New order: it must not take, and would have.
     pub const POST_ONLY: i8 = 8;
+    /// Amendment: no such order.
+    pub const ORDER_NOT_FOUND: i8 = 12;
     /// Cancel: no such order.
     pub const CANCEL_UNKNOWN_ORDER: i8 = 1;
     /// Message: its type is not known.
@@ -124,6 +128,54 @@ wire_struct! {
 
     /// An order was refused. A text follows.
     NewOrderReject = 202 {
+        /// Time in the matching engine, nanoseconds.
+        timestamp: I64,
+        /// Number of the engine's event.
+        exec_id: I64,
+        /// The client's number.
+        client_order_id: I64,
+        /// The request's.
+        correlation_id: I64,
+        /// The venue's number.
+        order_id: I64,
+        /// The instrument.
+        instrument_id: I64,
+        /// Why.
+        reason: i8,
+    }
+
+    /// An order stands at other terms. Groups follow: [`Fill`], [`Leg`].
+    AmendOrderResponse = 210 {
+        /// Time in the matching engine, nanoseconds.
+        timestamp: I64,
+        /// Number of the engine's event.
+        exec_id: I64,
+        /// The client's number.
+        client_order_id: I64,
+        /// The request's.
+        correlation_id: I64,
+        /// The venue's number.
+        order_id: I64,
+        /// The instrument.
+        instrument_id: I64,
+        /// Limit, 1e-9.
+        price: I64,
+        /// Amount over its whole life.
+        quantity: Decimal72,
+        /// Amount filled over its life.
+        total_filled: Decimal72,
+        /// Amount shown.
+        visible_qty: Decimal72,
+        /// Time at the gateway, nanoseconds.
+        receive_time: I64,
+        /// See [`order_status`].
+        status: i8,
+        /// See [`cancel_reason`]; means something when cancelled.
+        cancel_reason: i8,
+    }
+
+    /// An amendment was refused. A text follows.
+    AmendOrderReject = 212 {
         /// Time in the matching engine, nanoseconds.
         timestamp: I64,
         /// Number of the engine's event.

@@ -51,6 +51,24 @@ wire_struct! {
         self_trading_mode: i8,
     }
 
+    /// Give an order another price and quantity.
+    AmendOrderRequest = 110 {
+        /// The client's number for it.
+        client_order_id: I64,
+        /// Echoed in what answers it.
+        correlation_id: I64,
+        /// The venue's number of the instrument.
+        instrument_id: I64,
+        /// New limit, 1e-9.
+        price: I64,
+        /// New amount over its whole life.
+        quantity: Decimal72,
+        /// Amount shown; null shows all of it.
+        show_qty: Decimal72,
+        /// [`order_flags::POST_ONLY`] and [`order_flags::POST_ONLY_REJECT`] alone.
+        flags: U16,
+    }
+
     /// Take one order back.
     CancelOrderRequest = 120 {
         /// The client's number for it.

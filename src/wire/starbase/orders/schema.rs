@@ -30,10 +30,13 @@ fn structs() -> Vec<Described> {
         GapFill,
         Reject,
         NewOrderRequest,
+        AmendOrderRequest,
         CancelOrderRequest,
         MassCancelRequest,
         NewOrderResponse,
         NewOrderReject,
+        AmendOrderResponse,
+        AmendOrderReject,
         CancelOrderResponse,
         CancelOrderReject,
         MassCancelResponse,
@@ -45,6 +48,7 @@ fn structs() -> Vec<Described> {
     .to_vec();
     all.push(("NewOrderResponse", NewOrderResponse::TYPE, Some("fills"), Fill::LAYOUT));
     all.push(("NewOrderResponse", NewOrderResponse::TYPE, Some("legs"), Leg::LAYOUT));
+    all.push(("AmendOrderResponse", AmendOrderResponse::TYPE, Some("fills"), Fill::LAYOUT));
     all.push(("OrderFilled", OrderFilled::TYPE, Some("fills"), FilledOrder::LAYOUT));
     all.push(("OrdersCanceled", OrdersCanceled::TYPE, Some("orders"), CanceledOrder::LAYOUT));
     all.push(("OrderPlaced", OrderPlaced::TYPE, Some("fills"), Fill::LAYOUT));
@@ -150,8 +154,8 @@ proptest! {
             })*};
         }
         check!(
-            Logon, LogonConf, Heartbeat, TestRequest, ResendRequest, GapFill, NewOrderRequest, CancelOrderRequest,
-            MassCancelRequest, CancelOrderResponse, MassCancelResponse
+            Logon, LogonConf, Heartbeat, TestRequest, ResendRequest, GapFill, NewOrderRequest, AmendOrderRequest,
+            CancelOrderRequest, MassCancelRequest, CancelOrderResponse, MassCancelResponse
         );
     }
 
@@ -168,7 +172,7 @@ proptest! {
                 prop_assert!(matches!(decode(&bytes), Message::$name(read, t) if *read == sent && t == expected));
             })*};
         }
-        check!(Reject, NewOrderReject, CancelOrderReject, MassCancelReject);
+        check!(Reject, NewOrderReject, AmendOrderReject, CancelOrderReject, MassCancelReject);
         let bytes = encode(&Logout {}, |e| e.text(&text));
         prop_assert!(matches!(decode(&bytes), Message::Logout(t) if t == expected));
         let bytes = encode(&LoggedOut {}, |e| e.text(&text));
@@ -189,6 +193,10 @@ proptest! {
         prop_assert_eq!(*read, sent);
         prop_assert_eq!(group.len(), fills.len());
         prop_assert!(group.iter().eq(&fills));
+
+        let sent: AmendOrderResponse = filled_with(&seed);
+        let bytes = encode(&sent, |e| e.group(&fills)?.group(&legs));
+        prop_assert!(matches!(decode(&bytes), Message::AmendOrderResponse(r, g) if *r == sent && g.iter().eq(&fills)));
 
         let sent: OrderPlaced = filled_with(&seed);
         let bytes = encode(&sent, |e| e.group(&fills)?.group::<Leg>(&[]));
@@ -217,7 +225,11 @@ proptest! {
             if let Ok(Some(frame)) = next_frame(&bytes) {
                 prop_assert!(frame.bytes() <= bytes.len());
                 match frame.message() {
-                    Ok(Message::NewOrderResponse(_, g) | Message::OrderPlaced(_, g)) => {
+                    Ok(
+                        Message::NewOrderResponse(_, g)
+                        | Message::AmendOrderResponse(_, g)
+                        | Message::OrderPlaced(_, g),
+                    ) => {
                         prop_assert_eq!(g.iter().count(), g.len());
                     }
                     Ok(Message::OrderFilled(_, g)) => prop_assert_eq!(g.iter().count(), g.len()),

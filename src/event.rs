@@ -274,6 +274,40 @@ pub enum Body {
         delta_bound: f32,
     },
 
+    /// What the book holds of one expiry's volatility, and where that expiry's smile stands. Exposures are of the positions
+    /// at this point of the stream; each fill after it changes them by its lots of [`Unit`](Self::Unit).
+    Smile {
+        /// Which underlying.
+        underlying: UnderlyingId,
+        /// Which expiry.
+        expiry_s: u32,
+        /// Change of value per 1.00 of volatility, coins.
+        vega: f32,
+        /// Change of value per 1.00 of slope, coins: vega times moneyness, ln(K/F)/√T.
+        skew: f32,
+        /// Change of delta per unit of ln(spot), coins.
+        log_gamma: f32,
+        /// Change of delta per 1.00 of volatility, coins.
+        vanna: f32,
+        /// Volatility at the forward.
+        sigma: f32,
+        /// Slope of the smile there, by moneyness.
+        slope: f32,
+    },
+    /// The greeks of one lot of an option that may serve as a hedge.
+    Unit {
+        /// Which option.
+        instrument: InstrumentId,
+        /// Coins, in the convention of the exposure.
+        delta: f64,
+        /// Change of delta per unit of ln(spot), coins.
+        log_gamma: f32,
+        /// Change of value per 1.00 of volatility, coins.
+        vega: f32,
+        /// Change of value per 1.00 of slope, coins.
+        skew: f32,
+    },
+
     /// A position that was not built by fills seen here: the opening book.
     Position {
         /// Which instrument.

@@ -89,7 +89,9 @@ impl Stage for Hedge {
             | Body::Trade { .. }
             | Body::Forward { .. }
             | Body::Volatility { .. }
-            | Body::Rebuilt { .. } => {}
+            | Body::Rebuilt { .. }
+            | Body::Smile { .. }
+            | Body::Unit { .. } => {}
         }
     }
 }

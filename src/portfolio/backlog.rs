@@ -1,6 +1,6 @@
 //! What the next stage had no room for.
 //!
-//! Reports and reference data wait in order and are never dropped; of each delta-one instrument's book only the latest
+//! Reports and reference data wait in order and are never dropped; of each book only the latest
 //! top waits, and of clocks only the latest. Everything is taken at construction.
 
 use crate::event::Event;

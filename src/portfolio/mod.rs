@@ -1,8 +1,9 @@
 //! The greeks stage: what the whole book is exposed to, after every tick and every fill.
 //!
 //! **In**: reference data, tops, indices, forwards, volatilities, execution reports, clocks. **Out**, to the hedge:
-//! reference data, tops of delta-one instruments, clocks and execution reports, as they came and after they were
-//! applied; and an `Exposure` for each underlying whose spot, calibration, position or quality changed.
+//! reference data, tops, clocks and execution reports, as they came and after they were applied; an `Exposure` for each
+//! underlying whose spot, calibration, position or quality changed; and, a little at each clock, a `Smile` for each expiry
+//! with a `Unit` for each option that may hedge it (see `survey`).
 //!
 //! - **A spot change** (the perpetual's mid while its book is good, else the index) revalues that underlying: one
 //!   polynomial for every expiry, however many options it holds, inside the window where that is certified; else every
@@ -35,6 +36,7 @@ mod engine;
 mod executions;
 mod holding;
 mod settings;
+mod survey;
 
 pub use aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum};
 pub use anchored::ENGINES_MAX;
@@ -50,6 +52,7 @@ use backlog::Backlog;
 use book::{Ages, Book, NotApplied, Total};
 use convention::Convention;
 use executions::ExecutionWindow;
+use survey::{FINDINGS_MAX, Survey};
 
 use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX, Underlying};
@@ -108,6 +111,7 @@ pub struct Greeks {
     spots: Spots,
     book: Book,
     executions: ExecutionWindow,
+    survey: Survey,
     backlog: Backlog,
     /// Opening positions already entered, by position in the list.
     opened: Box<[bool]>,
@@ -149,7 +153,8 @@ impl Stage for Greeks {
                 }
             }
             Body::Top { instrument, .. } => {
-                if self.catalogue.find(instrument).is_some_and(|i| i.is_future()) {
+                let kind = self.catalogue.find(instrument).map(|instrument| (instrument.kind, instrument.is_future()));
+                if let Some((InstrumentKind::Option, _) | (_, true)) = kind {
                     self.relay_top(instrument, event, out);
                     self.respot(&event.body);
                 }
@@ -170,6 +175,7 @@ impl Stage for Greeks {
             }
             Body::Clock => {
                 self.book.maintain(self.now);
+                self.survey(event, out);
                 if !self.backlog.is_empty() || out.send(*event).is_err() {
                     self.backlog.keep_clock(*event);
                 }
@@ -188,6 +194,8 @@ impl Stage for Greeks {
             Body::Mark { .. }
             | Body::Trade { .. }
             | Body::Exposure { .. }
+            | Body::Smile { .. }
+            | Body::Unit { .. }
             | Body::Position { .. }
             | Body::Rebuilt { .. } => {}
         }
@@ -210,6 +218,7 @@ impl Greeks {
             spots: Spots::default(),
             book: Book::new(convention),
             executions: ExecutionWindow::new(),
+            survey: Survey::default(),
             backlog: Backlog::new(),
             opened: vec![false; listed].into_boxed_slice(),
             now: Nanos(0),
@@ -355,6 +364,18 @@ impl Greeks {
                 let (spot, _) = self.spots.spot(underlying, self.now, self.config.index_age_max_ns);
                 self.revalue(underlying, spot);
             }
+        }
+    }
+
+    /// Tells the hedge of one more expiry, when there is room for all of it and nothing waits.
+    fn survey(&mut self, event: &Event, out: &mut impl Outbox<Event>) {
+        if !self.backlog.is_empty() || out.room() < FINDINGS_MAX {
+            return;
+        }
+        let Some(found) = self.survey.step(&self.book, self.counters.fills, self.now) else { return };
+        for body in std::iter::once(found.smile).chain(found.units.into_iter().flatten()) {
+            // Room was seen above; what is not told this time is told the next time round.
+            let _ = out.send(Event { trail: event.trail, time: self.now, body });
         }
     }
 

@@ -1,5 +1,6 @@
 mod conventions;
 mod revaluation;
+mod survey;
 
 use super::*;
 use crate::event::Trail;
@@ -307,6 +308,8 @@ fn only_what_the_hedge_needs_is_handed_on() {
     desk.step(option(1, Payoff::Inverse, OptionKind::Call, 50_000.0));
     desk.out.clear();
     desk.step(top(InstrumentId(1), BookQuality::Good, 1.0));
+    assert!(matches!(desk.out[..], [Event { body: Body::Top { .. }, .. }]), "options hedge too");
+    desk.out.clear();
     desk.step(Body::Mark { instrument: PERPETUAL, mark: Price(1) });
     desk.step(volatility(1, 0.5));
     assert!(desk.out.is_empty());

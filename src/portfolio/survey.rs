@@ -1,0 +1,183 @@
+//! What a hedge must know of volatility besides delta: told a little at each clock.
+//!
+//! Expiry by expiry, at most [`ROWS_MAX`] options a step, the survey adds up what is held of volatility and of its slope,
+//! reads where the smile stands at the forward, and values one lot of the two options that would hedge it: those half a
+//! standard deviation out of the money, which are liquid and hold both level and slope. What it says of an expiry is true
+//! of one instant: a fill or a listing in between begins that expiry anew. An expiry of which something held has no
+//! value is passed over, and whoever listens notices by its age.
+
+use super::book::Book;
+use super::holding::{Holding, Market};
+use crate::event::Body;
+use crate::instrument::OptionKind;
+use crate::pricing::elementary::ln_ratio;
+use crate::units::Nanos;
+
+/// Options looked at in a step: a few microseconds.
+const ROWS_MAX: usize = 32;
+/// Events that one expiry makes.
+pub(super) const FINDINGS_MAX: usize = 3;
+/// Where hedges stand, in standard deviations from the forward.
+const OUT_OF_THE_MONEY: f64 = 0.5;
+/// Time below which moneyness is measured as if so much were left: a day.
+const YEARS_MIN: f64 = 1.0 / 365.0;
+
+/// What one expiry came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Findings {
+    /// The smile and what is held of it.
+    pub(super) smile: Body,
+    /// One lot of the put and of the call that may hedge it.
+    pub(super) units: [Option<Body>; 2],
+}
+
+/// How far the survey is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Survey {
+    slice: usize,
+    row: usize,
+    /// Rows of the table and fills of the book when the expiry was begun.
+    version: (usize, u64),
+    sums: Sums,
+}
+
+impl Survey {
+    /// Goes on, and says what it found when an expiry is complete. `fills` is how many the book has taken.
+    pub(super) fn step(&mut self, book: &Book, fills: u64, now: Nanos) -> Option<Findings> {
+        let slices = book.chain.slices();
+        let version = (book.chain.rows().len(), fills);
+        if self.version != version || self.slice >= slices.len() {
+            let slice = if self.slice < slices.len() { self.slice } else { 0 };
+            *self = Self { slice, version, ..Self::default() };
+        }
+        let slice = slices.get(self.slice)?;
+        let years = slice.expiry().map_or(0.0, |expiry| now.years_until(expiry));
+        let view = View { market: book.market(self.slice, now), root: years.max(YEARS_MIN).sqrt() };
+        let rows = &book.chain.rows()[slice.range()];
+        if years > 0.0 && view.market.forward > 0.0 {
+            let end = rows.len().min(self.row + ROWS_MAX);
+            for (at, row) in rows.iter().enumerate().take(end).skip(self.row) {
+                self.sums.look(at, &row.data, &view);
+            }
+            self.row = end;
+            if end < rows.len() {
+                return None;
+            }
+        }
+        let sums = self.sums;
+        *self = Self { slice: self.slice + 1, version, ..Self::default() };
+        let (sigma, slope) = sums.smile(view.root)?;
+        let smile = Body::Smile {
+            underlying: slice.underlying,
+            expiry_s: slice.expiry_s,
+            vega: sums.held.vega as f32,
+            skew: sums.held.skew as f32,
+            log_gamma: sums.held.log_gamma as f32,
+            vanna: sums.held.vanna as f32,
+            sigma: sigma as f32,
+            slope: slope as f32,
+        };
+        let units = sums.hedges.map(|hedge| {
+            let row = &rows[hedge?.1];
+            let Lot { delta, log_gamma, vega, skew, .. } = view.lots(&Holding { lots: 1, ..row.data })?;
+            let (log_gamma, vega, skew) = (log_gamma as f32, vega as f32, skew as f32);
+            Some(Body::Unit { instrument: row.key.instrument, delta, log_gamma, vega, skew })
+        });
+        Some(Findings { smile, units })
+    }
+}
+
+/// The greeks of some lots, coins.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lot {
+    delta: f64,
+    log_gamma: f64,
+    vega: f64,
+    skew: f64,
+    vanna: f64,
+}
+
+/// What an expiry is seen with.
+struct View {
+    market: Market,
+    /// √T.
+    root: f64,
+}
+
+impl View {
+    /// ln(K/F).
+    fn log_moneyness(&self, holding: &Holding) -> f64 {
+        ln_ratio(holding.strike, self.market.forward)
+    }
+
+    /// The greeks of a holding; `None` when it has no value.
+    fn lots(&self, holding: &Holding) -> Option<Lot> {
+        let greeks = holding.report(&self.market)?;
+        let vega = match holding.option() {
+            Some((_, false)) => greeks.vega / self.market.forward,
+            _ => greeks.vega,
+        };
+        let skew = if vega == 0.0 { 0.0 } else { vega * self.log_moneyness(holding) / self.root };
+        Some(Lot { delta: greeks.delta, log_gamma: greeks.log_gamma, vega, skew, vanna: greeks.vanna })
+    }
+}
+
+/// Of the expiry under survey, so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    held: Lot,
+    is_unvalued: bool,
+    /// The last strike below the forward and the first one from it on: ln(K/F) and volatility.
+    below: Option<(f64, f64)>,
+    above: Option<(f64, f64)>,
+    /// The best put and call: by how much it misses its place, and which row it is.
+    hedges: [Option<(f64, usize)>; 2],
+}
+
+impl Sums {
+    fn look(&mut self, at: usize, holding: &Holding, view: &View) {
+        if holding.lots != 0 {
+            match view.lots(holding) {
+                Some(lots) => {
+                    self.held.log_gamma += lots.log_gamma;
+                    self.held.vega += lots.vega;
+                    self.held.skew += lots.skew;
+                    self.held.vanna += lots.vanna;
+                }
+                None => self.is_unvalued = true,
+            }
+        }
+        let Some((kind, _)) = holding.option().filter(|_| holding.sigma > 0.0) else { return };
+        let log_moneyness = view.log_moneyness(holding);
+        // Rows come by strike.
+        if log_moneyness < 0.0 {
+            self.below = Some((log_moneyness, holding.sigma));
+        } else {
+            self.above.get_or_insert((log_moneyness, holding.sigma));
+        }
+        let place = log_moneyness / (holding.sigma * view.root);
+        let (best, miss) = match kind {
+            OptionKind::Put => (&mut self.hedges[0], (place + OUT_OF_THE_MONEY).abs()),
+            OptionKind::Call => (&mut self.hedges[1], (place - OUT_OF_THE_MONEY).abs()),
+        };
+        if best.is_none_or(|(least, _)| miss < least) {
+            *best = Some((miss, at));
+        }
+    }
+
+    /// Volatility at the forward and its slope by moneyness; `None` when not all that is held could be valued, or no
+    /// volatility is known.
+    fn smile(&self, root: f64) -> Option<(f64, f64)> {
+        if self.is_unvalued {
+            return None;
+        }
+        match (self.below, self.above) {
+            (Some((k_below, below)), Some((k_above, above))) => {
+                let slope = (above - below) / (k_above - k_below);
+                Some((below - slope * k_below, slope * root))
+            }
+            (Some((_, sigma)), None) | (None, Some((_, sigma))) => Some((sigma, 0.0)),
+            (None, None) => None,
+        }
+    }
+}

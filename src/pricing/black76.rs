@@ -64,22 +64,24 @@ impl Greeks {
         let Some(state) = State::new(forward, strike, sigma, years) else {
             return Self::limit(kind, forward, strike, sigma, years);
         };
-        let State { d1, d2, s, density, .. } = state;
-        let root_years = s / sigma;
+        let State { d1, d2, inv_s, density, .. } = state;
+        let (root_years, inv_root_years) = (years.sqrt(), sigma * inv_s);
         let tail = density * state.mills1;
         let (n_d1, n_minus_d1) = if d1 > 0.0 { (1.0 - tail, tail) } else { (tail, 1.0 - tail) };
-        let vega = forward * density * root_years;
+        let inv_sigma = root_years * inv_s;
+        let bell = forward * density;
+        let vega = bell * root_years;
         Self {
             price: state.price(kind, forward, strike),
             delta: match kind {
                 OptionKind::Call => n_d1,
                 OptionKind::Put => -n_minus_d1,
             },
-            gamma: density / (forward * s),
+            gamma: density * inv_s / forward,
             vega,
-            theta: -0.5 * forward * density * sigma / root_years,
-            vanna: -density * d2 / sigma,
-            volga: vega * d1 * d2 / sigma,
+            theta: -0.5 * bell * sigma * inv_root_years,
+            vanna: -density * d2 * inv_sigma,
+            volga: vega * (d1 * d2) * inv_sigma,
         }
     }
 
@@ -98,6 +100,7 @@ impl Greeks {
         }
     }
 
+    #[cold]
     fn limit(kind: OptionKind, forward: f64, strike: f64, sigma: f64, years: f64) -> Self {
         let total_vol = if sigma > 0.0 && years > 0.0 { sigma * years.sqrt() } else { sigma + years };
         let boundless = sigma > 0.0 && years > 0.0 && total_vol >= TOTAL_VOL_MAX && forward > 0.0 && strike > 0.0;
@@ -151,6 +154,7 @@ pub(super) struct State {
     d1: f64,
     d2: f64,
     s: f64,
+    inv_s: f64,
     /// φ(d1).
     pub(super) density: f64,
     /// M(|d1|) and M(|d2|).
@@ -160,6 +164,7 @@ pub(super) struct State {
 
 impl State {
     /// `None` where the option has no life left in it.
+    #[inline]
     fn new(forward: f64, strike: f64, sigma: f64, years: f64) -> Option<Self> {
         let alive = |x: f64| x > 0.0;
         let finite = forward < f64::INFINITY && strike < f64::INFINITY;
@@ -176,26 +181,55 @@ impl State {
     /// Of ln(F/K) and a total volatility.
     #[inline(always)]
     pub(super) fn at(log_moneyness: f64, s: f64) -> Self {
-        let moneyness = log_moneyness / s;
+        let inv_s = 1.0 / s;
+        let moneyness = log_moneyness * inv_s;
         let (d1, d2) = (moneyness + 0.5 * s, moneyness - 0.5 * s);
         let (mills1, mills2) = mills_pair(d1.abs(), d2.abs());
-        Self { d1, d2, s, density: normal_pdf(d1), mills1, mills2 }
+        Self { d1, d2, s, inv_s, density: normal_pdf(d1), mills1, mills2 }
     }
 
     /// Value of the out-of-the-money option at a strike, over the forward.
     #[inline(always)]
-    pub(super) fn out_of_the_money(&self, strike: f64, forward: f64) -> f64 {
-        if self.s < TOTAL_VOL_NARROW {
-            let x = if strike > forward { -self.d1 } else { self.d2 };
-            self.density * mills_fall(x, self.s)
-        } else if self.d1 > 0.0 && self.d2 < 0.0 {
-            let certain = if strike > forward { 1.0 } else { strike / forward };
-            certain - self.density * (self.mills1 + self.mills2)
+    fn out_of_the_money(&self, strike: f64, forward: f64) -> f64 {
+        if self.is_straddling() {
+            self.certain(strike, forward) - self.density * (self.mills1 + self.mills2)
         } else {
-            self.density * (self.mills1 - self.mills2).abs()
+            self.density * self.mills_gap(strike, forward)
         }
     }
 
+    /// The same over φ(d1) as well.
+    #[inline(always)]
+    pub(super) fn value_over_density(&self, strike: f64, forward: f64) -> f64 {
+        if self.is_straddling() {
+            self.certain(strike, forward) / self.density - (self.mills1 + self.mills2)
+        } else {
+            self.mills_gap(strike, forward)
+        }
+    }
+
+    /// d1 and d2 on either side of zero: neither tail is the one the option pays in.
+    #[inline(always)]
+    fn is_straddling(&self) -> bool {
+        self.s >= TOTAL_VOL_NARROW && self.d1 > 0.0 && self.d2 < 0.0
+    }
+
+    /// The lesser of strike and forward, over the forward.
+    #[inline(always)]
+    fn certain(&self, strike: f64, forward: f64) -> f64 {
+        if strike > forward { 1.0 } else { strike / forward }
+    }
+
+    #[inline(always)]
+    fn mills_gap(&self, strike: f64, forward: f64) -> f64 {
+        if self.s < TOTAL_VOL_NARROW {
+            mills_fall(if strike > forward { -self.d1 } else { self.d2 }, self.s)
+        } else {
+            (self.mills1 - self.mills2).abs()
+        }
+    }
+
+    #[inline]
     fn price(&self, kind: OptionKind, forward: f64, strike: f64) -> f64 {
         let (intrinsic, _) = intrinsic(kind, forward, strike);
         forward * self.out_of_the_money(strike, forward) + intrinsic

@@ -1,10 +1,11 @@
 //! Volatility from a price.
 //!
 //! The out-of-the-money value over the forward rises with total volatility s from zero to its bound, so the inverse is
-//! unique wherever it exists. A step is Householder's of third order (quartic convergence) on the logarithm of value over
-//! target; one that leaves the bracket is replaced by the bracket's middle, which bounds the search at 128 evaluations, of
-//! which a cold start needs 2 to 4 and a warm one 1 or 2. `None` outside the no-arbitrage bounds, at them, or for input that is not
-//! positive and finite.
+//! unique wherever it exists. One evaluation of the value gives all derivatives of s by the value's logarithm, so from
+//! within a percent of the answer its Taylor series lands on it, and a cold start, which inverts a normal forward's value
+//! and corrects it, is that near for all but extreme terms. Farther away a step is Householder's of third order; one that
+//! leaves the bracket is replaced by the bracket's middle, which bounds the search at 128 evaluations. `None` outside the
+//! no-arbitrage bounds, at them, or for input that is not positive and finite.
 
 use crate::instrument::OptionKind;
 use crate::pricing::black76::{State, TOTAL_VOL_MAX, TOTAL_VOL_MIN};
@@ -12,9 +13,12 @@ use crate::pricing::elementary::{ln, ln_ratio};
 
 /// Steps after which the last bracket is returned.
 const STEPS_MAX: usize = 128;
-/// Relative change of the total volatility at which the search ends. From there the last step, being quartic, lands
-/// within 4e-13 wherever the strike lies.
-const CLOSE: f64 = 8e-4;
+/// Relative changes of the total volatility that four, and six, terms of the series cover to 5e-13, up to
+/// a total volatility of [`S_WIDE`]; a quarter of them beyond.
+const CLOSE: [f64; 2] = [2e-3, 1e-2];
+const S_WIDE: f64 = 2.0;
+/// Difference of logarithms of values beyond which the series loses digits: 1% of volatility 20 deviations out.
+const Q_MAX: f64 = 4.0;
 
 /// Volatility of an option from its undiscounted price in quote currency.
 pub fn implied_vol(kind: OptionKind, price: f64, forward: f64, strike: f64, years: f64) -> Option<f64> {
@@ -47,6 +51,15 @@ pub fn implied_vol_coin(
 
 /// ln(F/K) over total volatility beyond which a value is below 1e-300 of the forward.
 const FAR: f64 = 37.0;
+
+/// Value over |F − K| of a normal forward, h(y) = φ(y)/y − N(−y), y being |F − K| over its total volatility, at y = 1.
+const NORMAL_NEAR: f64 = 0.083_315_470_587_686_3;
+/// y/t as a rational in t = 1/(h + ½) for y up to 1, within 2e-5.
+const NORMAL_NEAR_P: [f64; 4] = [0.398_942_317, -0.167_593_444, -0.025_782_101_2, 0.009_249_709_65];
+const NORMAL_NEAR_Q: [f64; 4] = [1.0, -0.420_089_485, -0.144_237_909, 0.056_656_377_5];
+/// y as a rational in √(−ln h) from there to y = 37, within 2e-4.
+const NORMAL_FAR_P: [f64; 5] = [-0.246_328_936, 1.390_715_434, -1.201_768_913, 0.482_728_787, 0.107_847_340_9];
+const NORMAL_FAR_Q: [f64; 5] = [1.0, -0.405_729_817_6, 0.345_014_929, 0.076_233_870_94, 0.0];
 
 /// What the bids and offers of a strike's call and put share.
 #[derive(Clone, Copy, Debug)]
@@ -91,43 +104,31 @@ impl VolSolver {
         self.total_vol(target, start).map(|s| s * self.inv_root_years)
     }
 
-    /// Value over forward and its slope by s.
+    /// Value over forward, and how far s is from no value at the slope there: value over ∂value/∂s.
+    #[inline]
     fn value(&self, s: f64) -> (f64, f64) {
         let state = State::at(self.k, s);
-        (state.out_of_the_money(self.strike, self.forward), state.density)
+        let reach = state.value_over_density(self.strike, self.forward);
+        (state.density * reach, reach)
     }
 
-    /// Householder's third-order step for ln(value) = ln(target). With slope p, w = d1·d2/s gives p′ = pw, and with
-    /// r = p/value the derivatives of the logarithm are r, r(w − r) and r((w − r)² + w′ − r(w − r)).
-    fn step(&self, s: f64, value: f64, slope: f64, target: f64) -> f64 {
-        let inverse = 1.0 / s;
-        let (k2, inverse2) = (self.k * self.k, inverse * inverse);
-        let w = k2 * inverse2 * inverse - 0.25 * s;
-        let w_slope = -3.0 * k2 * inverse2 * inverse2 - 0.25;
-        let r = slope / value;
-        let newton = -ln_of_ratio(value, target) * (value / slope);
-        let second = w - r;
-        let third = second * second + w_slope - r * second;
-        let numerator = 1.0 + 0.5 * second * newton;
-        let denominator = 1.0 + newton * (second + third * newton * (1.0 / 6.0));
-        let bend = numerator / denominator;
-        // Far from the root the series means nothing; Newton's step alone is safe there.
-        if bend > 0.2 && bend < 5.0 { newton * bend } else { newton }
-    }
-
-    /// A first guess: at the money from the slope there; in the wings by the leading order of the tail,
-    /// ln(value) ≈ −k²/(2s²).
+    /// A first guess, within 2e-4 where s is below 1 and 5e-3 where it is below 2: the volatility of a normal forward, which
+    /// is a function of value over |F − K| alone, turned into Black's by their expansion in s (Grunspan 2011).
     fn cold_start(&self, target: f64) -> f64 {
-        let (k, at_the_money) = (self.k.abs(), target * 2.506_628_274_631_000_7);
-        let inflection = (2.0 * k).sqrt();
-        if k < 0.5 * at_the_money {
-            return at_the_money;
-        }
-        if inflection > 0.0 && self.value(inflection).0 < target {
-            return inflection;
-        }
-        let wing = k / (-2.0 * ln(target)).sqrt();
-        if wing < inflection { wing } else { inflection }
+        let (k, gap) = (self.k.abs(), (self.forward - self.strike).abs() * self.inv_forward);
+        let normal = if target > NORMAL_NEAR * gap {
+            let t = gap / (target + 0.5 * gap);
+            let scale = if gap > 0.0 { k / gap } else { 1.0 };
+            let [p, q] = [&NORMAL_NEAR_P, &NORMAL_NEAR_Q].map(|c| c[0] + t * (c[1] + t * (c[2] + t * c[3])));
+            scale * (target + 0.5 * gap) * q / p
+        } else {
+            let r = (-ln(target / gap)).sqrt();
+            let [p, q] = [&NORMAL_FAR_P, &NORMAL_FAR_Q].map(|c| c[0] + r * (c[1] + r * (c[2] + r * (c[3] + r * c[4]))));
+            k * q / p
+        };
+        let u2 = normal * normal;
+        let bend = 1.0 / 24.0 - k * k * (1.0 / 2_880.0) + u2 * (7.0 / 1_920.0 + u2 * (127.0 / 322_560.0));
+        normal * (1.0 + u2 * bend)
     }
 
     fn total_vol(&self, target: f64, start: f64) -> Option<f64> {
@@ -140,17 +141,17 @@ impl VolSolver {
                 s *= 2.0;
                 continue;
             }
-            let (value, slope) = self.value(s);
+            let (value, reach) = self.value(s);
             if value < target {
                 low = s;
             } else {
                 high = s;
             }
-            let step = self.step(s, value, slope, target);
-            let next = s + step;
-            if step.abs() <= CLOSE * s {
-                return Some(next);
+            let step = Step::new(self.k, s, reach, -ln_of_ratio(value, target));
+            if let Some(step) = step.last() {
+                return Some(s + step);
             }
+            let next = s + step.far();
             s = if next > low && next < high {
                 next
             } else if high - low <= 4.0 * f64::EPSILON * high {
@@ -163,6 +164,77 @@ impl VolSolver {
             };
         }
         None
+    }
+}
+
+/// From a total volatility s to the one where ln(value) is greater by q.
+///
+/// With R = value over slope and w = k²/s³ − s/4, the logarithm of the slope's own derivative, s as a function of ln(value)
+/// solves ds/dq = R, dR/dq = R(1 − Rw): its Taylor series has coefficients in a = Rw, b = R²w′, c = R³w″ and so on.
+struct Step {
+    s: f64,
+    q: f64,
+    /// R/s and k²/s².
+    rho: f64,
+    m: f64,
+}
+
+impl Step {
+    #[inline]
+    fn new(k: f64, s: f64, reach: f64, q: f64) -> Self {
+        let inverse = 1.0 / s;
+        let moneyness = k * inverse;
+        Self { s, q, rho: reach * inverse, m: moneyness * moneyness }
+    }
+
+    /// The step if the volatility lies near enough for its series to land within 5e-13.
+    #[inline]
+    fn last(&self) -> Option<f64> {
+        let &Self { s, q, rho, m } = self;
+        if q.abs() > Q_MAX {
+            return None;
+        }
+        let (t, limit) = if s < S_WIDE { (0.25 * s * s, s) } else { (0.25 * s * s, 0.25 * s) };
+        let (rho2, newton) = (rho * rho, rho * s * q);
+        let a = rho * (m - t);
+        let b = -rho2 * (3.0 * m + t);
+        let c = 12.0 * rho2 * rho * m;
+        let c2 = (1.0 - a) * (1.0 / 2.0);
+        let c3 = (1.0 + a * (2.0 * a - 3.0) - b) * (1.0 / 6.0);
+        let c4 = (1.0 + a * (a * (12.0 - 6.0 * a) - 7.0) + b * (7.0 * a - 6.0) - c) * (1.0 / 24.0);
+        let fourth = newton * (1.0 + q * (c2 + q * (c3 + q * c4)));
+        if fourth.abs() <= CLOSE[0] * limit {
+            return Some(fourth);
+        }
+        let d = -60.0 * rho2 * rho2 * m;
+        let e = -6.0 * rho * d;
+        let c5 = 1.0
+            + a * (a * (a * (24.0 * a - 60.0) + 50.0) - 15.0)
+            + b * (a * (70.0 - 46.0 * a) + 7.0 * b - 25.0)
+            + c * (11.0 * a - 10.0)
+            - d;
+        let c6 = 1.0
+            + a * (a * (a * (a * (360.0 - 120.0 * a) - 390.0) + 180.0) - 31.0)
+            + b * (a * (a * (326.0 * a - 690.0) + 455.0) - 90.0 + b * (105.0 - 127.0 * a) + 25.0 * c)
+            + c * (a * (165.0 - 101.0 * a) - 65.0)
+            + d * (16.0 * a - 15.0)
+            - e;
+        let q4 = q * q * q * q;
+        let sixth = fourth + newton * q4 * (c5 * (1.0 / 120.0) + q * c6 * (1.0 / 720.0));
+        (sixth.abs() <= CLOSE[1] * limit).then_some(sixth)
+    }
+
+    /// A step from far: Householder's of third order on ln(value), whose derivatives by s are r = 1/R, r(w − r) and
+    /// r((w − r)² + w′ − r(w − r)).
+    fn far(&self) -> f64 {
+        let &Self { s, q, rho, m } = self;
+        let (inverse, newton) = (1.0 / s, rho * s * q);
+        let r = inverse / rho;
+        let second = m * inverse - 0.25 * s - r;
+        let third = second * second - 3.0 * m * inverse * inverse - 0.25 - r * second;
+        let bend = (1.0 + 0.5 * second * newton) / (1.0 + newton * (second + third * newton * (1.0 / 6.0)));
+        // Very far from the root the series means nothing; Newton's step alone is safe there.
+        if bend > 0.2 && bend < 5.0 { newton * bend } else { newton }
     }
 }
 

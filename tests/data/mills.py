@@ -1,73 +1,70 @@
-"""Fits the Mills ratio polynomial of `src/pricing/elementary.rs` and prints its coefficients.
+"""Fits the Mills ratio of `src/pricing/elementary.rs` and prints its coefficients.
 
-M(x) = N(-x) / phi(x) for x >= 0. With t = 1 - 9 / (x + 4.5), which maps [0, inf) onto [-1, 1), the product
-(x + 4.5) M(x) is smooth up to t = 1 (where it is 1), so a Chebyshev interpolant converges geometrically. The interval
-is taken slightly wider than needed: the kernel calls M down to x = -0.02 when a strike is at the money.
+M(x) = N(-x) / phi(x) as P(x) / Q(x), degrees 9 and 10: interpolated at Chebyshev nodes of t = (x - 4) / (x + 4), which
+spreads them evenly over the relative error. The interval reaches from -0.02, where the kernel calls M when a strike is at
+the money, to 39, beyond which phi is no longer a double; past it the quotient goes to 1 / x as M does. All coefficients
+come out positive, so nothing cancels.
 
-    python3 mills.py [degree]
+    python3 mills.py
 """
 
-import sys
-
-from mpmath import mp, mpf, cos, pi, erfc, exp, sqrt, matrix
+from mpmath import mp, mpf, cos, pi, erfc, exp, sqrt, matrix, lu_solve
 
 mp.dps = 60
-DEGREE = int(sys.argv[1]) if len(sys.argv) > 1 else 22
-SHIFT = mpf("4.5")
-X_MIN = mpf("-0.02")
+P_DEGREE, Q_DEGREE = 9, 10
+CENTRE = mpf(4)
+X_MIN, X_MAX = mpf("-0.02"), mpf(39)
 
 
 def mills(x):
-    if x > 10**6:
-        return sum((-1) ** k * mp.fac2(2 * k - 1) / x ** (2 * k + 1) for k in range(6))
     return sqrt(pi / 2) * exp(x * x / 2) * erfc(x / sqrt(mpf(2)))
 
 
-def scaled(t):
-    """(x + 4.5) M(x) at t; exactly 1 in the limit t = 1."""
-    gap = 1 - t
-    if gap <= 0:
-        return mpf(1)
-    x = 9 / gap - SHIFT
-    return (x + SHIFT) * mills(x)
+def x_at(share):
+    """The argument at a share, 0 to 1, of the interval of t."""
+    low, high = [(x - CENTRE) / (x + CENTRE) for x in (X_MIN, X_MAX)]
+    t = low + (high - low) * share
+    return CENTRE * (1 + t) / (1 - t)
 
 
-def fit(degree):
-    low, high = 1 - 9 / (X_MIN + SHIFT), mpf(1)
-    middle, half = (low + high) / 2, (high - low) / 2
-    nodes = [middle + half * cos(pi * (2 * k + 1) / (2 * (degree + 1))) for k in range(degree + 1)]
-    divided = [scaled(t) for t in nodes]
-    for order in range(1, degree + 1):
-        for k in range(degree, order - 1, -1):
-            divided[k] = (divided[k] - divided[k - 1]) / (nodes[k] - nodes[k - order])
-    monomial = [mpf(0)]
-    for k in range(degree, -1, -1):
-        shifted = [mpf(0)] + monomial
-        for i, c in enumerate(monomial):
-            shifted[i] -= nodes[k] * c
-        shifted[0] += divided[k]
-        monomial = shifted
-    return monomial[: degree + 1]
+def fit():
+    """P and Q with Q(0) = 1, from P(x) - M(x) Q(x) = 0 at the nodes."""
+    n = P_DEGREE + Q_DEGREE + 1
+    system, right = matrix(n, n), matrix(n, 1)
+    for i in range(n):
+        x = x_at((1 + cos(pi * (2 * i + 1) / (2 * n))) / 2)
+        m, scale = mills(x), max(x, 1) ** (1 - Q_DEGREE)
+        for j in range(P_DEGREE + 1):
+            system[i, j] = scale * x**j
+        for j in range(1, Q_DEGREE + 1):
+            system[i, P_DEGREE + j] = -scale * m * x**j
+        right[i] = scale * m
+    solution = list(lu_solve(system, right))
+    return solution[: P_DEGREE + 1], [mpf(1)] + solution[P_DEGREE + 1 :]
+
+
+def value(coefficients, x):
+    """By even and odd powers, in the arithmetic of `x`."""
+    even = odd = x * 0
+    for c in reversed(coefficients[0::2]):
+        even = even * (x * x) + c
+    for c in reversed(coefficients[1::2]):
+        odd = odd * (x * x) + c
+    return even + odd * x
 
 
 def main():
-    coefficients = [float(c) for c in fit(DEGREE)]
+    p, q = [[float(c) for c in part] for part in fit()]
     worst_fit = worst_f64 = mpf(0)
     for k in range(4001):
-        x = mpf(40) * (mpf(k) / 4000) ** 2
-        exact = mills(x)
-        xd = float(x)
-        exact_d = mills(mpf(xd))
-        t = 1.0 - 9.0 / (xd + 4.5)
-        tm = 1 - 9 / (x + SHIFT)
-        p, pm = 0.0, mpf(0)
-        for c in reversed(coefficients):
-            p, pm = p * t + c, pm * tm + mpf(c)
-        worst_fit = max(worst_fit, abs(pm / (x + SHIFT) / exact - 1))
-        worst_f64 = max(worst_f64, abs(mpf(p / (xd + 4.5)) / exact_d - 1))
-    print(f"// degree {DEGREE}: fit {float(worst_fit):.1e}, evaluated in doubles {float(worst_f64):.1e} (relative, 0..40)")
-    for c in coefficients:
-        print(f"    {c!r},")
+        x = float(x_at(mpf(k) / 4000))
+        exact = mills(mpf(x))
+        worst_fit = max(worst_fit, abs(value([mpf(c) for c in p], mpf(x)) / value([mpf(c) for c in q], mpf(x)) / exact - 1))
+        worst_f64 = max(worst_f64, abs(value(p, x) / value(q, x) / exact - 1))
+    print(f"worst relative error: {float(worst_fit):.2e}, evaluated in doubles {float(worst_f64):.2e}")
+    for name, part in (("P", p), ("Q", q)):
+        print(name, *part, sep="\n    ")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,9 +1,13 @@
 //! Eight strikes, and what all their greeks are made of.
 
+use crate::pricing::black76::{TOTAL_VOL_MAX, TOTAL_VOL_MIN, TOTAL_VOL_NARROW};
 use crate::pricing::elementary::{FRAC_1_SQRT_2PI, LnParts, exp_neg, mills_pair};
 
 /// Strikes in a block.
 pub(in crate::pricing) const LANES: usize = 8;
+
+/// N(−d) is below half the last digit of 1 from here on.
+const D_MAX: f64 = 8.3;
 
 /// A column's part in one block.
 pub(super) type Lane = [f64; LANES];
@@ -27,6 +31,8 @@ pub(in crate::pricing) struct Block {
     pub(in crate::pricing) slope: Lane,
     /// Calls and puts together.
     pub(super) position: Lane,
+    /// ln F below which every call here is worthless to the last digit of a delta, and above which every one is exercised.
+    pub(super) reach: (f64, f64),
     /// Whether a lane's total volatility calls for the careful difference of Mills ratios.
     pub(super) narrow: bool,
 }
@@ -44,8 +50,40 @@ impl Block {
         inv_sigma: [0.0; LANES],
         slope: [0.0; LANES],
         position: [0.0; LANES],
+        reach: (0.0, 0.0),
         narrow: false,
     };
+
+    /// Sets a lane's volatility and the square root of its time.
+    pub(super) fn set(&mut self, lane: usize, sigma: f64, root_years: f64) {
+        let total_vol = if sigma > 0.0 { sigma * root_years } else { 0.0 };
+        let alive = (TOTAL_VOL_MIN..TOTAL_VOL_MAX).contains(&total_vol);
+        let s = if alive {
+            total_vol
+        } else if total_vol >= TOTAL_VOL_MAX {
+            TOTAL_VOL_MAX
+        } else {
+            TOTAL_VOL_MIN
+        };
+        self.total_vol[lane] = s;
+        self.inv_total_vol[lane] = 1.0 / s;
+        self.gamma_factor[lane] = if alive { 1.0 / s } else { 0.0 };
+        self.vega_factor[lane] = if alive { root_years } else { 0.0 };
+        self.theta_factor[lane] = if alive { -0.5 * sigma / root_years } else { 0.0 };
+        self.inv_sigma[lane] = if alive { 1.0 / sigma } else { 0.0 };
+    }
+
+    /// Recomputes what the first `lanes` of them say about the block.
+    pub(super) fn set_limits(&mut self, lanes: usize) {
+        self.reach = (f64::INFINITY, f64::NEG_INFINITY);
+        self.narrow = false;
+        for lane in 0..lanes {
+            let (strike, s) = (self.ln_coarse[lane] + self.ln_fine[lane], self.total_vol[lane]);
+            let far = s * (D_MAX + 0.5 * s);
+            self.reach = (self.reach.0.min(strike - far), self.reach.1.max(strike + far));
+            self.narrow |= s < TOTAL_VOL_NARROW;
+        }
+    }
 }
 
 /// What one lane's d1 and d2 give, for a call.

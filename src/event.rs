@@ -54,6 +54,22 @@ pub enum KillLevel {
     Halt,
 }
 
+impl KillLevel {
+    /// Every level, in the order of its number.
+    pub const ALL: [Self; 5] = [Self::Open, Self::ReduceOnly, Self::Flatten, Self::Pause, Self::Halt];
+
+    /// The name used in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::ReduceOnly => "reduce_only",
+            Self::Flatten => "flatten",
+            Self::Pause => "pause",
+            Self::Halt => "halt",
+        }
+    }
+}
+
 /// Why the kill switch was thrown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -72,6 +88,25 @@ pub enum KillCause {
     Repeats,
     /// More was lost than may be.
     Loss,
+}
+
+impl KillCause {
+    /// Every cause, in the order of its number.
+    pub const ALL: [Self; 7] =
+        [Self::Operator, Self::Shutdown, Self::Invariant, Self::Rejects, Self::Watchdog, Self::Repeats, Self::Loss];
+
+    /// The name used in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Shutdown => "shutdown",
+            Self::Invariant => "invariant",
+            Self::Rejects => "rejects",
+            Self::Watchdog => "watchdog",
+            Self::Repeats => "repeats",
+            Self::Loss => "loss",
+        }
+    }
 }
 
 /// Who asked: ASCII, padded with zeros; all zeros when it was the program itself.

@@ -1,6 +1,7 @@
 //! `hedgecore demo`: a book of options hedged for a few seconds against the embedded venue, through real sockets.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -14,6 +15,7 @@ use crate::gateway::SessionConfig;
 use crate::hedge::{BandConfig, HedgeConfig};
 use crate::instrument::OptionKind;
 use crate::portfolio::{GreeksConfig, OpeningBook};
+use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request, Topology};
 use crate::runtime::{Finished, Pipeline, PipelineConfig};
 use crate::sim::random::Random;
@@ -51,6 +53,9 @@ pub(super) struct DemoArgs {
     /// Absolute risk aversion of the no-trade band, per unit of quote currency
     #[arg(long, value_name = "GAMMA", default_value_t = 1e-3, value_parser = super::positive)]
     risk_aversion: f64,
+    /// Take commands of `hedgecore control` on a socket at this path
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -80,6 +85,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig { started_s: since_epoch(started).as_secs() as u32, band, ..HedgeConfig::default() },
         session,
+        control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
     };
     let pipeline = Pipeline::start(config)?;
     watch(&pipeline, Duration::from_secs(args.seconds));

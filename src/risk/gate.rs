@@ -47,6 +47,11 @@ impl RefusalCounts {
         Refusal::ALL.into_iter().zip(self.0)
     }
 
+    /// How many in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
     /// How often for this reason.
     pub fn of(&self, reason: Refusal) -> u64 {
         self.0[reason as usize]

@@ -9,6 +9,7 @@
 
 pub mod alloc;
 pub mod clock;
+pub mod control;
 mod fused;
 pub mod idle;
 pub mod memory;

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 
 use super::clock::StampClock;
+use super::control::Board;
+use super::placement::HotStage;
 use super::socket::{Alarm, OrderSocket};
-use super::threads::{BATCH, Beat, Rest};
-use crate::event::Event;
+use super::threads::{BATCH, Beat, Control, Rest};
+use crate::event::{Event, KillLevel};
 use crate::gateway::Gateway;
 use crate::ring::{Consumer, Producer};
 use crate::risk::Instruction;
@@ -33,6 +35,8 @@ pub(super) struct OrderLink {
     reconnect_at: Nanos,
     reconnect_ns: u64,
     reports: Producer<Event>,
+    /// The gateway's level as last shown on the board.
+    level_shown: KillLevel,
     /// Wakes whoever takes the reports.
     alarm: Alarm,
     clock: StampClock,
@@ -57,24 +61,43 @@ impl OrderLink {
             reconnect_at: Nanos::default(),
             reconnect_ns: RECONNECT_NS.0,
             reports,
+            level_shown: KillLevel::Open,
             alarm,
             clock,
         }
     }
 
     /// Runs until the instructions are drained, then logs out.
-    pub(super) fn run(mut self, mut instructions: Consumer<Instruction>, mut rest: Rest) -> Gateway {
+    pub(super) fn run(mut self, mut instructions: Consumer<Instruction>, control: &Control, mut rest: Rest) -> Gateway {
         let mut beat = Beat::new(CLOCK_NS);
         while !instructions.is_drained() {
             let now = self.clock.now();
+            self.heed(&control.board, now);
             let worked = self.turn(&mut instructions, now);
             if beat.is_due(now) {
                 self.tend(now, &mut rest);
+                control.board.pulse(HotStage::Gateway, now);
             }
             rest.idle(worked);
         }
         self.say_farewell(rest);
+        control.board.end(HotStage::Gateway);
         self.gateway
+    }
+
+    /// Shuts the way out when a halt is on the board, and shows whether it is shut.
+    #[inline]
+    fn heed(&mut self, board: &Board, now: Nanos) {
+        if board.is_halted() && self.gateway.level() != KillLevel::Halt {
+            self.gateway.step(&Instruction::Level(KillLevel::Halt), now, &mut self.reports);
+        }
+        if self.gateway.level() != self.level_shown {
+            self.level_shown = self.gateway.level();
+            match self.gateway.shut_at() {
+                Some(traffic) if self.level_shown >= KillLevel::Pause => board.shut(traffic),
+                _ => board.open(),
+            }
+        }
     }
 
     /// Instructions out, reports in. While the reports' ring is short of room nothing is taken: ring and venue wait.

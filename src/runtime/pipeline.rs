@@ -5,6 +5,7 @@
 //!  split   [ feed ]─market─►[ greeks ]─exposures─►[ hedge ]─orders─►[ gateway ]
 //!  cold    [ surface ]◄─market        calibrations ──► greeks
 //!          [ recorder ]◄─exposures, calibrations, orders
+//!          [ control ]           commands ──► greeks; a halt ──► gateway too
 //! ```
 //!
 //! Start: sockets are opened and stages built before any thread runs, so what cannot work is told at once. Stop: the feed
@@ -17,6 +18,7 @@ use std::thread::{self, JoinHandle};
 
 use super::alloc::mark_hot;
 use super::clock::StampClock;
+use super::control::{ControlConfig, ControlError, Controls, Desk, RiskShown};
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::memory::{MemoryLock, lock_memory, prefault_stack};
@@ -25,9 +27,9 @@ use super::outbox::Link;
 use super::placement::{HotStage, Plan, Topology, pin_current_thread};
 use super::socket::{Alarm, FeedAddress, FeedSocket, SocketError};
 use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps};
-use crate::event::Event;
+use crate::event::{Event, KillCause, KillLevel, Operator};
 use crate::feed::{Feed, FeedConfig};
-use crate::gateway::{Gateway, SessionConfig};
+use crate::gateway::{Gateway, OrderTraffic, SessionConfig};
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::portfolio::{Greeks, GreeksConfig};
 use crate::ring::{self, Consumer, RingError};
@@ -40,6 +42,8 @@ use crate::telemetry::{Progress, Recorder, SharedProgress};
 const MARKET_SLOTS: usize = 1 << 15;
 /// Slots of the rings that carry orders and reports.
 const ORDER_SLOTS: usize = 1 << 12;
+/// Slots of the ring that carries an operator's commands.
+const COMMAND_SLOTS: usize = 1 << 6;
 
 /// Everything a pipeline is made from.
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub struct PipelineConfig {
     pub hedge: HedgeConfig,
     /// Settings of the order session.
     pub session: SessionConfig,
+    /// How it is controlled.
+    pub control: ControlConfig,
 }
 
 /// Why a pipeline did not start.
@@ -68,6 +74,9 @@ pub enum PipelineError {
     /// A socket could not be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The operator's control could not be set up.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// A ring could not be built.
     #[error(transparent)]
     Ring(#[from] RingError),
@@ -83,11 +92,13 @@ pub enum PipelineError {
 #[derive(Debug)]
 pub struct Pipeline {
     control: SharedControl,
+    controls: Arc<Controls>,
     progress: SharedProgress,
     front: Front,
     gateway: JoinHandle<Gateway>,
     surface: JoinHandle<Surface>,
     recorder: JoinHandle<Recorder>,
+    desk: JoinHandle<()>,
     notices: Vec<String>,
 }
 
@@ -148,13 +159,16 @@ impl Pipeline {
         let (orders, orders_in, orders_tap) = link(ORDER_SLOTS, gateway_rest.alarm())?;
         let (reports, [reports_in]) = ring::broadcast(ORDER_SLOTS)?;
         let (calibrations, [calibrations_in, calibrations_tap]) = ring::broadcast(MARKET_SLOTS)?;
-        let side = SideInputs { reports: reports_in, calibrations: calibrations_in };
+        let (commands, [commands_in]) = ring::broadcast(COMMAND_SLOTS)?;
+        let side = SideInputs { reports: reports_in, calibrations: calibrations_in, commands: commands_in };
         match lock_memory() {
             MemoryLock::Locked => {}
             refused => notices.push(refused.to_string()),
         }
 
         let control = SharedControl::default();
+        let controls = Arc::new(Controls::new(commands, Arc::clone(&control.board), clock));
+        let desk = Desk::open(&config.control, Arc::clone(&controls))?;
         let progress = SharedProgress::default();
         let spawner = Spawner::new(&config.plan);
         let reports_alarm;
@@ -163,15 +177,16 @@ impl Pipeline {
             reports_alarm = greeks_rest.alarm();
             let (market, market_in, surface_in) = link(MARKET_SLOTS, greeks_rest.alarm())?;
             let (exposures, exposures_in, exposures_tap) = link(MARKET_SLOTS, hedge_rest.alarm())?;
-            let (feed_control, greeks_control) = (Arc::clone(&control), Arc::clone(&control));
+            let [feed_control, greeks_control, hedge_control] = [(); 3].map(|()| Arc::clone(&control));
             let feed = spawner.hot(HotStage::Feed, move || {
                 threads::run_feed(feed, ingest, market, &feed_control, clock, front_rest)
             })?;
             let greeks = spawner.hot(HotStage::Greeks, move || {
                 threads::run_greeks(greeks, market_in, side, exposures, &greeks_control, clock, greeks_rest)
             })?;
-            let hedge = spawner
-                .hot(HotStage::Hedge, move || threads::run_hedge(hedge, exposures_in, orders, clock, hedge_rest))?;
+            let hedge = spawner.hot(HotStage::Hedge, move || {
+                threads::run_hedge(hedge, exposures_in, orders, &hedge_control, clock, hedge_rest)
+            })?;
             (Front::Split(feed, greeks, hedge), surface_in, exposures_tap)
         } else {
             reports_alarm = front_rest.alarm();
@@ -184,14 +199,17 @@ impl Pipeline {
             (Front::Fused(fused), surface_in, exposures_tap)
         };
         let link = OrderLink::new(gateway, config.orders, reports, reports_alarm, clock);
-        let gateway = spawner.hot(HotStage::Gateway, move || link.run(orders_in, gateway_rest))?;
+        let gateway_control = Arc::clone(&control);
+        let gateway = spawner.hot(HotStage::Gateway, move || link.run(orders_in, &gateway_control, gateway_rest))?;
         let surface =
             spawner.cold("surface", move |idler| threads::run_surface(surface, surface_in, calibrations, idler))?;
         let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap };
         let shared = Arc::clone(&progress);
         let recorder =
             spawner.cold("recorder", move |idler| threads::run_recorder(recorder, taps, &shared, clock, idler))?;
-        Ok(Self { control, progress, front, gateway, surface, recorder, notices })
+        let ended = Arc::clone(&control);
+        let desk = spawner.cold("control", move |_| desk.run(|| ended.is_stopping()))?;
+        Ok(Self { control, controls, progress, front, gateway, surface, recorder, desk, notices })
     }
 
     /// How far it is, a few milliseconds ago.
@@ -199,9 +217,25 @@ impl Pipeline {
         self.progress.lock().map(|progress| progress.clone()).unwrap_or_default()
     }
 
-    /// Throws the kill switch: no new order leaves from here on.
-    pub fn kill(&self) {
-        self.control.kill();
+    /// Puts a level of the kill switch in force in somebody's name; false when too many commands wait. It is in force when
+    /// [`risk`](Self::risk) shows it.
+    pub fn command(&self, level: KillLevel, by: Operator) -> bool {
+        self.controls.command(level, KillCause::Operator, by)
+    }
+
+    /// What risk said, a millisecond ago.
+    pub fn risk(&self) -> RiskShown {
+        self.controls.risk()
+    }
+
+    /// What had been handed to the socket of orders when the gateway shut the way out; `None` while it is open.
+    pub fn shut_at(&self) -> Option<OrderTraffic> {
+        self.controls.shut_at()
+    }
+
+    /// Whether a signal asked for the end.
+    pub fn is_interrupted(&self) -> bool {
+        self.controls.is_interrupted()
     }
 
     /// Stops it in order and brings back every stage. A thread that panicked is an error that names it.
@@ -228,6 +262,7 @@ impl Pipeline {
         let gateway = join("gateway", self.gateway)?;
         let surface = join("surface", self.surface)?;
         let mut recorder = join("recorder", self.recorder)?;
+        join("control", self.desk)?;
 
         // What the venue still reported after the greeks had ended.
         let (mut exposures, mut orders) = (Vec::new(), Vec::new());

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::StampClock;
+use super::control::Board;
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::outbox::{Hop, Link, Stamping};
+use super::placement::HotStage;
 use super::socket::{Alarm, FeedSocket, Poller};
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::{Feed, Packet};
@@ -36,7 +38,8 @@ const PACKET_BYTES: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(super) struct Control {
     stop: AtomicBool,
-    kill: AtomicBool,
+    /// What hot threads show, and heed at once.
+    pub(super) board: Arc<Board>,
 }
 
 impl Control {
@@ -45,19 +48,8 @@ impl Control {
         self.stop.store(true, Ordering::Release);
     }
 
-    /// Throws the kill switch.
-    pub(super) fn kill(&self) {
-        self.kill.store(true, Ordering::Release);
-    }
-
     pub(super) fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
-    }
-
-    /// The kill event, the first time after it was asked for.
-    fn take_kill(&self, time: Nanos) -> Option<Event> {
-        let asked = self.kill.load(Ordering::Relaxed) && self.kill.swap(false, Ordering::AcqRel);
-        asked.then(|| kill(KillCause::Operator, time))
     }
 }
 
@@ -163,12 +155,16 @@ pub(super) struct SideInputs {
     pub(super) reports: Consumer<Event>,
     /// Calibrations.
     pub(super) calibrations: Consumer<Event>,
+    /// Commands of an operator.
+    pub(super) commands: Consumer<Event>,
 }
 
 impl SideInputs {
     #[inline]
     fn turn(&mut self, mut take: impl FnMut(&Event)) -> usize {
-        self.reports.drain(BATCH, &mut take) + self.calibrations.drain(BATCH, &mut take)
+        self.commands.drain(BATCH, &mut take)
+            + self.reports.drain(BATCH, &mut take)
+            + self.calibrations.drain(BATCH, &mut take)
     }
 }
 
@@ -189,14 +185,14 @@ pub(super) fn run_fused(
         let now = clock.now();
         if beat.is_due(now) {
             fused.clock(now);
-            if let Some(kill) = control.take_kill(now) {
-                fused.event(&kill);
-            }
+            control.board.pulse(HotStage::Feed, now);
+            control.board.show(fused.hedge());
         }
         rest.idle(taken > 0);
     }
     side.turn(|event| fused.event(event));
     fused.event(&kill(KillCause::Shutdown, clock.now()));
+    control.board.end(HotStage::Feed);
     (fused, side, ingest.errors)
 }
 
@@ -216,9 +212,11 @@ pub(super) fn run_feed(
         let now = clock.now();
         if beat.is_due(now) {
             feed.tick(now, &mut out);
+            control.board.pulse(HotStage::Feed, now);
         }
         rest.idle(taken > 0);
     }
+    control.board.end(HotStage::Feed);
     (feed, out.out, ingest.errors)
 }
 
@@ -240,14 +238,13 @@ pub(super) fn run_greeks(
         let now = clock.now();
         if beat.is_due(now) {
             greeks.step(&Event { trail: Trail::default(), time: now, body: Body::Clock }, &mut out);
-            if let Some(kill) = control.take_kill(now) {
-                greeks.step(&kill, &mut out);
-            }
+            control.board.pulse(HotStage::Greeks, now);
         }
         rest.idle(taken > 0);
     }
     side.turn(|event| greeks.step(event, &mut out));
     greeks.step(&kill(KillCause::Shutdown, clock.now()), &mut out);
+    control.board.end(HotStage::Greeks);
     (greeks, out.out, side)
 }
 
@@ -256,14 +253,22 @@ pub(super) fn run_hedge(
     mut hedge: Hedge,
     mut exposures: Consumer<Event>,
     orders: Link<Instruction>,
+    control: &Control,
     clock: StampClock,
     mut rest: Rest,
 ) -> (Hedge, Link<Instruction>) {
     let mut out = Stamping::new(orders, Hop::Hedge, clock);
+    let mut beat = Beat::new(CLOCK_NS);
     while !exposures.is_drained() {
         let taken = exposures.drain(BATCH, |event| hedge.step(event, &mut out));
+        let now = clock.now();
+        if beat.is_due(now) {
+            control.board.pulse(HotStage::Hedge, now);
+            control.board.show(&hedge);
+        }
         rest.idle(taken > 0);
     }
+    control.board.end(HotStage::Hedge);
     (hedge, out.out)
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 
+use super::kill::{self, Thrown};
 use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
 use super::{CliError, summary};
@@ -53,6 +54,9 @@ pub(super) struct DemoArgs {
     /// Absolute risk aversion of the no-trade band, per unit of quote currency
     #[arg(long, value_name = "GAMMA", default_value_t = 1e-3, value_parser = super::positive)]
     risk_aversion: f64,
+    /// Throw the kill switch after so many seconds, and check on the venue's side that nothing left afterwards
+    #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
+    kill_after: Option<f64>,
     /// Take commands of `hedgecore control` on a socket at this path
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -62,6 +66,9 @@ pub(super) struct DemoArgs {
 
 /// Hedges, reports, and checks what a desk would check.
 pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
+    if args.kill_after.is_some_and(|after| after >= args.seconds as f64) {
+        return Err(CliError::Input(format!("--kill-after has to lie within the {} seconds of the run", args.seconds)));
+    }
     let output = Output::open(&args.output)?;
     let cores = placement::available_cores();
     let request = Request {
@@ -88,14 +95,15 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
     };
     let pipeline = Pipeline::start(config)?;
-    watch(&pipeline, Duration::from_secs(args.seconds));
+    let thrown = watch(&pipeline, Duration::from_secs(args.seconds), args.kill_after.map(Duration::from_secs_f64));
     venue.freeze();
     wait_for_quiet(&pipeline);
     let mut finished = pipeline.stop()?;
     finished.notices.extend_from_slice(venue.notices());
     let statement = venue.stop()?;
 
-    let report = report(&finished, &statement, topology, cores.len());
+    let mut report = report(&finished, &statement, topology, cores.len());
+    report.kill = thrown.map(|thrown| thrown.figures(&mut finished, &statement, args.seconds));
     let held = finished.recorder.ledger.options_held();
     let title = format!("hedged a book of {held} options for {} s, seed {}", args.seconds, args.seed);
     output.publish(&title, &report, &finished.recorder.latencies, started)?;
@@ -126,12 +134,16 @@ fn venue_and_book(seed: u64, started: SystemTime) -> (VenueConfig, OpeningBook) 
     (config, OpeningBook::Positions(book.into()))
 }
 
-/// Shows how far the run is until its time is up.
-fn watch(pipeline: &Pipeline, lasts: Duration) {
+/// Shows how far the run is until its time is up or a signal ends it, and throws the kill switch on the way if asked to.
+fn watch(pipeline: &Pipeline, lasts: Duration, kill_after: Option<Duration>) -> Option<Thrown> {
     let line = ProgressLine::new("hedging");
     let start = Instant::now();
-    while start.elapsed() < lasts {
+    let mut thrown = None;
+    while start.elapsed() < lasts && !pipeline.is_interrupted() {
         thread::sleep(LOOK.min(lasts));
+        if thrown.is_none() && kill_after.is_some_and(|after| start.elapsed() >= after) {
+            thrown = Some(kill::throw(pipeline, start.elapsed()));
+        }
         line.tick(|| {
             let progress = pipeline.progress();
             let deltas: Vec<String> =
@@ -146,6 +158,7 @@ fn watch(pipeline: &Pipeline, lasts: Duration) {
         });
     }
     line.finish();
+    thrown
 }
 
 /// Waits until no order has left for a while: the market stands still, so every underlying is inside its band.
@@ -209,17 +222,23 @@ fn check(report: &Report, seconds: u64) -> Result<(), CliError> {
         .filter(|(_, delta)| delta.after.abs() > delta.band)
         .map(|(name, _)| name.as_str())
         .collect();
-    let ratio = venue.hedged_variance_ratio;
+    // What was killed was not hedged to its end: neither its bands nor its variance say anything.
+    let killed = report.kill.as_ref();
+    let ratio = venue.hedged_variance_ratio.filter(|_| killed.is_none());
     let faults = [
+        (killed.is_some_and(|kill| !kill.verified), "the kill switch was thrown and not everything stopped".to_owned()),
         (!venue.positions_reconciled, "positions differ from the venue's".to_owned()),
-        (venue.order_drops > 0, format!("{} order messages were dropped", venue.order_drops)),
+        (venue.order_drops > 0 && killed.is_none(), format!("{} order messages were dropped", venue.order_drops)),
         (report.orders == 0 || report.fills == 0, "nothing was hedged".to_owned()),
-        (!outside.is_empty(), format!("net delta ended outside its band: {}", outside.join(", "))),
+        (!outside.is_empty() && killed.is_none(), format!("net delta ended outside its band: {}", outside.join(", "))),
         (
             ratio.is_some_and(|ratio| ratio < VARIANCE_RATIO_MIN),
             format!("hedged variance is only {:.1} times smaller, not {VARIANCE_RATIO_MIN}", ratio.unwrap_or_default()),
         ),
-        (ratio.is_none() && seconds >= VARIANCE_JUDGED_S, "hedged variance could not be measured".to_owned()),
+        (
+            ratio.is_none() && killed.is_none() && seconds >= VARIANCE_JUDGED_S,
+            "hedged variance could not be measured".to_owned(),
+        ),
         (report.hot_allocations > 0, format!("{} heap allocations on hot threads", report.hot_allocations)),
         (venue.recorder_lost > 0, format!("{} events were lost to the recorder", venue.recorder_lost)),
     ];

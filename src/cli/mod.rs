@@ -3,10 +3,12 @@
 //! What does not hold ends a command with one clear line on standard error. Exit codes: 0 all well, 1 a check failed
 //! (the report says which), 2 the command could not be carried out (bad input, a port in use, a path not writable).
 
+mod control;
 mod demo;
 mod error;
 mod evaluate;
 mod inspect;
+mod kill;
 mod output;
 mod positions;
 mod progress;
@@ -35,6 +37,8 @@ struct Cli {
 enum Command {
     /// The whole pipeline over real loopback sockets against the embedded venue (the default).
     Demo(demo::DemoArgs),
+    /// An operator's commands to a running pipeline: pause, reduce-only, flatten, kill, re-enable, status.
+    Control(control::ControlArgs),
     /// A capture through the same pipeline, deterministically.
     Replay(replay::ReplayArgs),
     /// Pricing and hedging quality against published figures.
@@ -54,6 +58,7 @@ pub fn run() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => match cli.command.unwrap_or(Command::Demo(cli.demo)) {
             Command::Demo(args) => demo::run(&args),
+            Command::Control(args) => control::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Inspect(args) => inspect::run(&args),

@@ -1,5 +1,7 @@
 //! From the stages' counters to a report.
 
+use std::collections::BTreeMap;
+
 use crate::feed::Feed;
 use crate::hedge::Hedge;
 use crate::portfolio::{ExpiryExposure, Greeks};
@@ -69,5 +71,17 @@ pub(super) fn hedge(report: &mut Report, hedge: &Hedge) {
             delta.band = target.half_width;
         }
     }
+    let orders = hedge.store().counters();
+    report.order_reports = BTreeMap::from([
+        ("duplicate", orders.duplicates),
+        ("late", orders.late),
+        ("late_fill", orders.late_fills),
+        ("unknown_order", orders.unknown),
+        ("inconsistent", orders.inconsistent),
+        ("unsolicited_cancel", orders.unsolicited),
+        ("bust", orders.busts),
+        ("alarmed", orders.alarmed),
+        ("owed_forgotten", orders.owed_forgotten),
+    ]);
     report.hot_allocations = hot_allocations();
 }

@@ -33,7 +33,7 @@ use books::{Books, Top};
 use orders::{Child, Orders};
 use target::InFlight;
 
-use crate::event::{Body, Event, KillCause, KillLevel};
+use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, Instrument, InstrumentKind, UNDERLYINGS_MAX};
 use crate::order::OrderStore;
 use crate::risk::{Gate, Instruction, Latch};
@@ -182,9 +182,6 @@ impl Hedge {
         match event.body {
             Body::Rejected { .. } => {
                 self.counters.rejects += 1;
-                if heard.must_kill {
-                    self.orders.kill(Latch::by_the_program(KillLevel::Halt, KillCause::Rejects, event.time), out);
-                }
             }
             Body::Cancelled { instrument, .. } => {
                 if let Some(target) = self.hedged_with(instrument) {
@@ -192,6 +189,9 @@ impl Hedge {
                 }
             }
             _ => {}
+        }
+        if let Some((level, cause)) = heard.kill {
+            self.orders.kill(Latch::by_the_program(level, cause, event.time), out);
         }
         for target in &mut self.targets {
             target.release_terminal(&self.orders.store);

@@ -8,8 +8,8 @@ use super::books::Top;
 use super::counters::Hold;
 use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{INSTRUMENTS_MAX, Instrument, Symbol};
-use crate::order::{AppliedFill, ClientOrderIds, OrderStore, Request, TimeInForce};
-use crate::risk::{Gate, Instruction, Latch, Limits, View};
+use crate::order::{AppliedFill, ClientOrderIds, OrderStore, Outcome, Request, TimeInForce};
+use crate::risk::{Due, Gate, Instruction, Latch, Limits, View, WindDown};
 use crate::stage::Outbox;
 use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, Price, Side};
 
@@ -28,8 +28,8 @@ pub(super) struct Child {
 pub(super) struct Heard {
     pub(super) fill: Option<AppliedFill>,
     pub(super) is_strange: bool,
-    /// The venue refused once too often.
-    pub(super) must_kill: bool,
+    /// Why trading must not go on, and at which level it stops.
+    pub(super) kill: Option<(KillLevel, KillCause)>,
 }
 
 /// Orders, positions and the gate before the session.
@@ -43,7 +43,7 @@ pub(super) struct Orders {
     is_named: Box<[bool]>,
     session_up: bool,
     level_due: bool,
-    cancel_all_due: bool,
+    wind_down: WindDown,
     rejects_in_a_row: u32,
     rejects_in_a_row_max: u32,
 }
@@ -59,7 +59,7 @@ impl Orders {
             is_named: vec![false; INSTRUMENTS_MAX].into_boxed_slice(),
             session_up: false,
             level_due: false,
-            cancel_all_due: false,
+            wind_down: WindDown::new(limits.settle_ns),
             rejects_in_a_row: 0,
             rejects_in_a_row_max,
         }
@@ -114,8 +114,14 @@ impl Orders {
             Body::Accepted { .. } => self.rejects_in_a_row = 0,
             _ => {}
         }
-        let must_kill = self.rejects_in_a_row > self.rejects_in_a_row_max;
-        Heard { fill, is_strange: outcome.is_strange(), must_kill }
+        let kill = match outcome {
+            Outcome::Inconsistent(_) => Some((KillLevel::Halt, KillCause::Invariant)),
+            // Somebody trades in our name: a person has to say who.
+            Outcome::UnknownOrder(Some(_)) => Some((KillLevel::Pause, KillCause::Invariant)),
+            _ if self.rejects_in_a_row > self.rejects_in_a_row_max => Some((KillLevel::Halt, KillCause::Rejects)),
+            _ => None,
+        };
+        Heard { fill, is_strange: outcome.is_strange(), kill }
     }
 
     /// Why no order may leave now, whatever it is for.
@@ -195,21 +201,31 @@ impl Orders {
     pub(super) fn kill(&mut self, latch: Latch, out: &mut impl Outbox<Instruction>) {
         if self.gate.kill(latch) {
             self.level_due = true;
-            self.cancel_all_due = latch.level != KillLevel::Open;
+            match latch.level {
+                KillLevel::Open => self.wind_down.end(),
+                _ => self.wind_down.begin(latch.since),
+            }
             self.send_level(latch.since, out);
         }
     }
 
-    /// Tells the gateway how much may leave and asks everything back, as far as either is due and fits.
+    /// Tells the gateway how much may leave, asks everything back and alarms what does not end, as far as each is due and
+    /// fits.
     pub(super) fn send_level(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
         if self.level_due {
             self.level_due = out.send(Instruction::Level(self.gate.latch().level)).is_err();
         }
-        if self.cancel_all_due
+        let due = self.wind_down.due(now, self.store.open_orders());
+        if due == Due::Alarm {
+            self.store.alarm();
+            self.wind_down.alarmed();
+        }
+        if due != Due::Nothing
             && out.room() > 0
             && let Ok(approved) = self.gate.approve(Request::CancelAll, &View::of_nothing(), &mut self.store, now)
+            && out.send(Instruction::Send(approved)).is_ok()
         {
-            self.cancel_all_due = out.send(Instruction::Send(approved)).is_err();
+            self.wind_down.asked(now);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The hedge driven by hand: one underlying, its perpetual, and what a venue may answer.
 
 use super::*;
-use crate::event::{Operator, Trail};
+use crate::event::{KillCause, KillLevel, Operator, Trail};
 use crate::instrument::{InstrumentState, Payoff};
 use crate::order::Request;
 use crate::units::{ClientOrderId, Coins, ExecutionId, Quantity, VenueInstrumentId, VenueOrderId};

@@ -1,6 +1,6 @@
 //! The figures a request is held against.
 
-use crate::units::ONE_E9;
+use crate::units::{Nanos, ONE_E9};
 
 /// Pre-trade limits. The defaults suit the embedded venue; a desk sets its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Limits {
     pub messages_per_second: u32,
     /// Of those, how many only cancels may use.
     pub cancel_reserve: u32,
+    /// How long orders have to end after the kill switch was thrown, before they are alarmed as unknown, nanoseconds.
+    pub settle_ns: u64,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             open_orders_max: 64,
             messages_per_second: 1_000,
             cancel_reserve: 200,
+            settle_ns: Nanos::PER_SECOND,
         }
     }
 }

@@ -12,11 +12,13 @@ mod gate;
 mod kill;
 mod limits;
 mod throttle;
+mod wind_down;
 
 pub use gate::{Gate, RefusalCounts, View};
 pub use kill::{KillSwitch, Latch};
 pub use limits::Limits;
 pub use throttle::Throttle;
+pub use wind_down::{ASK_AGAIN_NS, Due, WindDown};
 
 use crate::event::{KillLevel, PAYLOAD_BYTES};
 use crate::instrument::Symbol;

@@ -80,6 +80,37 @@ pub struct VenueFigures {
     pub notices: Vec<String>,
 }
 
+/// What throwing the kill switch came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct KillFigures {
+    /// The level in force at the end.
+    pub level: &'static str,
+    /// Why.
+    pub cause: &'static str,
+    /// Who.
+    pub by: String,
+    /// When it was thrown, seconds into the run.
+    pub thrown_after_s: f64,
+    /// From there until the gateway had shut the way out, microseconds; `None` if it never did.
+    pub shut_within_us: Option<u64>,
+    /// From there until no order was live or all were alarmed, milliseconds; `None` if that never came.
+    pub settled_within_ms: Option<u64>,
+    /// Bytes of orders handed to the socket before the way out was shut.
+    pub order_bytes_before: u64,
+    /// Bytes of orders that reached the venue beyond those.
+    pub order_bytes_after: u64,
+    /// Orders that rest at the venue at the end.
+    pub resting_at_venue: u64,
+    /// Orders that are live here at the end.
+    pub live: u64,
+    /// Orders alarmed as unknown.
+    pub alarmed: u64,
+    /// Decisions held back by the switch.
+    pub held_back: u64,
+    /// Whether all of this is as it must be.
+    pub verified: bool,
+}
+
 /// Everything a run tells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -121,6 +152,11 @@ pub struct Report {
     pub holds: BTreeMap<&'static str, u64>,
     /// Orders that risk refused, by reason.
     pub refusals: BTreeMap<&'static str, u64>,
+    /// Reports on orders besides the ordinary, by kind.
+    pub order_reports: BTreeMap<&'static str, u64>,
+    /// Present when the kill switch was thrown on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kill: Option<KillFigures>,
     /// Heap allocations on hot threads after start-up.
     pub hot_allocations: u64,
     /// Hash of all orders.
@@ -194,6 +230,10 @@ impl Report {
         };
         writeln!(out, "  held back: {}", counted(&self.holds))?;
         writeln!(out, "  refused by risk: {}", counted(&self.refusals))?;
+        writeln!(out, "  reports besides the ordinary: {}", counted(&self.order_reports))?;
+        if let Some(kill) = &self.kill {
+            kill.print(out)?;
+        }
         writeln!(out, "  digest of all orders: {}", self.digest)
     }
 
@@ -259,6 +299,33 @@ impl Report {
         writeln!(out, "  positions {} the venue's", if venue.positions_reconciled { "equal" } else { "DIFFER FROM" })?;
         writeln!(out, "  topology {}, cores available: {}", venue.topology, venue.cores)?;
         venue.notices.iter().try_for_each(|notice| writeln!(out, "  notice: {notice}"))
+    }
+}
+
+impl KillFigures {
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let or_never = |figure: Option<u64>, unit: &str| figure.map_or("NEVER".to_owned(), |n| format!("{n} {unit}"));
+        writeln!(
+            out,
+            "\nkill switch\n  {} ({}, by {}) thrown after {:.1} s, way out shut within {}, orders settled within {}",
+            self.level,
+            self.cause,
+            self.by,
+            self.thrown_after_s,
+            or_never(self.shut_within_us, "us"),
+            or_never(self.settled_within_ms, "ms"),
+        )?;
+        writeln!(
+            out,
+            "  {} bytes of orders before, {} after; {} resting at the venue, {} live here, {} alarmed; {} decisions held back",
+            self.order_bytes_before,
+            self.order_bytes_after,
+            self.resting_at_venue,
+            self.live,
+            self.alarmed,
+            self.held_back
+        )?;
+        writeln!(out, "  {}", if self.verified { "verified" } else { "NOT VERIFIED" })
     }
 }
 

@@ -98,6 +98,10 @@ pub struct Statement {
     pub orders: u64,
     /// Orders refused.
     pub rejects: u64,
+    /// New orders and amendments that arrived, whatever became of them.
+    pub order_messages: u64,
+    /// Their bytes.
+    pub order_bytes: u64,
     /// Orders resting now.
     pub open_orders: usize,
     /// Every contract, by number.
@@ -115,6 +119,10 @@ pub struct Account {
     pub orders: u64,
     /// Orders refused.
     pub rejects: u64,
+    /// New orders and amendments that arrived.
+    pub order_messages: u64,
+    /// Their bytes.
+    pub order_bytes: u64,
 }
 
 impl Account {
@@ -127,6 +135,8 @@ impl Account {
             executions: Vec::new(),
             orders: 0,
             rejects: 0,
+            order_messages: 0,
+            order_bytes: 0,
         }
     }
 
@@ -207,6 +217,8 @@ impl Account {
             fills: self.executions.len() as u64,
             orders: self.orders,
             rejects: self.rejects,
+            order_messages: self.order_messages,
+            order_bytes: self.order_bytes,
             open_orders,
             quotes: listings.iter().enumerate().map(quote).collect(),
         }

@@ -208,6 +208,10 @@ impl Session {
             return self.log_out(&format!("sequence number {sequence}, expected {expected}"), floor.now);
         }
         self.link.last_processed = sequence;
+        if matches!(message, Ok(Message::NewOrderRequest(_) | Message::AmendOrderRequest(_))) {
+            floor.account.order_messages += 1;
+            floor.account.order_bytes += frame.bytes() as u64;
+        }
         match message {
             Ok(Message::NewOrderRequest(request)) => self.desk.new_order(request, floor, &mut self.link),
             Ok(Message::CancelOrderRequest(request)) => self.desk.cancel(request, floor, &mut self.link),

@@ -40,6 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "instrument",
             "order",
             "portfolio",
+            "pricing",
             "risk",
             "runtime",
             "stage",

@@ -13,6 +13,7 @@ mod output;
 mod positions;
 mod progress;
 mod replay;
+mod simulate;
 mod summary;
 
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Pricing and hedging quality against published figures.
     Evaluate(evaluate::EvaluateArgs),
+    /// The pipeline under faults, deterministically: every seed is another set of losses, breaks and crashes.
+    Simulate(simulate::SimulateArgs),
     /// Prints a capture, decoded.
     Inspect(inspect::InspectArgs),
 }
@@ -61,6 +64,7 @@ pub fn run() -> ExitCode {
             Command::Control(args) => control::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
+            Command::Simulate(args) => simulate::run(&args),
             Command::Inspect(args) => inspect::run(&args),
         },
         Err(error) => explain(&error),

@@ -3,11 +3,13 @@
 //! `runtime` puts the stages on threads and sockets; this puts the same stages on one thread, with every input in an order
 //! that a seed or a file decides.
 
+pub mod checkers;
 mod paper;
 mod process;
 mod queue;
 pub mod random;
 mod replay;
+pub mod simulation;
 pub mod venue;
 
 pub use paper::PaperVenue;

@@ -33,8 +33,10 @@ pub trait Watch {
     fn consumed(&mut self, event: &Event);
     /// This left the greeks.
     fn valued(&mut self, event: &Event);
-    /// The gateway takes this instruction next.
+    /// This left the hedge.
     fn decided(&mut self, instruction: &Instruction);
+    /// The gateway takes this instruction next.
+    fn dispatched(&mut self, instruction: &Instruction);
 }
 
 /// What the stages are made from.
@@ -74,6 +76,8 @@ pub struct Process<C> {
     reports: Queue<Event>,
     /// Of what waits for the surface, how much the watch has seen.
     told: usize,
+    /// And of what waits for the gateway.
+    decided: usize,
     clock: C,
 }
 
@@ -90,6 +94,7 @@ impl<C: Stamp> Process<C> {
             calibrations: Queue::with_capacity(QUEUE),
             reports: Queue::with_capacity(config.reports_max),
             told: 0,
+            decided: 0,
             clock,
         }
     }
@@ -139,23 +144,23 @@ impl<C: Stamp> Process<C> {
             if !self.gateway.has_room() {
                 break;
             }
-            watch.decided(instruction);
+            watch.dispatched(instruction);
             hot_section(|| self.gateway.step(instruction, time, &mut self.reports));
             self.gateway.encoded(self.clock.ticks());
             taken += 1;
         }
         instructions.drop_first(taken);
+        self.decided -= taken;
     }
 
     /// Hands the greeks what the gateway has to report; false when that was nothing.
     pub fn deliver(&mut self, watch: &mut impl Watch) -> bool {
         let any = !self.reports.messages().is_empty();
-        for report in self.reports.messages() {
-            watch.consumed(report);
-            hot_section(|| self.stages.event(report));
+        for at in 0..self.reports.messages().len() {
+            let report = self.reports.messages()[at];
+            self.command(&report, watch);
         }
         self.reports.clear();
-        self.tell(watch);
         any
     }
 
@@ -235,5 +240,10 @@ impl<C: Stamp> Process<C> {
             watch.valued(event);
         }
         exposures.clear();
+        let instructions = self.stages.instructions().messages();
+        for instruction in &instructions[self.decided..] {
+            watch.decided(instruction);
+        }
+        self.decided = instructions.len();
     }
 }

@@ -58,6 +58,8 @@ impl Watch for Outside {
     fn decided(&mut self, instruction: &Instruction) {
         self.recorder.instruction(instruction);
     }
+
+    fn dispatched(&mut self, _: &Instruction) {}
 }
 
 impl<C: Stamp> Replay<C> {

@@ -104,7 +104,7 @@ impl Crowd {
     /// Brings the market maker's ladders of one book to where they belong: cancels first, so it never meets itself.
     fn quote(&mut self, listing: usize, market: &Market, exchange: &mut Exchange, now: Nanos) {
         let entry = &exchange.listings()[listing];
-        if !entry.open {
+        if !entry.trades() {
             return;
         }
         let ladders = SIDES.map(|side| ladder(entry, market, side, now));
@@ -136,7 +136,7 @@ impl Crowd {
     fn take(&mut self, listing: usize, exchange: &mut Exchange) {
         let side = SIDES[self.random.below(2) as usize];
         let entry = &exchange.listings()[listing];
-        let Some(best) = entry.book.levels(side.opposite()).next().filter(|_| entry.open) else { return };
+        let Some(best) = entry.book.levels(side.opposite()).next().filter(|_| entry.trades()) else { return };
         let sweep = self.random.chance(1.0 / 12.0);
         let share = self.random.exponential(if sweep { 2.5 } else { 0.15 });
         let reach = if sweep { 4 * entry.contract.ticks.at(best.price).0 } else { 0 };
@@ -157,7 +157,7 @@ impl Crowd {
         let entry = &exchange.listings()[listing];
         let (Some(near), Some(far)) = (entry.book.best(side), entry.book.best(side.opposite())) else { return };
         let price = Price(near.0 - side.sign() * away * entry.contract.ticks.at(near).0);
-        if !entry.open || price.0 <= 0 || (far.0 - price.0) * side.sign() <= 0 {
+        if !entry.trades() || price.0 <= 0 || (far.0 - price.0) * side.sign() <= 0 {
             return;
         }
         let (id, _) = exchange.submit(listing, &Ticket::limit(VISITOR, side, price, lots));

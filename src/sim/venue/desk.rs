@@ -110,7 +110,7 @@ impl Desk {
         let Some(entry) = floor.exchange.listings().get(listing) else {
             return Err((reject_reason::INVALID_INSTRUMENT, "no such instrument"));
         };
-        if !entry.open {
+        if !entry.trades() {
             return Err((reject_reason::NOT_ALLOWED_BY_MARKET_STATE, "instrument is not open"));
         }
         let lots = match request.quantity.to_quantity().map(|quantity| quantity.to_lots(entry.contract.lot)) {

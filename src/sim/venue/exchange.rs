@@ -15,12 +15,21 @@ pub struct Listing {
     pub contract: Contract,
     /// Its book.
     pub book: Book,
-    /// Whether it trades; false once expired.
+    /// Whether it is listed; false once expired.
     pub open: bool,
+    /// Whether trading is halted.
+    pub halted: bool,
     /// Price of the latest trade.
     pub last: Option<Price>,
     /// Whether the book changed since [`Exchange::take_touched`].
     touched: bool,
+}
+
+impl Listing {
+    /// Whether orders are taken.
+    pub fn trades(&self) -> bool {
+        self.open && !self.halted
+    }
 }
 
 /// One match, as the venue records it.
@@ -83,6 +92,7 @@ impl Exchange {
             contract: contract.clone(),
             book: Book::default(),
             open: true,
+            halted: false,
             last: None,
             touched: false,
         };
@@ -124,6 +134,19 @@ impl Exchange {
         }
         self.touch(listing);
         (id, outcome)
+    }
+
+    /// Halts trading of a listing; false when it does not trade.
+    pub fn halt(&mut self, listing: usize) -> bool {
+        let entry = &mut self.listings[listing];
+        let trades = entry.trades();
+        entry.halted |= trades;
+        trades
+    }
+
+    /// Ends a halt.
+    pub fn reopen(&mut self, listing: usize) {
+        self.listings[listing].halted = false;
     }
 
     /// Takes a number for an order that never reaches a book.

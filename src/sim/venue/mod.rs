@@ -101,6 +101,8 @@ pub struct Venue {
     /// Whether the opening books were published.
     opened: bool,
     frozen: bool,
+    /// Halted contracts and until when.
+    halted: Vec<(Nanos, usize)>,
     /// Prints of which the session has been told.
     told: usize,
 }
@@ -129,6 +131,7 @@ impl Venue {
             stepped: config.start,
             opened: false,
             frozen: false,
+            halted: Vec::new(),
             told: 0,
             universe,
             market,
@@ -162,6 +165,7 @@ impl Venue {
         if !std::mem::replace(&mut self.opened, true) {
             self.publish(self.universe.start, publish);
         }
+        self.reopen(now);
         let steps = (now.since(self.stepped) / self.step_ns).min(STEPS_MAX);
         for _ in 0..steps {
             self.stepped = Nanos(self.stepped.0 + self.step_ns);
@@ -186,6 +190,30 @@ impl Venue {
             self.publish(now, publish);
         }
         self.session.tick(now);
+    }
+
+    /// Halts a contract until then: no orders are taken, its book stands.
+    pub fn halt(&mut self, listing: usize, until: Nanos) {
+        if self.exchange.halt(listing) {
+            self.halted.push((until, listing));
+        }
+    }
+
+    /// Ends every halt that has lasted until `now` or is meant to last longer.
+    pub fn resume(&mut self, now: Nanos) {
+        self.halted.iter_mut().for_each(|(until, _)| *until = (*until).min(now));
+        self.reopen(now);
+    }
+
+    fn reopen(&mut self, now: Nanos) {
+        let exchange = &mut self.exchange;
+        self.halted.retain(|&(until, listing)| {
+            let stays = now < until;
+            if !stays {
+                exchange.reopen(listing);
+            }
+            stays
+        });
     }
 
     /// Stops the market and its participants. Books stay; tickers, snapshots, heartbeats and matching go on.

@@ -191,7 +191,11 @@ pub(super) fn difference(side: Side, told: &mut Vec<(Price, Lots)>, book: &Book,
 }
 
 fn state(entry: &Listing) -> State {
-    if entry.open { State::Open } else { State::Closed }
+    match (entry.open, entry.halted) {
+        (true, false) => State::Open,
+        (true, true) => State::Inactive,
+        (false, _) => State::Closed,
+    }
 }
 
 fn book_side(side: Side) -> u8 {

@@ -1,0 +1,210 @@
+//! What must hold, watched from outside: nothing here asks the stages whether they did well.
+//!
+//! In: what was published before the network touched it, what crossed between the stages, the bytes on the order
+//! connection, the venue's own books at the end. Out: [`Violation`]s, each with the number of the invariant it breaks, as
+//! they stand in the architecture.
+//!
+//! | checker | invariants |
+//! |---|---|
+//! | [`orders`] | 2 (no order overfilled), 3 (worst case within limits), 4 (nothing after a kill), 10 (ids never reused) |
+//! | [`positions`] | 1 (position = unique executions, and the venue's in the end) |
+//! | [`tops`] | 5 (nothing decided on a bad book), 7 (books are the venue's) |
+//! | [`exposures`] | 6 (incremental greeks = full revaluation within their bound) |
+//! | [`rerun`] | 8 (what was consumed, consumed again, decides the same) |
+//! | [`Checkers::healed`] | 12 (exposure back inside its band), and that everything works again |
+
+pub mod exposures;
+pub mod orders;
+pub mod positions;
+pub mod rerun;
+pub mod tops;
+
+use std::collections::BTreeMap;
+
+use super::process::{Process, Watch};
+use super::venue::{Channel, Venue};
+use crate::event::{Body, Event};
+use crate::hedge::HedgeConfig;
+use crate::instrument::{BookQuality, Catalogue};
+use crate::portfolio::GreeksConfig;
+use crate::risk::Instruction;
+use crate::runtime::Stamp;
+use crate::units::{Lots, Nanos, VenueInstrumentId};
+
+use exposures::Exposures;
+use orders::Orders;
+use positions::Positions;
+use rerun::Rerun;
+use tops::Tops;
+
+/// Violations kept; one is enough to fail, a few help to understand.
+const KEPT: usize = 8;
+
+/// Something that must hold did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which invariant, by its number in the architecture; 0 for what is asked beyond those.
+    pub invariant: u8,
+    /// When, by the time of the events.
+    pub time: Nanos,
+    /// What was seen.
+    pub what: String,
+}
+
+/// Where checkers leave what they find.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// The first few.
+    pub violations: Vec<Violation>,
+    now: Nanos,
+}
+
+impl Findings {
+    /// Leaves one, if there is room.
+    pub fn add(&mut self, invariant: u8, what: impl FnOnce() -> String) {
+        if self.violations.len() < KEPT {
+            self.violations.push(Violation { invariant, time: self.now, what: what() });
+        }
+    }
+}
+
+/// Every checker.
+#[derive(Debug)]
+pub struct Checkers {
+    /// What was found.
+    pub findings: Findings,
+    catalogue: Catalogue,
+    orders: Orders,
+    positions: Positions,
+    tops: Tops,
+    exposures: Exposures,
+    rerun: Rerun,
+    events: u64,
+}
+
+impl Watch for Checkers {
+    fn consumed(&mut self, event: &Event) {
+        self.events += 1;
+        self.findings.now = self.findings.now.max(event.time);
+        // What the stages' catalogues refuse, this one refuses too.
+        let _ = self.catalogue.apply(&event.body);
+        self.positions.consumed(&event.body);
+        self.orders.consumed(&event.body, &mut self.findings);
+        self.tops.consumed(&event.body, &self.catalogue, &mut self.findings);
+        self.exposures.consumed(event);
+        self.rerun.consumed(event);
+    }
+
+    fn valued(&mut self, event: &Event) {
+        match event.body {
+            Body::Position { instrument, lots } => self.positions.opened(instrument, Lots(lots)),
+            Body::Exposure { .. } => {
+                self.exposures.valued(event, &self.catalogue, &self.positions, &mut self.findings);
+            }
+            _ => {}
+        }
+    }
+
+    fn decided(&mut self, instruction: &Instruction) {
+        self.rerun.decided(instruction);
+        self.orders.decided(instruction, &self.catalogue, &self.positions, &mut self.findings);
+        self.tops.decided(instruction, &mut self.findings);
+    }
+
+    fn dispatched(&mut self, _: &Instruction) {}
+}
+
+impl Checkers {
+    /// Checkers of a process that is about to start with these settings.
+    pub fn new(greeks: &GreeksConfig, hedge: &HedgeConfig) -> Self {
+        Self {
+            findings: Findings::default(),
+            catalogue: Catalogue::new(),
+            orders: Orders::new(hedge.limits),
+            positions: Positions::default(),
+            tops: Tops::default(),
+            exposures: Exposures::default(),
+            rerun: Rerun::new(greeks.clone(), *hedge),
+            events: 0,
+        }
+    }
+
+    /// Whether re-running what was consumed would say something: not with rings so small that the hedge met their end.
+    pub fn rerun(&mut self, wanted: bool) {
+        self.rerun.wanted = wanted;
+    }
+
+    /// Events consumed so far.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The venue published this.
+    pub fn published(&mut self, channel: Channel, bytes: &[u8]) {
+        self.tops.published(channel, bytes);
+    }
+
+    /// The process died, or ended: what it did is judged whole. Ids stay used.
+    pub fn ended(&mut self) {
+        self.rerun.judge(&mut self.findings);
+    }
+
+    /// A new process starts.
+    pub fn started(&mut self, greeks: &GreeksConfig, hedge: &HedgeConfig) {
+        self.catalogue = Catalogue::new();
+        self.orders.restarted(hedge.limits);
+        self.positions = Positions::default();
+        self.tops.restarted();
+        self.exposures = Exposures::default();
+        let wanted = self.rerun.wanted;
+        self.rerun = Rerun::new(greeks.clone(), *hedge);
+        self.rerun.wanted = wanted;
+    }
+
+    /// After each step: what the stages believe against what they were told.
+    pub fn look<C: Stamp>(&mut self, process: &Process<C>) {
+        self.positions.look(process, &mut self.findings);
+    }
+
+    /// The faults are over, the market stands still, and there was time to recover.
+    pub fn healed<C: Stamp>(&mut self, process: &Process<C>, venue: &Venue) {
+        let gateway = process.gateway();
+        if !gateway.ready() {
+            let why = gateway.disconnect_reason();
+            self.findings.add(0, || format!("the order session did not come back: {why:?}, {:?}", gateway.counters()));
+        }
+        let live = process.hedge().store().open_orders();
+        if live > 0 {
+            let orders: Vec<_> = process.hedge().store().all_live().copied().collect();
+            self.findings.add(4, || format!("{live} orders never became terminal: {orders:?}"));
+        }
+        self.tops.healed(&self.catalogue, venue, &mut self.findings);
+        self.positions.healed(&theirs(venue), &self.catalogue, &mut self.findings);
+        if process.hedge().gate().killed().is_none() {
+            inside_the_band(process, &mut self.findings);
+        }
+    }
+}
+
+/// What the client holds, as the venue counts it.
+fn theirs(venue: &Venue) -> BTreeMap<VenueInstrumentId, Lots> {
+    let held = venue.statement().positions.into_iter().filter(|position| position.lots.0 != 0);
+    held.map(|position| (position.instrument, position.lots)).collect()
+}
+
+fn inside_the_band<C: Stamp>(process: &Process<C>, findings: &mut Findings) {
+    let targets: BTreeMap<&str, f64> =
+        process.hedge().targets().map(|(name, target)| (name, target.half_width)).collect();
+    let underlyings = process.greeks().catalogue().underlyings();
+    for ((_, listed), (_, exposure)) in underlyings.zip(process.greeks().exposures()) {
+        let band = targets.get(listed.name()).copied().unwrap_or_default();
+        let delta = exposure.net_delta.to_f64();
+        if exposure.quality != BookQuality::Good {
+            findings.add(12, || format!("{} is still {:?} after everything healed", listed.name(), exposure.quality));
+        } else if delta.abs() > band {
+            let holds: Vec<_> = process.hedge().counters().holds.iter().filter(|(_, count)| *count > 0).collect();
+            findings
+                .add(12, || format!("{} ended {delta} outside its band of {band}; held by {holds:?}", listed.name()));
+        }
+    }
+}

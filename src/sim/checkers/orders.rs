@@ -1,0 +1,123 @@
+//! A naive ledger of orders: what was decided, what the reports said of it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::Findings;
+use super::positions::Positions;
+use crate::event::Body;
+use crate::instrument::{Catalogue, Instrument, Payoff};
+use crate::order::{CUM_LOTS_UNKNOWN, Request};
+use crate::risk::{Instruction, Limits};
+use crate::units::{ClientOrderId, ExecutionId, InstrumentId, ONE_E9, Price, Side};
+
+/// An order as the ledger knows it.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    instrument: InstrumentId,
+    side: Side,
+    lots: u32,
+    filled: u32,
+    terminal: bool,
+}
+
+/// The ledger.
+#[derive(Debug)]
+pub struct Orders {
+    limits: Limits,
+    known: BTreeMap<ClientOrderId, Known>,
+    used: HashSet<ClientOrderId>,
+    executions: HashSet<ExecutionId>,
+    killed: bool,
+}
+
+impl Orders {
+    /// A ledger without orders.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, known: BTreeMap::new(), used: HashSet::new(), executions: HashSet::new(), killed: false }
+    }
+
+    /// A new process knows none of the orders; their ids stay used.
+    pub(super) fn restarted(&mut self, limits: Limits) {
+        let used = std::mem::take(&mut self.used);
+        *self = Self { used, ..Self::new(limits) };
+    }
+
+    pub(super) fn consumed(&mut self, body: &Body, findings: &mut Findings) {
+        match *body {
+            Body::Kill { .. } => self.killed = true,
+            Body::Filled { order, execution, lots, .. } => {
+                let is_new = self.executions.insert(execution);
+                if let Some(known) = self.known.get_mut(&order).filter(|_| is_new) {
+                    known.filled = known.filled.saturating_add(lots);
+                    if known.filled > known.lots {
+                        let Known { filled, lots, .. } = *known;
+                        findings.add(2, || format!("order {} of {lots} lots was filled {filled}", order.0));
+                    }
+                    known.terminal |= known.filled == known.lots;
+                }
+            }
+            Body::Cancelled { order, cum_lots, .. } => {
+                if let Some(known) = self.known.get_mut(&order) {
+                    known.terminal = true;
+                    if cum_lots != CUM_LOTS_UNKNOWN && cum_lots > known.lots {
+                        let lots = known.lots;
+                        findings.add(2, || format!("order {} of {lots} lots ended with {cum_lots} filled", order.0));
+                    }
+                }
+            }
+            Body::Rejected { order, .. } => {
+                if let Some(known) = self.known.get_mut(&order) {
+                    known.terminal = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn decided(
+        &mut self,
+        instruction: &Instruction,
+        catalogue: &Catalogue,
+        positions: &Positions,
+        findings: &mut Findings,
+    ) {
+        let Instruction::Send(approved) = instruction else { return };
+        let Request::New { order, instrument, side, price, lots, .. } = *approved.request() else { return };
+        if self.killed {
+            findings.add(4, || format!("order {} was decided after a kill", order.0));
+        }
+        if !self.used.insert(order) {
+            findings.add(10, || format!("order id {} was used before", order.0));
+        }
+        self.known.insert(order, Known { instrument, side, lots, filled: 0, terminal: false });
+        let working: i64 = self
+            .known
+            .values()
+            .filter(|known| known.instrument == instrument && known.side == side && !known.terminal)
+            .map(|known| i64::from(known.lots - known.filled.min(known.lots)))
+            .sum();
+        let worst = positions.of(instrument) + side.sign() * working;
+        let Some(listed) = catalogue.find(instrument) else {
+            return findings.add(5, || format!("order {} is on an instrument that was never listed", order.0));
+        };
+        let is_growing = worst.abs() > positions.of(instrument).abs();
+        let notional = notional_e9(listed, price, worst);
+        if is_growing && notional > i128::from(self.limits.position_notional_max_e9) {
+            findings.add(3, || {
+                format!(
+                    "order {} takes instrument {} to {worst} lots at worst, beyond its limit",
+                    order.0, instrument.0
+                )
+            });
+        }
+    }
+}
+
+/// Notional of so many lots in quote currency, 1e-9.
+fn notional_e9(instrument: &Instrument, price: Price, lots: i64) -> i128 {
+    let amount = i128::from(instrument.lot.0) * i128::from(lots.abs());
+    match instrument.payoff {
+        Payoff::Inverse if instrument.is_future() => amount,
+        _ => amount * i128::from(price.0) / i128::from(ONE_E9),
+    }
+}

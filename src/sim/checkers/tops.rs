@@ -1,0 +1,123 @@
+//! Books against naive ones: every good top must be one that the venue's book had, in the order in which it had them.
+//!
+//! The naive books are built from what was published before the network lost any of it. A feed may skip tops (it
+//! conflates), it may not go back, and it may not show one that never was.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Findings;
+use crate::event::Body;
+use crate::instrument::{BookQuality, Catalogue};
+use crate::order::Request;
+use crate::risk::Instruction;
+use crate::sim::venue::{Channel, Venue};
+use crate::units::{InstrumentId, Price, Quantity, Side, VenueInstrumentId};
+use crate::wire::deribit_multicast::{BookChange, BookSide, Message, Packet};
+
+/// Best bid and its lots, best offer and its lots; zero for an empty side.
+type Top = (i64, u32, i64, u32);
+
+/// What the venue's book of one instrument was.
+#[derive(Debug, Default)]
+struct Truth {
+    bids: BTreeMap<i64, f64>,
+    asks: BTreeMap<i64, f64>,
+    tops: Vec<(i64, f64, i64, f64)>,
+    /// The top last shown by the feed.
+    at: usize,
+}
+
+/// What the feed shows of one instrument.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shown {
+    quality: BookQuality,
+    before: BookQuality,
+    top: Top,
+}
+
+/// The naive books.
+#[derive(Debug, Default)]
+pub struct Tops {
+    truths: HashMap<u32, Truth>,
+    shown: BTreeMap<InstrumentId, Shown>,
+}
+
+impl Tops {
+    pub(super) fn restarted(&mut self) {
+        self.shown.clear();
+    }
+
+    pub(super) fn published(&mut self, channel: Channel, bytes: &[u8]) {
+        if channel != Channel::Incremental {
+            return;
+        }
+        let Ok((_, messages)) = Packet::parse(bytes) else { return };
+        for message in messages.flatten() {
+            let Message::Book(book) = message else { continue };
+            let truth = self.truths.entry(book.block.instrument_id.get()).or_default();
+            for entry in book.entries {
+                let Some(price) = Price::from_f64(entry.price.get()) else { continue };
+                let side = if entry.side == u8::from(BookSide::Bid) { &mut truth.bids } else { &mut truth.asks };
+                if entry.change == u8::from(BookChange::Deleted) {
+                    side.remove(&price.0);
+                } else {
+                    side.insert(price.0, entry.amount.get());
+                }
+            }
+            let (bid, bid_amount) = truth.bids.last_key_value().map_or((0, 0.0), |(p, a)| (*p, *a));
+            let (ask, ask_amount) = truth.asks.first_key_value().map_or((0, 0.0), |(p, a)| (*p, *a));
+            truth.tops.push((bid, bid_amount, ask, ask_amount));
+        }
+    }
+
+    pub(super) fn consumed(&mut self, body: &Body, catalogue: &Catalogue, findings: &mut Findings) {
+        let Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } = *body else { return };
+        let top = (bid.0, bid_lots, ask.0, ask_lots);
+        let before = self.shown.get(&instrument).map_or(BookQuality::Unknown, |shown| shown.quality);
+        self.shown.insert(instrument, Shown { quality, before, top });
+        if !matches!(quality, BookQuality::Good | BookQuality::Crossed) {
+            return;
+        }
+        let Some(listed) = catalogue.find(instrument) else {
+            return findings.add(7, || format!("a top of instrument {}, which was never listed", instrument.0));
+        };
+        let truth = self.truths.entry(listed.venue.0).or_default();
+        let lots =
+            |amount: f64| Quantity::from_f64(amount).map_or(0, |amount| amount.to_lots(listed.lot).0.magnitude_u32());
+        let same = |true_top: &(i64, f64, i64, f64)| {
+            true_top.0 == top.0 && true_top.2 == top.2 && lots(true_top.1) == top.1 && lots(true_top.3) == top.3
+        };
+        match truth.tops.iter().skip(truth.at).position(same) {
+            Some(steps) => truth.at += steps,
+            None if truth.tops.iter().take(truth.at).any(same) => {
+                findings
+                    .add(7, || format!("instrument {} shows {top:?} again, which the venue has left", instrument.0));
+            }
+            None => findings.add(7, || format!("instrument {} shows {top:?}, which the venue never had", instrument.0)),
+        }
+    }
+
+    pub(super) fn decided(&mut self, instruction: &Instruction, findings: &mut Findings) {
+        let Instruction::Send(approved) = instruction else { return };
+        let Request::New { order, instrument, .. } = *approved.request() else { return };
+        let shown = self.shown.get(&instrument).copied().unwrap_or_default();
+        if shown.quality != BookQuality::Good && shown.before != BookQuality::Good {
+            findings.add(5, || format!("order {} was decided on a book that is {:?}", order.0, shown.quality));
+        }
+    }
+
+    /// Every book is good again and is the venue's.
+    pub(super) fn healed(&self, catalogue: &Catalogue, venue: &Venue, findings: &mut Findings) {
+        for listed in catalogue.instruments() {
+            let shown = self.shown.get(&listed.id).copied().unwrap_or_default();
+            let best = |side| venue.best(VenueInstrumentId(listed.venue.0), side).unwrap_or(Price::ZERO).0;
+            let (bid, ask) = (best(Side::Buy), best(Side::Sell));
+            if shown.quality != BookQuality::Good {
+                findings.add(7, || format!("instrument {} is still {:?}", listed.id.0, shown.quality));
+            } else if (shown.top.0, shown.top.2) != (bid, ask) {
+                findings
+                    .add(7, || format!("instrument {} shows {:?}, the venue has {bid} {ask}", listed.id.0, shown.top));
+            }
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The live stages under faults, on one thread, from one seed.
+//!
+//! ```text
+//!            ┌────────── lines (loss, doubles, order, damage) ─────────┐
+//!   venue ───┤                                                         ├──► process (the live stages)
+//!            └────────── wire (breaks, tears, half-open, slow) ────────┘
+//!      ▲                                                                         │
+//!      └──────────────────── checkers watch all of it ───────────────────────────┘
+//! ```
+//!
+//! Time moves in steps of a millisecond. First the safety phase: faults strike, and nothing wrong may be done whatever
+//! happens. Then the faults cease, the pipeline has time to recover, the market stands still, and everything has to be as
+//! it should: session up, orders terminal, books and positions the venue's, exposure inside its band.
+//!
+//! A run is a function of its [`Options`]: same options, same digest, bit for bit.
+
+mod dice;
+mod lines;
+mod options;
+mod search;
+mod wire;
+
+use std::collections::VecDeque;
+
+use sha2::{Digest as _, Sha256};
+
+pub use options::{Fault, Options, OptionsError, Rate};
+pub use search::{Search, Tally, shrink};
+
+use super::checkers::{Checkers, Violation};
+use super::process::{Process, ProcessConfig};
+use super::venue::{self, MarketConfig, PublishConfig, UniverseConfig, Venue, VenueConfig};
+use crate::event::{Body, Event, KillCause, Trail};
+use crate::feed::FeedConfig;
+use crate::gateway::SessionConfig;
+use crate::hedge::HedgeConfig;
+use crate::instrument::OptionKind;
+use crate::portfolio::{GreeksConfig, OpeningBook};
+use crate::runtime::Stamp;
+use crate::units::{Lots, Nanos, Ticks};
+use dice::Dice;
+use lines::Lines;
+use wire::Wire;
+
+/// One step of the simulation, nanoseconds.
+const STEP_NS: u64 = Nanos::PER_MILLI;
+/// How often the surface has its turn, steps.
+const SURFACE_EVERY: u64 = 5;
+/// The market stands still for the last part of the run, nanoseconds.
+const STILL_NS: u64 = 3 * Nanos::PER_SECOND;
+/// Instructions and reports that tiny rings hold.
+const TINY: usize = 4;
+/// Orders a second that a venue takes which is short of breath.
+const THROTTLED: u32 = 5;
+/// Longest silence on the order session, seconds: short, so that a run need not be long.
+const HEARTBEAT_S: u32 = 1;
+/// Lines of the trace kept for a failure.
+const TRACE: usize = 24;
+
+/// A counter that stands still: latency is no part of a simulation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoClock;
+
+impl Stamp for NoClock {
+    fn ticks(&self) -> Ticks {
+        Ticks::default()
+    }
+}
+
+/// What became of a run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was run.
+    pub options: Options,
+    /// What did not hold.
+    pub violations: Vec<Violation>,
+    /// How often each fault struck, by [`Fault::index`].
+    pub injected: [u64; Fault::ALL.len()],
+    /// Events that the greeks consumed.
+    pub events: u64,
+    /// Orders that reached the venue.
+    pub orders: u64,
+    /// Simulated time.
+    pub simulated_ns: u64,
+    /// SHA-256 of every byte that was sent on the order connection.
+    pub digest: String,
+    /// The last things that happened, oldest first.
+    pub trace: Vec<String>,
+}
+
+/// Runs what the options say.
+pub fn run(options: &Options) -> Outcome {
+    World::new(options).run()
+}
+
+/// Everything there is.
+struct World {
+    options: Options,
+    dice: Dice,
+    venue: Venue,
+    lines: Lines,
+    wire: Wire,
+    greeks: GreeksConfig,
+    hedge: HedgeConfig,
+    process: Option<Process<NoClock>>,
+    checkers: Checkers,
+    /// Bytes of the venue that the gateway has not taken yet.
+    inbox: Vec<u8>,
+    start: Nanos,
+    now: Nanos,
+    /// Our clock beside the true one, nanoseconds.
+    ahead_ns: i64,
+    /// When the process is there again, the connection may be tried again, threads run again.
+    process_back: Nanos,
+    connect_at: Nanos,
+    refused_until: Nanos,
+    stalled_until: Nanos,
+    surface_until: Nanos,
+    gateway_until: Nanos,
+    starts: u32,
+    sent: Sha256,
+    trace: VecDeque<String>,
+}
+
+impl World {
+    fn new(options: &Options) -> Self {
+        let dice = Dice::new(options);
+        let mut config = VenueConfig {
+            seed: options.seed,
+            universe: UniverseConfig { strikes: options.strikes as usize, ..UniverseConfig::default() },
+            market: MarketConfig {
+                activity: 0.25,
+                speed: 400.0,
+                option_marks_per_second: 400.0,
+                ..MarketConfig::default()
+            },
+            publish: PublishConfig::default(),
+            ..VenueConfig::default()
+        };
+        if dice.is_on(Fault::Throttle) {
+            config.session.orders_per_second = THROTTLED;
+        }
+        config.session.heartbeat_s = HEARTBEAT_S;
+        let mut book = super::random::Random::new(options.seed ^ 0x626f_6f6b);
+        for contract in venue::Universe::new(&config.universe, config.start).contracts {
+            let lots = match contract.option {
+                Some(OptionKind::Call) => -1 - book.below(20) as i64,
+                Some(OptionKind::Put) => 1 + book.below(20) as i64,
+                None => continue,
+            };
+            config.positions.push((contract.name, Lots(lots)));
+        }
+        let start = config.start;
+        let venue = Venue::new(config).expect("the book is drawn from what is listed");
+        let (greeks, hedge) = (GreeksConfig::default(), HedgeConfig::default());
+        let mut world = Self {
+            checkers: Checkers::new(&greeks, &hedge),
+            options: options.clone(),
+            dice,
+            venue,
+            lines: Lines::default(),
+            wire: Wire::default(),
+            greeks,
+            hedge,
+            process: None,
+            inbox: Vec::new(),
+            start,
+            now: start,
+            ahead_ns: 0,
+            process_back: start,
+            connect_at: start,
+            refused_until: start,
+            stalled_until: start,
+            surface_until: start,
+            gateway_until: start,
+            starts: 0,
+            sent: Sha256::new(),
+            trace: VecDeque::with_capacity(TRACE),
+        };
+        world.checkers.rerun(!world.dice.is_on(Fault::TinyRings));
+        world
+    }
+
+    fn run(mut self) -> Outcome {
+        let faulty_ns = u64::from(self.options.faulty_s) * Nanos::PER_SECOND;
+        let heal_ns = u64::from(self.options.heal_s) * Nanos::PER_SECOND;
+        for step in 1..=(faulty_ns + heal_ns) / STEP_NS {
+            self.now = Nanos(self.start.0 + step * STEP_NS);
+            let elapsed = step * STEP_NS;
+            if self.dice.faulty && elapsed >= faulty_ns {
+                self.heal();
+            }
+            if elapsed + STILL_NS == faulty_ns + heal_ns {
+                self.venue.freeze();
+            }
+            self.strike();
+            self.advance_venue();
+            self.advance_process(step);
+            if !self.checkers.findings.violations.is_empty() {
+                break;
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Outcome {
+        match &self.process {
+            Some(process) if self.checkers.findings.violations.is_empty() => {
+                self.checkers.healed(process, &self.venue);
+            }
+            Some(_) => {}
+            None => self.checkers.findings.add(0, || "the process never came back".to_owned()),
+        }
+        self.checkers.ended();
+        Outcome {
+            violations: self.checkers.findings.violations.clone(),
+            injected: self.dice.injected(),
+            events: self.checkers.events(),
+            orders: self.venue.statement().orders,
+            simulated_ns: self.now.since(self.start),
+            digest: self.sent.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            trace: self.trace.into(),
+            options: self.options,
+        }
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.trace.len() == TRACE {
+            self.trace.pop_front();
+        }
+        let at = self.now.since(self.start) as f64 / Nanos::PER_SECOND as f64;
+        self.trace.push_back(format!("{at:>8.3} {}", what()));
+    }
+
+    /// The faults that come with time.
+    fn strike(&mut self) {
+        for fault in Fault::ALL {
+            if matches!(fault.rate(), Rate::PerSecond(_)) && self.options.rate(fault) > 0.0 {
+                let counted = fault == Fault::SequenceReset;
+                if self.dice.strikes_within(fault, STEP_NS) {
+                    self.note(|| format!("fault {}", fault.name()));
+                    self.inflict(fault);
+                    debug_assert!(!counted || self.dice.faulty);
+                }
+            }
+        }
+    }
+
+    fn inflict(&mut self, fault: Fault) {
+        let now = self.now;
+        let mut until = |least, most| Nanos(now.0 + self.dice.wait_ns(least, most));
+        match fault {
+            Fault::FeedSilence => {
+                let until = until(200, 7_000);
+                self.lines.silence(until);
+            }
+            Fault::SequenceReset => self.lines.reset_a_sequence(&mut self.dice),
+            Fault::Noise => self.lines.noise(now, &mut self.dice),
+            Fault::Halt => {
+                let until = until(100, 2_000);
+                let at = self.dice.random.below(self.venue.universe().contracts.len() as u64) as usize;
+                self.venue.halt(at, until);
+            }
+            Fault::Drop => self.close(),
+            Fault::HalfOpen => self.wire.swallow(),
+            Fault::Refuse => {
+                self.refused_until = until(100, 3_000);
+                self.close();
+            }
+            Fault::SlowLink => {
+                let until = until(100, 2_000);
+                self.wire.slow(until);
+            }
+            Fault::ClockAhead => self.ahead_ns += self.dice.wait_ns(1, 5_000) as i64,
+            Fault::ClockBack => self.ahead_ns -= self.dice.wait_ns(1, 5_000) as i64,
+            Fault::Stall => self.stalled_until = until(5, 1_000),
+            Fault::SurfacePause => self.surface_until = until(5, 1_000),
+            Fault::GatewayPause => self.gateway_until = until(1, 200),
+            Fault::Crash => self.crash(),
+            Fault::Kill => self.command(Body::Kill { cause: KillCause::Operator }),
+            _ => {}
+        }
+    }
+
+    fn heal(&mut self) {
+        self.dice.faulty = false;
+        self.note(|| "faults cease".to_owned());
+        let now = self.now;
+        for until in [
+            &mut self.refused_until,
+            &mut self.stalled_until,
+            &mut self.surface_until,
+            &mut self.gateway_until,
+            &mut self.process_back,
+        ] {
+            *until = (*until).min(now);
+        }
+        self.venue.resume(now);
+        self.lines.heal(now);
+        self.wire.heal(now);
+    }
+
+    fn advance_venue(&mut self) {
+        let Self { venue, lines, dice, checkers, now, .. } = self;
+        while let Some(bytes) = self.wire.at_venue(*now) {
+            venue.receive(&bytes, *now);
+        }
+        venue.advance(*now, &mut |channel, bytes| {
+            checkers.published(channel, bytes);
+            lines.publish(*now, channel, bytes, dice);
+        });
+        self.wire.answer(*now, venue.outgoing(), dice);
+        if venue.wants_close() {
+            self.note(|| "the venue closes the connection".to_owned());
+            self.close();
+        }
+    }
+
+    fn advance_process(&mut self, step: u64) {
+        if self.process.is_none() && self.now >= self.process_back {
+            self.start_process();
+        }
+        if self.now < self.stalled_until || self.process.is_none() {
+            return;
+        }
+        self.connect();
+        let time = self.ours();
+        let Some(process) = &mut self.process else { return };
+        let watch = &mut self.checkers;
+        while let Some(datagram) = self.lines.arrived(self.now) {
+            process.packet(time, datagram.port, &datagram.bytes, watch);
+        }
+        process.clock(time, watch);
+        if step.is_multiple_of(SURFACE_EVERY) && self.now >= self.surface_until {
+            process.calibrate(watch);
+        }
+        if self.now >= self.gateway_until {
+            self.gateway_turn(time);
+        }
+        let Some(process) = &mut self.process else { return };
+        process.deliver(&mut self.checkers);
+        self.checkers.look(process);
+    }
+
+    /// The gateway's thread: takes instructions, writes, reads, notices the time.
+    fn gateway_turn(&mut self, time: Nanos) {
+        let Some(process) = &mut self.process else { return };
+        process.dispatch(time, &mut self.checkers);
+        process.tick(time);
+        if self.wire.is_up() {
+            let taken = self.wire.write(self.now, process.pending(), &mut self.dice);
+            self.sent.update(&process.pending()[..taken]);
+            process.written(taken);
+            while let Some(bytes) = self.wire.at_client(self.now) {
+                self.inbox.extend_from_slice(&bytes);
+            }
+            let taken = process.receive(&self.inbox, time);
+            self.inbox.drain(..taken);
+            if process.gateway().wants_disconnect() {
+                let why = process.gateway().disconnect_reason();
+                self.note(|| format!("the gateway closes the connection: {why:?}"));
+                self.close();
+            }
+        }
+    }
+
+    /// What our clock shows.
+    fn ours(&self) -> Nanos {
+        Nanos(self.now.0.saturating_add_signed(self.ahead_ns))
+    }
+
+    fn connect(&mut self) {
+        if self.wire.is_up() || self.now < self.connect_at || self.now < self.refused_until {
+            return;
+        }
+        let time = self.ours();
+        if let Some(process) = &mut self.process {
+            self.venue.connect(self.now);
+            self.wire.open();
+            process.connected(time);
+            self.note(|| "connected".to_owned());
+        }
+    }
+
+    /// The connection ends, for both.
+    fn close(&mut self) {
+        if !self.wire.is_up() {
+            return;
+        }
+        let last = self.wire.close(&mut self.dice);
+        self.venue.receive(&last, self.now);
+        self.venue.disconnect(self.now);
+        self.venue.outgoing().clear();
+        self.inbox.clear();
+        let time = self.ours();
+        if let Some(process) = &mut self.process {
+            process.disconnected(time);
+        }
+        self.connect_at = Nanos(self.now.0 + self.dice.wait_ns(10, 500));
+        self.note(|| "disconnected".to_owned());
+    }
+
+    fn command(&mut self, body: Body) {
+        let event = Event { trail: Trail::default(), time: self.ours(), body };
+        if let Some(process) = &mut self.process {
+            process.command(&event, &mut self.checkers);
+        }
+    }
+
+    fn crash(&mut self) {
+        if self.process.take().is_some() {
+            self.close();
+            self.checkers.ended();
+            self.process_back = Nanos(self.now.0 + self.dice.wait_ns(50, 3_000));
+        }
+    }
+
+    /// A process starts with the positions that the venue knows of: every order of the one before died with its connection.
+    fn start_process(&mut self) {
+        self.starts += 1;
+        let positions = self.venue.statement().positions;
+        let positions = positions.into_iter().map(|position| (position.instrument, position.lots)).collect();
+        self.greeks.opening = OpeningBook::Positions(positions);
+        self.hedge.started_s = (self.start.0 / Nanos::PER_SECOND) as u32 + self.starts;
+        let mut session = SessionConfig::new("hedgecore", "loopback-only").expect("short enough");
+        session.reset = crate::gateway::ResetPolicy::FirstLogon;
+        let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
+        config.feed = FeedConfig { future_depth: 256, option_depth: 64, levels_max: 1 << 15, ..config.feed };
+        if self.dice.is_on(Fault::TinyRings) {
+            self.dice.count(Fault::TinyRings, true);
+            (config.instructions_max, config.reports_max) = (TINY, TINY);
+        }
+        if self.dice.is_on(Fault::Throttle) {
+            self.dice.count(Fault::Throttle, true);
+        }
+        self.checkers.started(&self.greeks, &self.hedge);
+        self.process = Some(Process::new(config, NoClock));
+        self.inbox.clear();
+        let starts = self.starts;
+        self.note(|| format!("process {starts} starts"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! What a run is made of: which faults, how often, how long. A seed expands to it, a person may edit it.
+//!
+//! The text form is one line, `faulty_s=8 heal_s=6 strikes=2 loss=0.01 crash=0.2`: what is not named is off. Swarm
+//! selection (Groce et al., "Swarm Testing", 2012): each seed enables its own subset of the faults, because a run that
+//! suffers everything at once never gets deep into anything.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::sim::random::{Random, splitmix64};
+
+/// Something that goes wrong. Its rate is a probability for each packet, frame or look, or a number a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Fault {
+    /// A packet of the feed is lost.
+    Loss,
+    /// A packet comes twice.
+    Duplicate,
+    /// A packet is held back for some milliseconds, and overtaken.
+    Reorder,
+    /// A packet says that it is longer or shorter than it is.
+    CorruptLength,
+    /// A packet is cut short.
+    Truncate,
+    /// A snapshot packet is lost.
+    SnapshotLoss,
+    /// An old snapshot packet comes again.
+    SnapshotStale,
+    /// Every line is silent for a while.
+    FeedSilence,
+    /// A channel's sequence begins anew.
+    SequenceReset,
+    /// An instrument is halted for a while.
+    Halt,
+    /// A packet of noise arrives.
+    Noise,
+
+    /// The order connection breaks; a part of what is under way still arrives.
+    Drop,
+    /// The connection swallows everything in both directions until somebody times out.
+    HalfOpen,
+    /// Connections are refused for a while.
+    Refuse,
+    /// The socket takes only a part of what is pending.
+    PartialWrite,
+    /// A frame of the venue comes twice.
+    FrameDuplicate,
+    /// A frame of the venue is lost.
+    FrameLoss,
+    /// Two frames of the venue change places.
+    FrameSwap,
+    /// A byte of the venue's stream is wrong.
+    FrameCorrupt,
+    /// The connection is slow for a while.
+    SlowLink,
+    /// The venue takes few orders a second.
+    Throttle,
+
+    /// Our clock jumps ahead.
+    ClockAhead,
+    /// Our clock jumps back.
+    ClockBack,
+    /// The whole process stands still for a while.
+    Stall,
+    /// The surface's thread stands still.
+    SurfacePause,
+    /// The gateway's thread stands still.
+    GatewayPause,
+    /// The rings of orders and reports are tiny.
+    TinyRings,
+    /// The process dies between two steps and is started again.
+    Crash,
+    /// The operator throws the kill switch.
+    Kill,
+}
+
+/// How a fault's rate is meant, and the largest that a seed chooses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// A probability for each packet, frame or write.
+    Each(f64),
+    /// So many times a second.
+    PerSecond(f64),
+    /// Zero or one: on for the whole run.
+    Switch,
+}
+
+impl Fault {
+    /// Every fault, in order of its index.
+    pub const ALL: [Self; 29] = [
+        Self::Loss,
+        Self::Duplicate,
+        Self::Reorder,
+        Self::CorruptLength,
+        Self::Truncate,
+        Self::SnapshotLoss,
+        Self::SnapshotStale,
+        Self::FeedSilence,
+        Self::SequenceReset,
+        Self::Halt,
+        Self::Noise,
+        Self::Drop,
+        Self::HalfOpen,
+        Self::Refuse,
+        Self::PartialWrite,
+        Self::FrameDuplicate,
+        Self::FrameLoss,
+        Self::FrameSwap,
+        Self::FrameCorrupt,
+        Self::SlowLink,
+        Self::Throttle,
+        Self::ClockAhead,
+        Self::ClockBack,
+        Self::Stall,
+        Self::SurfacePause,
+        Self::GatewayPause,
+        Self::TinyRings,
+        Self::Crash,
+        Self::Kill,
+    ];
+
+    /// Its name in options and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::Duplicate => "duplicate",
+            Self::Reorder => "reorder",
+            Self::CorruptLength => "corrupt_length",
+            Self::Truncate => "truncate",
+            Self::SnapshotLoss => "snapshot_loss",
+            Self::SnapshotStale => "snapshot_stale",
+            Self::FeedSilence => "feed_silence",
+            Self::SequenceReset => "sequence_reset",
+            Self::Halt => "halt",
+            Self::Noise => "noise",
+            Self::Drop => "drop",
+            Self::HalfOpen => "half_open",
+            Self::Refuse => "refuse",
+            Self::PartialWrite => "partial_write",
+            Self::FrameDuplicate => "frame_duplicate",
+            Self::FrameLoss => "frame_loss",
+            Self::FrameSwap => "frame_swap",
+            Self::FrameCorrupt => "frame_corrupt",
+            Self::SlowLink => "slow_link",
+            Self::Throttle => "throttle",
+            Self::ClockAhead => "clock_ahead",
+            Self::ClockBack => "clock_back",
+            Self::Stall => "stall",
+            Self::SurfacePause => "surface_pause",
+            Self::GatewayPause => "gateway_pause",
+            Self::TinyRings => "tiny_rings",
+            Self::Crash => "crash",
+            Self::Kill => "kill",
+        }
+    }
+
+    /// How its rate is meant.
+    pub const fn rate(self) -> Rate {
+        match self {
+            Self::Loss | Self::Duplicate | Self::Reorder => Rate::Each(0.05),
+            Self::CorruptLength | Self::Truncate => Rate::Each(0.01),
+            Self::SnapshotLoss | Self::SnapshotStale => Rate::Each(0.2),
+            Self::PartialWrite => Rate::Each(0.5),
+            Self::FrameDuplicate | Self::FrameLoss | Self::FrameSwap => Rate::Each(0.05),
+            Self::FrameCorrupt => Rate::Each(0.01),
+            Self::FeedSilence | Self::HalfOpen | Self::Kill => Rate::PerSecond(0.1),
+            Self::SequenceReset | Self::Refuse | Self::ClockAhead | Self::ClockBack => Rate::PerSecond(0.3),
+            Self::Drop | Self::Crash | Self::Halt | Self::Stall | Self::SlowLink => Rate::PerSecond(0.5),
+            Self::Noise | Self::SurfacePause | Self::GatewayPause => Rate::PerSecond(2.0),
+            Self::Throttle | Self::TinyRings => Rate::Switch,
+        }
+    }
+
+    /// Table index.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+const _: () = assert!(Fault::ALL.len() == Fault::Kill as usize + 1);
+
+/// What a run is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Where every random choice comes from.
+    pub seed: u64,
+    /// Seconds under faults.
+    pub faulty_s: u32,
+    /// Seconds that the pipeline then has to recover in.
+    pub heal_s: u32,
+    /// Strikes an expiry, at the venue.
+    pub strikes: u32,
+    rates: [f64; Fault::ALL.len()],
+}
+
+impl Options {
+    /// No faults at all.
+    pub fn calm(seed: u64) -> Self {
+        Self { seed, faulty_s: 6, heal_s: 12, strikes: 1, rates: [0.0; Fault::ALL.len()] }
+    }
+
+    /// What a seed stands for: between none and all of the faults, each at a rate of its own.
+    pub fn of_seed(seed: u64) -> Self {
+        let mut mix = seed ^ 0x6f70_7469_6f6e_7321;
+        let mut random = Random::new(splitmix64(&mut mix));
+        let mut options = Self::calm(seed);
+        options.faulty_s = 3 + random.below(6) as u32;
+        options.strikes = 1 + random.below(2) as u32;
+        let share = random.uniform() * 0.5;
+        for fault in Fault::ALL {
+            let (chosen, part) = (random.chance(share), random.uniform());
+            if chosen {
+                options.rates[fault.index()] = match fault.rate() {
+                    Rate::Each(most) => most * part * part,
+                    Rate::PerSecond(most) => most * part.max(0.1),
+                    Rate::Switch => 1.0,
+                };
+            }
+        }
+        options
+    }
+
+    /// The rate of a fault; zero when it is off.
+    pub fn rate(&self, fault: Fault) -> f64 {
+        self.rates[fault.index()]
+    }
+
+    /// The same for another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The same with one fault at another rate.
+    #[must_use]
+    pub fn with(mut self, fault: Fault, rate: f64) -> Self {
+        self.rates[fault.index()] = rate;
+        self
+    }
+
+    /// Faults that are on.
+    pub fn faults(&self) -> impl Iterator<Item = Fault> + use<'_> {
+        Fault::ALL.into_iter().filter(|&fault| self.rate(fault) > 0.0)
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "faulty_s={} heal_s={} strikes={}", self.faulty_s, self.heal_s, self.strikes)?;
+        self.faults().try_for_each(|fault| write!(f, " {}={}", fault.name(), self.rate(fault)))
+    }
+}
+
+/// Why a line is no set of options.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// No `=`.
+    #[error("`{0}` is not of the form name=value")]
+    Form(String),
+    /// A name that is neither a setting nor a fault.
+    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes and the faults")]
+    Name(String),
+    /// A value that does not suit its name.
+    #[error("`{value}` is no value for {name}")]
+    Value {
+        /// Whose.
+        name: String,
+        /// What was given.
+        value: String,
+    },
+}
+
+impl FromStr for Options {
+    type Err = OptionsError;
+
+    /// Reads the text form; the seed is 0 and has to be set.
+    fn from_str(text: &str) -> Result<Self, OptionsError> {
+        let mut options = Self::calm(0);
+        for word in text.split_whitespace() {
+            let (name, value) = word.split_once('=').ok_or_else(|| OptionsError::Form(word.to_owned()))?;
+            let wrong = || OptionsError::Value { name: name.to_owned(), value: value.to_owned() };
+            let count = |most: u32| value.parse::<u32>().ok().filter(|n| (1..=most).contains(n)).ok_or_else(wrong);
+            match name {
+                "faulty_s" => options.faulty_s = count(3_600)?,
+                "heal_s" => options.heal_s = count(3_600)?,
+                "strikes" => options.strikes = count(13)?,
+                _ => {
+                    let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name);
+                    let fault = fault.ok_or_else(|| OptionsError::Name(name.to_owned()))?;
+                    let rate = value.parse::<f64>().ok().filter(|rate| (0.0..=100.0).contains(rate));
+                    options.rates[fault.index()] = rate.ok_or_else(wrong)?;
+                }
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_reads_back_as_it_was() {
+        for seed in 0..200 {
+            let options = Options::of_seed(seed);
+            let read = Options { seed, ..options.to_string().parse().expect("its own form") };
+            assert_eq!(read, options);
+        }
+    }
+
+    #[test]
+    fn two_hundred_seeds_use_every_fault_and_spare_every_fault() {
+        for fault in Fault::ALL {
+            let with = (0..200).filter(|&seed| Options::of_seed(seed).rate(fault) > 0.0).count();
+            assert!((1..200).contains(&with), "{} in {with}", fault.name());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        assert_eq!("loss".parse::<Options>(), Err(OptionsError::Form("loss".to_owned())));
+        assert_eq!("lose=1".parse::<Options>(), Err(OptionsError::Name("lose".to_owned())));
+        let error = "loss=often".parse::<Options>().expect_err("not a number");
+        assert_eq!(error.to_string(), "`often` is no value for loss");
+        assert!("heal_s=0".parse::<Options>().is_err());
+    }
+}

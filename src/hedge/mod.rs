@@ -209,12 +209,16 @@ impl Hedge {
         }
     }
 
-    /// Asks once for each order back that stayed without a final answer for too long.
+    /// Asks for each order back that stayed without a final answer for too long, and again after as long: a request may be
+    /// lost with the connection that carried it.
     fn cancel_overdue(&mut self, underlying: UnderlyingId, now: Nanos, out: &mut impl Outbox<Instruction>) {
         for flight in &mut self.targets[underlying.index()].in_flight {
-            if !flight.cancel_sent && now.since(flight.since) >= self.config.order_overdue_ns {
-                flight.cancel_sent = self.orders.cancel(flight.order, flight.instrument, now, out);
-                self.counters.overdue += u64::from(flight.cancel_sent);
+            let waiting_ns = now.since(flight.asked_back.unwrap_or(flight.since));
+            if waiting_ns >= self.config.order_overdue_ns
+                && self.orders.cancel(flight.order, flight.instrument, now, out)
+            {
+                self.counters.overdue += u64::from(flight.asked_back.is_none());
+                flight.asked_back = Some(now);
             }
         }
     }
@@ -259,7 +263,7 @@ impl Hedge {
         let price = taking_price(instrument, &top, size.side, self.config.slippage_e9);
         let child = Child { side: size.side, lots: size.lots, price, is_passive: false };
         let order = self.orders.place(&child, instrument, &top, target.spot, event, out)?;
-        target.in_flight.push(InFlight { order, instrument: instrument.id, since: event.time, cancel_sent: false });
+        target.in_flight.push(InFlight { order, instrument: instrument.id, since: event.time, asked_back: None });
         self.counters.orders += 1;
         Ok(())
     }

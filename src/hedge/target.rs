@@ -16,7 +16,8 @@ pub(super) struct InFlight {
     pub(super) order: ClientOrderId,
     pub(super) instrument: InstrumentId,
     pub(super) since: Nanos,
-    pub(super) cancel_sent: bool,
+    /// When it was last asked back.
+    pub(super) asked_back: Option<Nanos>,
 }
 
 /// An underlying to be hedged.

@@ -216,14 +216,25 @@ fn after_a_kill_everything_is_asked_back_and_nothing_new_leaves() {
 }
 
 #[test]
-fn an_order_without_an_answer_is_asked_back_once() {
+fn an_order_without_an_answer_is_asked_back_until_there_is_one() {
     let mut rig = Rig::new();
     rig.exposure(-1.0);
     let [(order, ..)] = rig.orders()[..] else { panic!("one order") };
     rig.now += 3 * Nanos::PER_SECOND;
     rig.tell(Body::Clock);
     rig.tell(Body::Clock);
-    assert_eq!(rig.requests(), [Request::Cancel { order, instrument: PERPETUAL }]);
+    let cancel = Request::Cancel { order, instrument: PERPETUAL };
+    assert_eq!(rig.requests(), [cancel], "not at every clock");
+    // The connection went down with the cancel: the order's fate is unknown until the venue is asked again.
+    rig.tell(Body::Session { up: false });
+    rig.tell(Body::Session { up: true });
+    rig.now += 3 * Nanos::PER_SECOND;
+    rig.tell(Body::Clock);
+    assert_eq!(rig.requests(), [cancel]);
+    rig.tell(Body::CancelRejected { order, instrument: PERPETUAL, reason: crate::order::UNKNOWN_TO_VENUE });
+    rig.now += 3 * Nanos::PER_SECOND;
+    rig.tell(Body::Clock);
+    assert_eq!(rig.requests().iter().filter(|request| **request == cancel).count(), 0);
     assert_eq!(rig.hedge.counters().overdue, 1);
 }
 

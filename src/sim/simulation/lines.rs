@@ -95,6 +95,13 @@ impl Lines {
         if due { self.flying.pop().map(|Reverse(datagram)| datagram) } else { None }
     }
 
+    /// Nobody listens: what has arrived by `now` is gone, and so is what could come again. A snapshot from before a process
+    /// joined the lines is beyond what it could tell from a new one.
+    pub(super) fn discard(&mut self, now: Nanos) {
+        while self.arrived(now).is_some() {}
+        self.old_snapshots.clear();
+    }
+
     /// Faults that last end.
     pub(super) fn heal(&mut self, now: Nanos) {
         self.silent_until = self.silent_until.min(now);

@@ -320,6 +320,9 @@ impl World {
         if self.process.is_none() && self.now >= self.process_back {
             self.start_process();
         }
+        if self.process.is_none() {
+            self.lines.discard(self.now);
+        }
         if self.now < self.stalled_until || self.process.is_none() {
             return;
         }

@@ -2,7 +2,9 @@ use super::*;
 
 #[test]
 fn a_calm_run_hedges_and_breaks_nothing() {
-    let outcome = run(&Options { faulty_s: 3, ..Options::calm(7) });
+    let mut options = Options::calm(7);
+    options.faulty_s = 3;
+    let outcome = run(&options);
     assert_eq!(outcome.violations, []);
     assert!(outcome.orders > 0, "nothing was hedged");
     assert_eq!(outcome.injected, [0; Fault::ALL.len()]);

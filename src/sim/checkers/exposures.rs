@@ -31,7 +31,7 @@ impl Exposures {
             Body::Forward { underlying, expiry_s, ratio } => {
                 self.ratios.insert((underlying, expiry_s), ratio);
             }
-            Body::Volatility { instrument, sigma } => {
+            Body::Volatility { instrument, sigma, .. } => {
                 self.sigmas.insert(instrument, sigma);
             }
             _ => {}

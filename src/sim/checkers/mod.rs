@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use super::process::{Process, Watch};
 use super::venue::{Channel, Venue};
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, KillLevel};
 use crate::hedge::HedgeConfig;
 use crate::instrument::{BookQuality, Catalogue};
 use crate::portfolio::GreeksConfig;
@@ -144,6 +144,16 @@ impl Checkers {
         self.tops.published(channel, bytes);
     }
 
+    /// These bytes went out on the order connection while it was shut for orders, or not.
+    pub fn sent(&mut self, bytes: &[u8], is_shut: bool) {
+        self.orders.sent(bytes, is_shut, &mut self.findings);
+    }
+
+    /// The order connection is gone.
+    pub fn disconnected(&mut self) {
+        self.orders.disconnected();
+    }
+
     /// The process died, or ended: what it did is judged whole. Ids stay used.
     pub fn ended(&mut self) {
         self.rerun.judge(&mut self.findings);
@@ -169,7 +179,7 @@ impl Checkers {
     /// The faults are over, the market stands still, and there was time to recover.
     pub fn healed<C: Stamp>(&mut self, process: &Process<C>, venue: &Venue) {
         let gateway = process.gateway();
-        if !gateway.ready() {
+        if !gateway.ready() && gateway.level() < KillLevel::Pause {
             let why = gateway.disconnect_reason();
             self.findings.add(0, || format!("the order session did not come back: {why:?}, {:?}", gateway.counters()));
         }
@@ -180,7 +190,8 @@ impl Checkers {
         }
         self.tops.healed(&self.catalogue, venue, &mut self.findings);
         self.positions.healed(&theirs(venue), &self.catalogue, &mut self.findings);
-        if process.hedge().gate().killed().is_none() {
+        // A halt ends with a restart; nothing has to be inside anything until then.
+        if process.hedge().gate().latch().level == KillLevel::Open {
             inside_the_band(process, &mut self.findings);
         }
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::Findings;
 use super::positions::Positions;
-use crate::event::Body;
+use crate::event::{Body, KillCause, KillLevel};
 use crate::instrument::{Catalogue, Instrument, Payoff};
 use crate::order::{CUM_LOTS_UNKNOWN, Request};
 use crate::risk::{Instruction, Limits};
 use crate::units::{ClientOrderId, ExecutionId, InstrumentId, ONE_E9, Price, Side};
+use crate::wire::starbase::orders::{Message, next_frame};
 
 /// An order as the ledger knows it.
 #[derive(Clone, Copy, Debug)]
@@ -27,13 +28,23 @@ pub struct Orders {
     known: BTreeMap<ClientOrderId, Known>,
     used: HashSet<ClientOrderId>,
     executions: HashSet<ExecutionId>,
-    killed: bool,
+    /// What the operator last asked for.
+    level: KillLevel,
+    /// Bytes sent that are no whole frame yet.
+    torn: Vec<u8>,
 }
 
 impl Orders {
     /// A ledger without orders.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, known: BTreeMap::new(), used: HashSet::new(), executions: HashSet::new(), killed: false }
+        Self {
+            limits,
+            known: BTreeMap::new(),
+            used: HashSet::new(),
+            executions: HashSet::new(),
+            level: KillLevel::Open,
+            torn: Vec::new(),
+        }
     }
 
     /// A new process knows none of the orders; their ids stay used.
@@ -44,7 +55,7 @@ impl Orders {
 
     pub(super) fn consumed(&mut self, body: &Body, findings: &mut Findings) {
         match *body {
-            Body::Kill { .. } => self.killed = true,
+            Body::Kill { level, cause: KillCause::Operator, .. } if self.level != KillLevel::Halt => self.level = level,
             Body::Filled { order, execution, lots, .. } => {
                 let is_new = self.executions.insert(execution);
                 if let Some(known) = self.known.get_mut(&order).filter(|_| is_new) {
@@ -74,6 +85,25 @@ impl Orders {
         }
     }
 
+    /// A frame that was begun before the way out was shut may end after it: half a frame would end the session.
+    pub(super) fn sent(&mut self, bytes: &[u8], is_shut: bool, findings: &mut Findings) {
+        let mut is_begun = !self.torn.is_empty();
+        self.torn.extend_from_slice(bytes);
+        while let Ok(Some(frame)) = next_frame(&self.torn) {
+            if let (Ok(Message::NewOrderRequest(order)), true, false) = (frame.message(), is_shut, is_begun) {
+                let order = order.client_order_id.get();
+                findings.add(4, || format!("order {order} left after a kill"));
+            }
+            let length = frame.bytes();
+            self.torn.drain(..length);
+            is_begun = false;
+        }
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        self.torn.clear();
+    }
+
     pub(super) fn decided(
         &mut self,
         instruction: &Instruction,
@@ -83,7 +113,7 @@ impl Orders {
     ) {
         let Instruction::Send(approved) = instruction else { return };
         let Request::New { order, instrument, side, price, lots, .. } = *approved.request() else { return };
-        if self.killed {
+        if self.level >= KillLevel::Pause {
             findings.add(4, || format!("order {} was decided after a kill", order.0));
         }
         if !self.used.insert(order) {

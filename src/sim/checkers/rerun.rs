@@ -52,7 +52,7 @@ impl Rerun {
         }
         let again = instructions.iter().filter_map(|instruction| match instruction {
             Instruction::Send(approved) => Some(*approved.request()),
-            Instruction::Reference { .. } => None,
+            Instruction::Reference { .. } | Instruction::Level(_) => None,
         });
         let again: Vec<Request> = again.collect();
         let differ = again.iter().zip(&self.requests).position(|(again, first)| !is_same(again, first));

@@ -30,7 +30,7 @@ pub use search::{Search, Tally, shrink};
 use super::checkers::{Checkers, Violation};
 use super::process::{Process, ProcessConfig};
 use super::venue::{self, MarketConfig, PublishConfig, UniverseConfig, Venue, VenueConfig};
-use crate::event::{Body, Event, KillCause, Trail};
+use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::FeedConfig;
 use crate::gateway::SessionConfig;
 use crate::hedge::HedgeConfig;
@@ -277,7 +277,11 @@ impl World {
             Fault::SurfacePause => self.surface_until = until(5, 1_000),
             Fault::GatewayPause => self.gateway_until = until(1, 200),
             Fault::Crash => self.crash(),
-            Fault::Kill => self.command(Body::Kill { cause: KillCause::Operator }),
+            Fault::Kill => {
+                let levels = [KillLevel::ReduceOnly, KillLevel::Flatten, KillLevel::Pause, KillLevel::Halt];
+                let level = levels[self.dice.random.below(levels.len() as u64) as usize];
+                self.command(kill(level));
+            }
             _ => {}
         }
     }
@@ -295,6 +299,7 @@ impl World {
         ] {
             *until = (*until).min(now);
         }
+        self.command(kill(KillLevel::Open));
         self.venue.resume(now);
         self.lines.heal(now);
         self.wire.heal(now);
@@ -353,6 +358,8 @@ impl World {
         if self.wire.is_up() {
             let taken = self.wire.write(self.now, process.pending(), &mut self.dice);
             self.sent.update(&process.pending()[..taken]);
+            let is_shut = process.gateway().level() >= KillLevel::Pause;
+            self.checkers.sent(&process.pending()[..taken], is_shut);
             process.written(taken);
             while let Some(bytes) = self.wire.at_client(self.now) {
                 self.inbox.extend_from_slice(&bytes);
@@ -395,6 +402,7 @@ impl World {
         self.venue.disconnect(self.now);
         self.venue.outgoing().clear();
         self.inbox.clear();
+        self.checkers.disconnected();
         let time = self.ours();
         if let Some(process) = &mut self.process {
             process.disconnected(time);
@@ -442,6 +450,11 @@ impl World {
         let starts = self.starts;
         self.note(|| format!("process {starts} starts"));
     }
+}
+
+/// What a person at the controls asks for.
+fn kill(level: KillLevel) -> Body {
+    Body::Kill { level, cause: KillCause::Operator, by: Operator::NOBODY }
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 //! Input: a random walk of changes around the touch, seeded, checked against the map before it is timed; 50 levels a
 //! side, four in five changes within five levels of the best. Each update is followed by a reading of both best levels.
 //! The time per element is that of one change. `feed_step` takes the same changes as packets of one message of one level:
-//! sequence, decode, chain, book, publication. One core, warm caches.
+//! sequence, decode, chain, book, publication. `arbitrate` is the time of one packet of two redundant lines, the bytes of
+//! both compared. One core, warm caches.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use hedgecore::event::Event;
+use hedgecore::feed::arbiter::{Arbiter, ArbiterConfig, Numbers};
 use hedgecore::feed::book::Books;
-use hedgecore::feed::{Feed, FeedConfig, Packet};
+use hedgecore::feed::{Feed, FeedConfig, Line, Packet};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::{Nanos, Price, Quantity, Side, Ticks};
 use hedgecore::wire::deribit_multicast::{
@@ -158,7 +160,7 @@ fn session(initial: &[Change], changes: &[Change]) -> (Feed, Vec<Vec<u8>>) {
     let block = SnapshotBlock { instrument_id: id, is_book_complete: whole, is_last_in_book: 1, ..Default::default() };
     packet.snapshot(&block, &levels).expect("room");
     let bytes = packet.finish();
-    feed.step(&Packet { time: Nanos(1), received: Ticks(0), port: 6_101, bytes }, &mut Discard(0));
+    feed.step(&Packet { time: Nanos(1), received: Ticks(0), port: 6_101, line: Line::A, bytes }, &mut Discard(0));
     assert_eq!(feed.counters().books_seeded, 1);
 
     let packets = (0_u32..).zip(changes).map(|(n, change)| {
@@ -216,7 +218,10 @@ fn update(criterion: &mut Criterion) {
             |(mut feed, packets)| {
                 let mut out = Discard(0);
                 for bytes in &packets {
-                    feed.step(&Packet { time: Nanos(2), received: Ticks(0), port: 6_100, bytes }, &mut out);
+                    feed.step(
+                        &Packet { time: Nanos(2), received: Ticks(0), port: 6_100, line: Line::A, bytes },
+                        &mut out,
+                    );
                 }
                 assert_eq!((feed.counters().chain_breaks, feed.counters().level_faults), (0, 0));
                 (feed, packets, out.0)
@@ -227,5 +232,32 @@ fn update(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, update);
+/// Two lines of packets of 150 bytes, B behind A by a few packets: each packet once as first copy, once as second.
+fn arbitrate(criterion: &mut Criterion) {
+    const BEHIND: u64 = 4;
+    let bytes: Vec<Vec<u8>> = (0..64).map(|n| vec![n as u8; 150]).collect();
+    let mut arbiter = Arbiter::new(ArbiterConfig::default(), 1);
+    arbiter.open(BEHIND).expect("a stream");
+    let mut sequence = BEHIND;
+    let mut group = criterion.benchmark_group("arbitrate");
+    group.throughput(Throughput::Elements(2));
+    group.bench_function("two_lines", |bencher| {
+        bencher.iter(|| {
+            let mut delivered = 0;
+            for (line, first) in [(Line::A, sequence), (Line::B, sequence - BEHIND)] {
+                let bytes = black_box(bytes[first as usize % bytes.len()].as_slice());
+                let packet = Packet { time: Nanos(sequence), received: Ticks(0), port: 1, line, bytes };
+                let numbers = Numbers { first, end: first + 1, body: 24 };
+                arbiter.offer(0, numbers, &packet, |delivery| delivered += delivery.first);
+            }
+            sequence += 1;
+            delivered
+        });
+    });
+    group.finish();
+    let (a, b) = (arbiter.total(Line::A), arbiter.total(Line::B));
+    assert_eq!((a.first, a.duplicates, b.first, b.divergent), (a.packets, 0, 0, 0), "{a:?} {b:?}");
+}
+
+criterion_group!(benches, arbitrate, update);
 criterion_main!(benches);

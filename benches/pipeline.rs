@@ -19,7 +19,7 @@ use std::time::Duration;
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use hdrhistogram::Histogram;
 use hedgecore::event::{Body, Event, Trail};
-use hedgecore::feed::{Feed, FeedConfig, Packet};
+use hedgecore::feed::{Feed, FeedConfig, Line, Packet};
 use hedgecore::gateway::{Gateway, SessionConfig};
 use hedgecore::hedge::{BandConfig, Hedge, HedgeConfig, Hold};
 use hedgecore::instrument::OptionKind;
@@ -180,7 +180,7 @@ impl Rig {
                 if channel == Channel::Incremental {
                     self.follow(bytes);
                 }
-                self.stages.packet(&Packet { time: self.now, received: self.ticks(), port, bytes });
+                self.stages.packet(&Packet { time: self.now, received: self.ticks(), port, line: Line::A, bytes });
                 self.market.drain(usize::MAX, |event| surface.step(event, &mut calibrations));
                 self.exposures.drain(usize::MAX, |_| ());
             });
@@ -291,7 +291,7 @@ impl Rig {
         self.encode(0);
         self.now = Nanos(self.now.0 + TICK_NS);
         let (time, received, port) = (self.now, self.ticks(), PORTS[0]);
-        let packet = Packet { time, received, port, bytes: &self.packets[0] };
+        let packet = Packet { time, received, port, line: Line::A, bytes: &self.packets[0] };
         let start = self.ticks();
         if case.is_trading {
             order(&mut self.stages, &mut self.gateway, &packet, self.clock, &mut self.reports);
@@ -311,7 +311,7 @@ impl Rig {
         let start = self.ticks();
         for bytes in &self.packets[..count] {
             self.now = Nanos(self.now.0 + TICK_NS);
-            decide(&mut self.stages, &Packet { time: self.now, received, port, bytes });
+            decide(&mut self.stages, &Packet { time: self.now, received, port, line: Line::A, bytes });
         }
         let taken = self.ticks().0 - start.0;
         self.settle();

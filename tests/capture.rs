@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use hedgecore::capture::Capture;
 use hedgecore::event::{Body, Event};
-use hedgecore::feed::{Feed, FeedConfig, FeedCounters, Packet};
+use hedgecore::feed::{Feed, FeedConfig, FeedCounters, Line, Packet};
 use hedgecore::instrument::{BookQuality, Catalogue, InstrumentKind, Payoff};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::{Nanos, Price, Quantity, Ticks};
@@ -35,7 +35,7 @@ fn packets(name: &str) -> Option<Vec<(Nanos, u16, Vec<u8>)>> {
 fn replay(packets: &[(Nanos, u16, Vec<u8>)], out: &mut impl Outbox<Event>) -> Feed {
     let mut feed = Feed::new(FeedConfig::default());
     for (time, port, bytes) in packets {
-        feed.step(&Packet { time: *time, received: Ticks(time.0), port: *port, bytes }, out);
+        feed.step(&Packet { time: *time, received: Ticks(time.0), port: *port, line: Line::A, bytes }, out);
     }
     feed
 }
@@ -204,7 +204,7 @@ fn a_receiver_that_is_often_full_ends_up_knowing_the_same() {
     let mut feed = Feed::new(FeedConfig::default());
     let mut narrow = Narrow { events: Vec::new(), capacity: 7 };
     for (n, (time, port, bytes)) in packets.iter().enumerate() {
-        feed.step(&Packet { time: *time, received: Ticks(0), port: *port, bytes }, &mut narrow);
+        feed.step(&Packet { time: *time, received: Ticks(0), port: *port, line: Line::A, bytes }, &mut narrow);
         if n % 13 == 0 {
             narrow.events.drain(..).for_each(|event| slow.take(&event));
         }

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use hedgecore::capture::Capture;
 use hedgecore::event::{Body, Event};
-use hedgecore::feed::{Feed, FeedConfig, Packet};
+use hedgecore::feed::{Feed, FeedConfig, Line, Packet};
 use hedgecore::units::{Nanos, Ticks};
 
 /// A file in the temporary directory, gone when dropped.
@@ -140,7 +140,10 @@ fn real_packets_damaged_in_every_way_are_counted_and_survived() {
             if random.below(5) == 0 {
                 random.damage(&mut bytes);
             }
-            feed.step(&Packet { time: *time, received: Ticks(0), port: *port, bytes: &bytes }, &mut events);
+            feed.step(
+                &Packet { time: *time, received: Ticks(0), port: *port, line: Line::A, bytes: &bytes },
+                &mut events,
+            );
         }
         let counters = feed.counters();
         assert_eq!(counters.packets, packets.len() as u64);

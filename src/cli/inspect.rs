@@ -16,7 +16,7 @@ use zerocopy::little_endian::{F64, U64};
 use super::CliError;
 use crate::capture::{Capture, CaptureCounters};
 use crate::event::Event;
-use crate::feed::{Feed, FeedConfig, FeedCounters, Packet};
+use crate::feed::{Feed, FeedConfig, FeedCounters, Line, Packet};
 use crate::instrument::InstrumentKind;
 use crate::stage::{Full, Outbox};
 use crate::units::{Nanos, Ticks};
@@ -80,7 +80,7 @@ fn print(args: &InspectArgs, names: &BTreeMap<u32, String>, out: &mut impl Write
             Err(error) => break Some(error),
         };
         let (time, port, bytes) = (datagram.time, datagram.destination.port(), datagram.payload);
-        feed.step(&Packet { time, received: Ticks(0), port, bytes }, &mut Discard);
+        feed.step(&Packet { time, received: Ticks(0), port, line: Line::A, bytes }, &mut Discard);
         let (first, _) = *last_time.get_or_insert((time, time));
         last_time = Some((first, time));
         line.clear();

@@ -9,7 +9,7 @@ use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
 use super::{CliError, positions, summary};
 use crate::capture::Capture;
-use crate::feed::{Feed, FeedConfig, Packet};
+use crate::feed::{Feed, FeedConfig, Line, Packet};
 use crate::gateway::SessionConfig;
 use crate::hedge::{BandConfig, HedgeConfig};
 use crate::portfolio::{GreeksConfig, OpeningBook};
@@ -109,7 +109,7 @@ fn listed_in(paths: &[PathBuf]) -> Result<positions::Known, CliError> {
     let mut events = Vec::new();
     for path in paths {
         for_each_datagram(path, |time, port, bytes| {
-            feed.step(&Packet { time, received: Ticks::default(), port, bytes }, &mut events);
+            feed.step(&Packet { time, received: Ticks::default(), port, line: Line::A, bytes }, &mut events);
             events.clear();
         })?;
     }

@@ -7,7 +7,7 @@ const PROBES_MAX: usize = 32;
 
 /// Maps `u32` numbers to `u16` indices.
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(in crate::feed) struct Directory {
     /// Number, and index plus one; a zero index is a free slot.
     slots: Box<[(u32, u32)]>,
     shift: u32,
@@ -15,14 +15,14 @@ pub(super) struct Directory {
 
 impl Directory {
     /// Room for `entries` numbers, at a load of a quarter at most.
-    pub(super) fn new(entries: usize) -> Self {
+    pub(in crate::feed) fn new(entries: usize) -> Self {
         let slots = (4 * entries).next_power_of_two().max(PROBES_MAX);
         Self { slots: vec![(0, 0); slots].into_boxed_slice(), shift: 32 - slots.trailing_zeros() }
     }
 
     /// The index of a number.
     #[inline]
-    pub(super) fn find(&self, number: u32) -> Option<u16> {
+    pub(in crate::feed) fn find(&self, number: u32) -> Option<u16> {
         for slot in self.probe(number) {
             match self.slots[slot] {
                 (_, 0) => return None,
@@ -34,7 +34,7 @@ impl Directory {
     }
 
     /// Enters or redirects a number. False, and nothing changed, when its neighbourhood is full.
-    pub(super) fn insert(&mut self, number: u32, index: u16) -> bool {
+    pub(in crate::feed) fn insert(&mut self, number: u32, index: u16) -> bool {
         let slot = self.probe(number).find(|&slot| self.slots[slot].1 == 0 || self.slots[slot].0 == number);
         if let Some(slot) = slot {
             self.slots[slot] = (number, u32::from(index) + 1);

@@ -13,7 +13,7 @@ use crate::stage::{Full, Outbox};
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Ticks, UnderlyingId};
 
 /// Parts of an instrument's state.
-pub(super) mod part {
+pub(in crate::feed) mod part {
     pub(in crate::feed) const LISTING: u8 = 1;
     pub(in crate::feed) const STATUS: u8 = 2;
     pub(in crate::feed) const MARK: u8 = 4;
@@ -22,12 +22,12 @@ pub(super) mod part {
 
 /// Best bid and offer with their amounts, and how far to trust them. A zero amount is an empty side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Top {
-    pub(super) quality: BookQuality,
-    pub(super) bid: Price,
-    pub(super) ask: Price,
-    pub(super) bid_amount: Quantity,
-    pub(super) ask_amount: Quantity,
+pub(in crate::feed) struct Top {
+    pub(in crate::feed) quality: BookQuality,
+    pub(in crate::feed) bid: Price,
+    pub(in crate::feed) ask: Price,
+    pub(in crate::feed) bid_amount: Quantity,
+    pub(in crate::feed) ask_amount: Quantity,
 }
 
 /// One instrument's state as it is, as it was sent, and what of it waits.
@@ -44,20 +44,20 @@ struct Shown {
 
 /// When and whence, for the events of one step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
-    pub(super) time: Nanos,
-    pub(super) received: Ticks,
+pub(in crate::feed) struct Stamp {
+    pub(in crate::feed) time: Nanos,
+    pub(in crate::feed) received: Ticks,
 }
 
 impl Stamp {
-    pub(super) fn event(self, body: Body) -> Event {
+    pub(in crate::feed) fn event(self, body: Body) -> Event {
         Event { trail: Trail { received: self.received, ..Trail::default() }, time: self.time, body }
     }
 }
 
 /// The state of every instrument and the queue of those touched.
 #[derive(Debug)]
-pub(super) struct Publisher {
+pub(in crate::feed) struct Publisher {
     shown: Box<[Shown]>,
     queue: Box<[u16]>,
     queue_head: usize,
@@ -69,7 +69,7 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    pub(super) fn new() -> Self {
+    pub(in crate::feed) fn new() -> Self {
         Self {
             shown: vec![Shown::default(); INSTRUMENTS_MAX].into_boxed_slice(),
             queue: vec![0; INSTRUMENTS_MAX].into_boxed_slice(),
@@ -84,7 +84,7 @@ impl Publisher {
 
     /// Marks parts of an instrument's state as changed.
     #[inline]
-    pub(super) fn touch(&mut self, id: InstrumentId, parts: u8, counters: &mut FeedCounters) {
+    pub(in crate::feed) fn touch(&mut self, id: InstrumentId, parts: u8, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
         if shown.due != self.flushes {
             counters.conflated += u64::from((shown.touched & parts).count_ones());
@@ -101,7 +101,7 @@ impl Publisher {
 
     /// Sets an instrument's top. Nothing is touched when it is what it was.
     #[inline]
-    pub(super) fn set_top(&mut self, id: InstrumentId, top: Top, counters: &mut FeedCounters) {
+    pub(in crate::feed) fn set_top(&mut self, id: InstrumentId, top: Top, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
         if shown.top != top {
             shown.top = top;
@@ -110,7 +110,7 @@ impl Publisher {
     }
 
     /// Has an instrument's top sent again in any case: its unit changed.
-    pub(super) fn resend_top(&mut self, id: InstrumentId, counters: &mut FeedCounters) {
+    pub(in crate::feed) fn resend_top(&mut self, id: InstrumentId, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
         if shown.top != Top::default() {
             shown.sent_top = Top::default();
@@ -120,7 +120,7 @@ impl Publisher {
 
     /// Sets an instrument's mark. Nothing is touched when it is what it was.
     #[inline]
-    pub(super) fn set_mark(&mut self, id: InstrumentId, mark: Price, counters: &mut FeedCounters) {
+    pub(in crate::feed) fn set_mark(&mut self, id: InstrumentId, mark: Price, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
         if !shown.has_mark || shown.mark != mark {
             (shown.mark, shown.has_mark) = (mark, true);
@@ -129,20 +129,20 @@ impl Publisher {
     }
 
     /// Sets an underlying's index price. Sent even when unchanged: it is also the sign that the index lives.
-    pub(super) fn set_index(&mut self, id: UnderlyingId, price: Price, counters: &mut FeedCounters) {
+    pub(in crate::feed) fn set_index(&mut self, id: UnderlyingId, price: Price, counters: &mut FeedCounters) {
         counters.conflated += u64::from(self.indices_touched >> id.index() & 1);
         self.indices[id.index()] = price;
         self.indices_touched |= 1 << id.index();
     }
 
     /// Whether something about this instrument must go out before a trade of it may.
-    pub(super) fn is_listing_due(&self, id: InstrumentId) -> bool {
+    pub(in crate::feed) fn is_listing_due(&self, id: InstrumentId) -> bool {
         self.shown[id.index()].touched & part::LISTING != 0
     }
 
     /// Sends what was touched, in order, until the outbox is full.
     #[inline]
-    pub(super) fn flush(
+    pub(in crate::feed) fn flush(
         &mut self,
         listings: &Listings,
         stamp: Stamp,

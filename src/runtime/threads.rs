@@ -132,7 +132,8 @@ impl Ingest {
                     Ok(Some(length)) => take(&Packet {
                         time: self.clock.at(received),
                         received,
-                        port: socket.port(),
+                        port: socket.stream_port(),
+                        line: socket.line(),
                         bytes: &self.buffer[..length],
                     }),
                     Ok(None) => break,

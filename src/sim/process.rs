@@ -11,7 +11,7 @@
 
 use super::queue::Queue;
 use crate::event::{Body, Event, Trail};
-use crate::feed::{Feed, FeedConfig, Packet};
+use crate::feed::{Feed, FeedConfig, Line, Packet};
 use crate::gateway::{Gateway, SessionConfig};
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::portfolio::{Greeks, GreeksConfig};
@@ -102,7 +102,7 @@ impl<C: Stamp> Process<C> {
     /// A datagram came.
     pub fn packet(&mut self, time: Nanos, port: u16, bytes: &[u8], watch: &mut impl Watch) {
         let received = self.clock.ticks();
-        hot_section(|| self.stages.packet(&Packet { time, received, port, bytes }));
+        hot_section(|| self.stages.packet(&Packet { time, received, port, line: Line::A, bytes }));
         self.tell(watch);
     }
 

@@ -8,6 +8,7 @@ use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::SocketError;
+use crate::feed::Line;
 
 /// Where datagrams come from, and how they are to be received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +21,21 @@ pub struct FeedAddress {
     pub receive_buffer_bytes: usize,
     /// Microseconds the kernel polls the network card before it says that nothing is there; 0 for none.
     pub busy_poll_us: u32,
+    /// Which copy of the stream comes here.
+    pub line: Line,
+    /// The port by which the stream is known, when its lines have different ones; 0 for the port of `address`.
+    pub stream_port: u16,
 }
 
 impl FeedAddress {
     /// With a buffer of four mebibytes, and no polling of the card.
     pub const fn new(address: SocketAddrV4, interface: Ipv4Addr) -> Self {
-        Self { address, interface, receive_buffer_bytes: 4 << 20, busy_poll_us: 0 }
+        Self { address, interface, receive_buffer_bytes: 4 << 20, busy_poll_us: 0, line: Line::A, stream_port: 0 }
+    }
+
+    /// The second line of the stream that `first` is the first line of.
+    pub const fn second_line(self, first: &Self) -> Self {
+        Self { line: Line::B, stream_port: first.address.port(), ..self }
     }
 }
 
@@ -41,6 +51,8 @@ impl fmt::Display for FeedAddress {
 pub struct FeedSocket {
     socket: UdpSocket,
     local: SocketAddrV4,
+    line: Line,
+    stream_port: u16,
     notices: Vec<String>,
 }
 
@@ -68,7 +80,9 @@ impl FeedSocket {
         socket.set_nonblocking(true).map_err(fail("receive without waiting on"))?;
         let local = socket.local_addr().map_err(fail("read the address of"))?;
         let socket = UdpSocket::from_std(socket.into());
-        Ok(Self { socket, local: local.as_socket_ipv4().unwrap_or(feed.address), notices })
+        let local = local.as_socket_ipv4().unwrap_or(feed.address);
+        let stream_port = if feed.stream_port == 0 { local.port() } else { feed.stream_port };
+        Ok(Self { socket, local, line: feed.line, stream_port, notices })
     }
 
     /// The next datagram's length in `buffer`, or `None` when none waits. A datagram longer than the buffer is cut to
@@ -90,9 +104,14 @@ impl FeedSocket {
         self.local
     }
 
-    /// The port it receives on.
-    pub fn port(&self) -> u16 {
-        self.local.port()
+    /// The port by which its stream is known.
+    pub fn stream_port(&self) -> u16 {
+        self.stream_port
+    }
+
+    /// Which copy of the stream it receives.
+    pub fn line(&self) -> Line {
+        self.line
     }
 
     /// What the host granted less of than was asked.

@@ -255,7 +255,7 @@ impl<'a, T: FromBytes + Immutable + KnownLayout + Unaligned> Iterator for GroupI
 }
 
 /// The messages of a packet, in order; ends after the first error.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Messages<'a> {
     cursor: Cursor<'a>,
 }
@@ -310,7 +310,7 @@ pub(super) struct GroupHeader {
 }
 
 /// What is left of the packet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Cursor<'a> {
     rest: &'a [u8],
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::*;
+use crate::feed::{Feed, FeedCounters};
 use crate::wire::deribit_multicast::{
     BookBlock, BookEntry, InstrumentV2Block, PacketBuilder, SnapshotBlock, SnapshotEntry, SnapshotStartBlock, Terms,
     ascii,
@@ -57,6 +58,7 @@ impl Rig {
                 future_depth: 64,
                 option_depth: 64,
                 levels_max: 4_096,
+                ..FeedConfig::default()
             }),
             events: Vec::new(),
             now: Nanos::from_secs(1_700_000_000),
@@ -79,7 +81,7 @@ impl Rig {
         let bytes = packet.finish();
         self.now.0 += 1_000_000;
         if !is_lost {
-            let packet = Packet { time: self.now, received: Ticks(7), port, bytes };
+            let packet = Packet { time: self.now, received: Ticks(7), port, line: Line::A, bytes };
             self.feed.step(&packet, &mut self.events);
         }
     }
@@ -177,7 +179,7 @@ impl Rig {
 
     /// The last top sent of an instrument: quality and levels.
     pub(super) fn top(&self, venue: u32) -> (BookQuality, [(i64, i64); 2]) {
-        let id = self.feed.listings.find(venue).unwrap();
+        let id = self.feed.board.listings.find(venue).unwrap();
         let tops = self.events.iter().rev().filter_map(|event| match event.body {
             Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } if instrument == id => Some((
                 quality,

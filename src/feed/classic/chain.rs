@@ -20,10 +20,10 @@
 //! may only be early; a second one in a row, with the book unmoved in between, means that the book has missed what the
 //! venue saw, and it is taken from that one. Ids are compared unless times say that the venue began to number anew.
 
-use super::book::{Books, Fault, Level};
-use super::counters::FeedCounters;
 use super::pending::{Held, Pending};
 use super::snapshot::Assembly;
+use crate::feed::book::{Books, Fault, Level};
+use crate::feed::counters::FeedCounters;
 use crate::units::{Price, Quantity, Side};
 use crate::wire::deribit_multicast::{Book, BookChange, DecodeError, Snapshot};
 

@@ -6,6 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::feed::NAME_BYTES_MAX;
+use crate::instrument::InstrumentState;
 use crate::wire::deribit_multicast::{
     BookBlock, BookEntry, InstrumentBlock, InstrumentV2Block, PacketBuilder, PriceIndexBlock, SnapshotBlock,
     SnapshotEntry, Terms, TickStep, TradesBlock, ascii,
@@ -80,7 +82,7 @@ proptest! {
         let mut rig = Rig::new(2);
         rig.round();
         for (port, bytes) in packets {
-            rig.feed.step(&Packet { time: rig.now, received: Ticks(0), port, bytes: &bytes }, &mut rig.events);
+            rig.feed.step(&Packet { time: rig.now, received: Ticks(0), port, line: Line::A, bytes: &bytes }, &mut rig.events);
         }
     }
 
@@ -106,7 +108,7 @@ proptest! {
             // The channel and sequence stay whole: what they say when corrupted is tested apart.
             let at = 8 + at % (len - 8);
             buffer[at] ^= byte;
-            rig.feed.step(&Packet { time: rig.now, received: Ticks(0), port, bytes: &buffer[..len] }, &mut rig.events);
+            rig.feed.step(&Packet { time: rig.now, received: Ticks(0), port, line: Line::A, bytes: &buffer[..len] }, &mut rig.events);
         }
         for venue in 0..2 {
             rig.define(venue, &format!("BTC-{venue}"), |_| {});
@@ -263,7 +265,7 @@ fn a_packet_that_lies_about_its_lengths_counts_and_gaps_what_it_may_have_held() 
     packet.snapshot_end().unwrap();
     let len = packet.finish().len();
     buffer[8] = 200;
-    let packet = Packet { time: rig.now, received: Ticks(0), port: CHANGES, bytes: &buffer[..len] };
+    let packet = Packet { time: rig.now, received: Ticks(0), port: CHANGES, line: Line::A, bytes: &buffer[..len] };
     rig.feed.step(&packet, &mut rig.events);
     assert_eq!(rig.counters().decode_errors[DecodeError::BlockOverrun as usize], 1);
     assert_eq!(rig.quality(0), BookQuality::Gapped);
@@ -361,13 +363,13 @@ fn a_number_given_to_another_contract_never_moves_an_index() {
     let (first, second) = (rig.feed.find("BTC-0").unwrap(), rig.feed.find("BTC-1").unwrap());
     rig.define(0, "BTC-NEW", |_| {});
     let new = rig.feed.find("BTC-NEW").unwrap();
-    assert_eq!(rig.feed.listings.find(0), Some(new));
+    assert_eq!(rig.feed.board.listings.find(0), Some(new));
     assert_eq!((rig.feed.find("BTC-0"), new.0), (Some(first), 2));
     assert_eq!(rig.feed.catalogue().find(first).unwrap().state, InstrumentState::Closed);
     let closed = |event: &Event| matches!(event.body, Body::Status { instrument, state: InstrumentState::Closed } if instrument == first);
     assert!(rig.events.iter().any(closed));
     rig.define(77, "BTC-1", |_| {});
-    assert_eq!(rig.feed.listings.find(77), Some(second), "a known contract keeps its index under a new number");
+    assert_eq!(rig.feed.board.listings.find(77), Some(second), "a known contract keeps its index under a new number");
     assert_eq!(rig.feed.catalogue().find(second).unwrap().venue.0, 77);
 }
 

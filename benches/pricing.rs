@@ -1,4 +1,4 @@
-//! Cost of pricing: one option, a strip, implied volatility, the book by anchors.
+//! Cost of pricing: one option, a strip, implied volatility, the book by anchors, a smile.
 //!
 //! Books are those of a BTC desk: 12 expiries from an hour to a year, 46 strikes each (552), every strike alive, forwards
 //! walking by a basis point a tick so that nothing is hoisted out of the loop. Times are per call unless a throughput
@@ -13,6 +13,7 @@ use hedgecore::pricing::black76::Greeks;
 use hedgecore::pricing::elementary::{LnParts, exp, ln};
 use hedgecore::pricing::implied_vol::{VolSolver, implied_vol, implied_vol_near};
 use hedgecore::pricing::strip::{Strip, StripGreeks};
+use hedgecore::surface::svi::{Point, Points, Svi};
 
 const FORWARD: f64 = 64_000.0;
 const EXPIRIES: usize = 12;
@@ -155,5 +156,32 @@ fn anchors(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, elementary, one_option, strips, anchors);
+/// A slice of 46 strikes that moves to and fro by 2% of variance, its points off any smile by up to 0.2%.
+fn smiles(c: &mut Criterion) {
+    let mut group = c.benchmark_group("smile");
+    let points = |svi: &Svi| -> Points {
+        let point = |i: usize| {
+            let k = -0.6 + 1.1 * i as f64 / (STRIKES - 1) as f64;
+            let w = svi.w(k) * (1.0 + 2e-3 * ((i * 7_919 % 13) as f64 / 6.0 - 1.0));
+            Point { k, w, weight: 1.0 / w }
+        };
+        (0..STRIKES).map(point).collect()
+    };
+    let still = Svi { a: 0.01, b: 0.08, rho: -0.3, m: 0.02, sigma: 0.15 };
+    let slices = [points(&still), points(&Svi { a: 0.010_2, b: 0.081, rho: -0.31, m: 0.021, ..still })];
+    let sooner = Svi { a: 0.005, ..still };
+    let mut smile = Svi::fit(&slices[0], None).expect("a smile");
+    let mut tick = 0;
+    group.bench_function("refit_and_checks/46", |b| {
+        b.iter(|| {
+            tick ^= 1;
+            smile = smile.refit(black_box(&slices[tick])).expect("free of butterflies");
+            assert!(smile.is_calendar_free(&sooner, (-0.6, 0.5)));
+        });
+    });
+    group.bench_function("cold/46", |b| b.iter(|| Svi::fit(black_box(&slices[0]), None)));
+    group.finish();
+}
+
+criterion_group!(benches, elementary, one_option, strips, anchors, smiles);
 criterion_main!(benches);

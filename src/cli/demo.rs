@@ -178,6 +178,7 @@ fn report(finished: &Finished, statement: &Statement, topology: Topology, cores:
     let mut report = Report::default();
     summary::feed(&mut report, &finished.feed);
     finished.recorder.fill(&mut report);
+    summary::surface(&mut report, &finished.surface);
     summary::greeks(&mut report, &finished.greeks);
     summary::hedge(&mut report, &finished.hedge);
     let sent = finished.gateway.counters();

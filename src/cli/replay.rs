@@ -58,6 +58,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), CliError> {
     let mut report = Report::default();
     summary::feed(&mut report, replay.feed());
     replay.recorder().fill(&mut report);
+    summary::surface(&mut report, replay.surface());
     summary::greeks(&mut report, replay.greeks());
     summary::hedge(&mut report, replay.hedge());
     let seconds = last.since(first) as f64 / Nanos::PER_SECOND as f64;

@@ -6,6 +6,7 @@ use crate::feed::Feed;
 use crate::hedge::Hedge;
 use crate::portfolio::{ExpiryExposure, Greeks};
 use crate::runtime::alloc::hot_allocations;
+use crate::surface::Surface;
 use crate::telemetry::{Bounded, ExpiryRow, Report};
 use crate::wire::deribit_multicast::Template;
 
@@ -25,6 +26,11 @@ pub(super) fn feed(report: &mut Report, feed: &Feed) {
     report.snapshots_compared = counters.snapshots_compared;
     report.snapshots_equal = counters.snapshots_equal;
     report.decode_errors = counters.decode_errors_total();
+}
+
+/// What the surface did and refused.
+pub(super) fn surface(report: &mut Report, surface: &Surface) {
+    report.surface = surface.counters().iter().collect();
 }
 
 /// What the book is exposed to, by underlying and expiry.

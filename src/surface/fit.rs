@@ -2,7 +2,8 @@
 
 use arrayvec::ArrayVec;
 
-use super::svi::{self, Point, Points, Svi};
+use super::chain::Slice;
+use super::svi::{self, POINTS_MAX, Point, Points, Sooner, Svi};
 use super::{SETTLEMENT_NS, Surface};
 use crate::event::{Body, Event};
 use crate::instrument::OptionKind;
@@ -22,6 +23,10 @@ const PAIRS_MAX: usize = 7;
 const RATIO_SANE: std::ops::RangeInclusive<f64> = 0.5..=2.0;
 /// Volatilities outside this range are nonsense.
 const SIGMA_SANE: std::ops::RangeInclusive<f64> = 0.01..=10.0;
+/// A total variance further than this from the last smile, relatively, is an outlier,
+const OUTLYING: f64 = 0.5;
+/// as long as it is one in so many; else the smile has moved.
+const OUTLIERS_ONE_IN: usize = 5;
 /// Two successive fits this close, relatively, confirm a jump.
 const JUMP_CONFIRMED: f64 = 0.1;
 
@@ -111,9 +116,10 @@ pub(super) struct Expiry {
     pub(super) is_dirty: bool,
     /// When the first price came.
     pub(super) since: Nanos,
-    /// The last smile free of arbitrage, the range of k it was fitted on, and when a cold fit was last tried.
+    /// The last smile free of arbitrage, the range of k it was fitted on and when, and when a cold fit was last tried.
     pub(super) smile: Option<Svi>,
     range: (f64, f64),
+    smile_at: Nanos,
     cold_at: Nanos,
     /// Last fit, or the first price before that.
     pub(super) fitted_at: Nanos,
@@ -277,27 +283,17 @@ impl Surface {
     }
 
     /// The smile through the volatilities that came from prices: warm from the last one, else cold now and then. What has
-    /// a butterfly, or crosses the sooner expiry, is refused and the last smile kept.
+    /// a butterfly, or crosses the smile of the sooner or the later expiry, is refused and the last smile kept.
     fn fit_smile(&mut self, slice: usize, forward: f64, years: f64) {
         let own = self.chain.slices()[slice];
-        let mut points = Points::new();
-        let mut last = f64::NAN;
-        for row in &self.chain.rows()[own.range()] {
-            let Quote { strike, sigma, is_own, option, .. } = row.data;
-            if !is_own || option.is_none() || strike == last || points.is_full() {
-                continue;
-            }
-            last = strike;
-            let (k, w) = (ln_ratio(strike, forward), sigma * sigma * years);
-            points.push(Point { k, w, weight: (0.1 + normal_pdf(k / w.sqrt())) / w });
-        }
+        let points = self.points(&own, forward, years);
         let Some(range) = svi::range(&points) else { return };
-        let sooner = slice.checked_sub(1).map(|at| &self.chain.slices()[at]).filter(|s| s.underlying == own.underlying);
-        let sooner = sooner.and_then(|s| {
-            let (low, high) = (range.0.max(s.data.range.0), range.1.min(s.data.range.1));
-            s.data.smile.filter(|_| low < high).map(|smile| (smile, (low, high)))
-        });
-        let is_free = |svi: &Svi| sooner.is_none_or(|(smile, common)| svi.is_calendar_free(&smile, common));
+        let sooner = slice.checked_sub(1).and_then(|at| self.neighbour(&own, at, range));
+        let later = self.neighbour(&own, slice + 1, range);
+        let is_free = |svi: &Svi| {
+            sooner.is_none_or(|(smile, common)| svi.is_calendar_free(&smile, common))
+                && later.is_none_or(|(smile, common)| smile.is_calendar_free(svi, common))
+        };
         let warm = own.data.smile.and_then(|smile| smile.refit(&points)).filter(is_free);
         let is_cold_due = own.data.cold_at == Nanos(0) || self.now.since(own.data.cold_at) >= self.config.cold_ns;
         let now = self.now;
@@ -310,7 +306,7 @@ impl Surface {
             warm => warm,
         };
         match found {
-            Some(smile) => (expiry.smile, expiry.range) = (Some(smile), range),
+            Some(smile) => (expiry.smile, expiry.range, expiry.smile_at) = (Some(smile), range, now),
             None => self.counters.smiles_kept += 1,
         }
         self.counters.smiles_refitted += u64::from(warm.is_some());
@@ -322,6 +318,45 @@ impl Surface {
                 quote.slope = smile.sigma_slope(ln_ratio(quote.strike, forward), years);
             }
         }
+    }
+
+    /// One point a strike. Few that lie far from the last smile are outliers and left out; many are a move.
+    fn points(&mut self, own: &Slice<Expiry>, forward: f64, years: f64) -> Points {
+        let mut points = Points::new();
+        let mut far = 0;
+        let mut is_far = [false; POINTS_MAX];
+        let mut last = f64::NAN;
+        for row in &self.chain.rows()[own.range()] {
+            let Quote { strike, sigma, is_own, option, .. } = row.data;
+            if !is_own || option.is_none() || strike == last || points.is_full() {
+                continue;
+            }
+            last = strike;
+            let (k, w) = (ln_ratio(strike, forward), sigma * sigma * years);
+            if let Some(smile) = own.data.smile {
+                is_far[points.len()] = (w / smile.w(k) - 1.0).abs() > OUTLYING;
+                far += usize::from(is_far[points.len()]);
+            }
+            points.push(Point { k, w, weight: (0.1 + normal_pdf(k / w.sqrt())) / w });
+        }
+        if far > 0 && far * OUTLIERS_ONE_IN <= points.len() {
+            self.counters.outliers += far as u64;
+            let mut at = 0;
+            points.retain(|_| {
+                at += 1;
+                !is_far[at - 1]
+            });
+        }
+        points
+    }
+
+    /// The smile of another expiry of the same underlying and the range of k that both know, unless it has aged: what is
+    /// not confirmed by prices has no say in what is.
+    fn neighbour(&self, own: &Slice<Expiry>, at: usize, range: (f64, f64)) -> Option<Sooner> {
+        let other = self.chain.slices().get(at).filter(|other| other.underlying == own.underlying)?;
+        let is_fresh = self.now.since(other.data.smile_at) <= self.config.price_age_max_ns;
+        let (low, high) = (range.0.max(other.data.range.0), range.1.min(other.data.range.1));
+        other.data.smile.filter(|_| is_fresh && low < high).map(|smile| (smile, (low, high)))
     }
 
     /// Options that never had a volatility of their own take the smile's, or that of the nearest strike that has one.

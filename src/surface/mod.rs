@@ -1,8 +1,8 @@
 //! The surface stage: forwards and implied volatilities from prices. Cold, but driven inline in replays.
 //!
 //! **In**: reference data, tops, marks, indices, clocks. **Out**: `Forward` for an expiry and `Volatility` for an option
-//! when they moved by more than a tolerance, or when the last one sent has aged and fresh prices confirm it. With a volatility goes the slope of the
-//! smile at its strike.
+//! when they moved by more than a tolerance, or when the last one sent has aged and fresh prices confirm it. With a
+//! volatility goes the slope of the smile at its strike.
 //!
 //! - **Forward**, as a ratio to spot: the dated future of the expiry (its mark, else the mid of a good book); else
 //!   put–call parity, the median over the pairs nearest to the money; else the carry of the neighbouring expiries.
@@ -11,7 +11,8 @@
 //!   that never had an invertible price takes the smile's volatility, or the nearest strike's, so that what is worth
 //!   only its intrinsic value does not leave the book unvalued.
 //! - **Smile**: [`svi`] through an expiry's volatilities, warm from the last one. A smile with a butterfly, or crossing
-//!   the sooner expiry's, is refused and the last one kept.
+//!   the sooner or the later expiry's while that is fresh, is refused, counted, and the last one kept; so whatever is in use
+//!   is free of arbitrage. A few volatilities far from the last smile are outliers and have no say.
 //!
 //! In the settlement window prices follow the average and say nothing plain: forwards and volatilities are held as they
 //! were when it opened.
@@ -20,8 +21,8 @@
 //! bounds, ratios and volatilities beyond sane limits, jumps that the next fit does not confirm.
 //!
 //! **Cost**: a step stores a price, then fits at most one expiry, the one waiting longest, and each at most every
-//! `interval_ns`: an inversion for every option of it and a smile, cold at most every `cold_ns`. Nothing is allocated after construction. **Full**: what could not
-//! be sent is compared again and sent at a later step; only the latest value exists.
+//! `interval_ns`: an inversion for every option of it and a smile, cold at most every `cold_ns`. Nothing is allocated after
+//! construction. **Full**: what could not be sent is compared again and sent at a later step; only the latest value exists.
 
 pub(crate) mod chain;
 mod fit;
@@ -108,10 +109,34 @@ pub struct Counters {
     pub smiles_refitted: u64,
     /// Fits that left the smile as it was: what they found had arbitrage.
     pub smiles_kept: u64,
+    /// Volatilities too far from the last smile to have a say in the next.
+    pub outliers: u64,
     /// Volatilities taken from the smile or another strike.
     pub borrowed: u64,
     /// Listings that found the table full.
     pub listings_refused: u64,
+}
+
+impl Counters {
+    /// Every count by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("fits", self.fits),
+            ("forwards", self.forwards),
+            ("volatilities", self.volatilities),
+            ("prices refused", self.prices_refused),
+            ("inversions failed", self.inversions_failed),
+            ("jumps held", self.jumps_held),
+            ("forwards refused", self.forwards_refused),
+            ("smiles fitted", self.smiles_fitted),
+            ("smiles refitted", self.smiles_refitted),
+            ("smiles kept", self.smiles_kept),
+            ("outliers", self.outliers),
+            ("borrowed", self.borrowed),
+            ("listings refused", self.listings_refused),
+        ]
+        .into_iter()
+    }
 }
 
 /// The surface stage.

@@ -237,15 +237,19 @@ fn an_option_at_its_intrinsic_value_borrows_the_nearest_volatility() {
 
 /// Calls and puts at 21 strikes on a smile given as total variance, the puts at odd ids.
 fn mark_smile(market: &mut Market, smile: &Svi, listed: bool) {
-    let years = variance_years(market.now.years_until(Nanos::from_secs(EXPIRY_S)), WINDOW_YEARS);
+    mark_smile_of(market, 0, EXPIRY_S, smile, listed);
+}
+
+fn mark_smile_of(market: &mut Market, first: u16, expiry_s: u32, smile: &Svi, listed: bool) {
+    let years = variance_years(market.now.years_until(Nanos::from_secs(expiry_s)), WINDOW_YEARS);
     for i in 0..21u16 {
         let k = f64::from(i) * 0.1 - 1.0;
         let (strike, sigma) = (50_000.0 * k.exp(), (smile.w(k) / years).sqrt());
-        for (id, kind) in [(2 * i, OptionKind::Call), (2 * i + 1, OptionKind::Put)] {
+        for (id, kind) in [(first + 2 * i, OptionKind::Call), (first + 2 * i + 1, OptionKind::Put)] {
             if !listed {
-                market.list(id, Some(kind), strike, EXPIRY_S);
+                market.list(id, Some(kind), strike, expiry_s);
             }
-            market.mark_sigma(id, kind, strike, 50_000.0, sigma);
+            market.mark(id, black76::price(kind, 50_000.0, strike, sigma, years) / 50_000.0);
         }
     }
 }
@@ -285,6 +289,54 @@ fn a_smile_with_a_butterfly_is_refused_and_the_last_one_kept() {
     market.rest();
     assert!(market.surface.counters().smiles_kept > 0);
     assert_eq!(market.surface.smile(U, EXPIRY_S), Some(first));
+}
+
+#[test]
+fn a_smile_stays_below_a_fresh_later_one_and_follows_once_that_has_moved() {
+    let low = Svi { a: 0.01, b: 0.04, rho: -0.3, m: 0.02, sigma: 0.15 };
+    let (middle, high) = (Svi { a: 0.013, ..low }, Svi { a: 0.016, ..low });
+    let mut market = Market::new(Payoff::Inverse);
+    let mut mark = |sooner: &Svi, later: &Svi, listed| {
+        mark_smile_of(&mut market, 0, EXPIRY_S, sooner, listed);
+        mark_smile_of(&mut market, 42, EXPIRY_S + MONTH_S, later, listed);
+        for _ in 0..3 {
+            market.rest();
+        }
+        let smile = |expiry_s| market.surface.smile(U, expiry_s).unwrap();
+        let (sooner, later) = (smile(EXPIRY_S), smile(EXPIRY_S + MONTH_S));
+        assert!(later.is_calendar_free(&sooner, (-1.0, 1.0)));
+        (sooner.w(0.0), later.w(0.0), market.surface.counters().smiles_kept)
+    };
+    let first = mark(&low, &middle, false);
+    assert!((first.0 - low.w(0.0)).abs() < 1e-4 && (first.1 - middle.w(0.0)).abs() < 1e-4);
+    let crossed = mark(&high, &middle, true);
+    assert!(crossed.2 > first.2, "and it says so");
+    assert!((crossed.0 - first.0).abs() < 1e-9, "the last one is kept");
+    mark(&high, &Svi { a: 0.019, ..low }, true);
+    let followed = mark(&high, &Svi { a: 0.019, ..low }, true);
+    assert!((followed.0 - high.w(0.0)).abs() < 1e-4, "{followed:?}");
+}
+
+#[test]
+fn an_outlier_has_no_say_in_the_smile() {
+    let truth = Svi { a: 0.01, b: 0.04, rho: -0.3, m: 0.02, sigma: 0.15 };
+    let mut market = Market::new(Payoff::Inverse);
+    mark_smile(&mut market, &truth, false);
+    market.rest();
+    mark_smile(&mut market, &truth, true);
+    // Thirteenth strike: k = 0.2, too dear by four tenths of its volatility.
+    let years = variance_years(market.now.years_until(Nanos::from_secs(EXPIRY_S)), WINDOW_YEARS);
+    let (strike, sigma) = (50_000.0 * 0.2f64.exp(), 1.4 * (truth.w(0.2) / years).sqrt());
+    for (id, kind) in [(24, OptionKind::Call), (25, OptionKind::Put)] {
+        market.mark_sigma(id, kind, strike, 50_000.0, sigma);
+    }
+    market.rest();
+    assert!((market.sigma(24) - sigma).abs() < 1e-3, "the strike itself is valued where it trades");
+    assert_eq!(market.surface.counters().outliers, 1);
+    let smile = market.surface.smile(U, EXPIRY_S).unwrap();
+    for k in [-0.5, 0.0, 0.2, 0.5] {
+        assert!((smile.w(k) / truth.w(k) - 1.0).abs() < 1e-2, "{k}");
+    }
 }
 
 #[test]

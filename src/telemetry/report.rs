@@ -136,6 +136,8 @@ pub struct Report {
     pub snapshots_equal: u64,
     /// Packets or messages that could not be read.
     pub decode_errors: u64,
+    /// What the surface did and refused, by name.
+    pub surface: BTreeMap<&'static str, u64>,
     /// Exposures computed.
     pub exposures: u64,
     /// Orders sent.
@@ -177,6 +179,7 @@ impl Report {
     /// Prints it as a person reads it.
     pub fn print(&self, out: &mut impl Write) -> io::Result<()> {
         self.print_feed(out)?;
+        writeln!(out, "  surface: {}", counted(&self.surface))?;
         self.print_hedge(out)?;
         self.print_exposures(out)?;
         self.print_latency(out)?;
@@ -190,13 +193,7 @@ impl Report {
             "  {} packets, {} bytes, {} instruments ({} options)",
             self.packets, self.bytes, self.instruments, self.options
         )?;
-        let messages: Vec<String> = self
-            .messages
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(name, count)| format!("{name} {count}"))
-            .collect();
-        writeln!(out, "  {}", messages.join(", "))?;
+        writeln!(out, "  {}", counted(&self.messages))?;
         writeln!(
             out,
             "  {} sequence gaps, {} chain breaks, {} decode errors, {} of {} comparable snapshots equal",
@@ -223,11 +220,6 @@ impl Report {
                 delta.before, delta.after, delta.band, cost.paid
             )?;
         }
-        let counted = |counts: &BTreeMap<&'static str, u64>| {
-            let counts: Vec<String> =
-                counts.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
-            if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
-        };
         writeln!(out, "  held back: {}", counted(&self.holds))?;
         writeln!(out, "  refused by risk: {}", counted(&self.refusals))?;
         writeln!(out, "  reports besides the ordinary: {}", counted(&self.order_reports))?;
@@ -327,6 +319,12 @@ impl KillFigures {
         )?;
         writeln!(out, "  {}", if self.verified { "verified" } else { "NOT VERIFIED" })
     }
+}
+
+/// What happened at all, with how often.
+fn counted(counts: &BTreeMap<&'static str, u64>) -> String {
+    let counts: Vec<String> = counts.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
 fn largest_bound(rows: &[ExpiryRow]) -> f64 {

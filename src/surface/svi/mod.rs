@@ -11,21 +11,22 @@
 //! - **Warm**: damped Gauss–Newton on all five parameters from those of the last fit.
 //! - **Butterfly**: g(k) = (1 − kw'/2w)² − (w'²/4)(1/w + ¼) + w''/2 ≥ 0 on a grid (Gatheral and Jacquier 2014, 2.1).
 
+mod cold;
+mod warm;
+
 use arrayvec::ArrayVec;
+use multiversion::multiversion;
 
 /// Points of a slice; one a strike.
 pub const POINTS_MAX: usize = 256;
 /// Gauss–Newton steps of a refit.
 pub const REFIT_STEPS: usize = 4;
 
-const GRID: usize = 33;
+const LANES: usize = 8;
+/// Points on which arbitrage is looked for, over a range.
+const GRID: usize = 5 * LANES;
 const SIGMA_RANGE: (f64, f64) = (1e-3, 5.0);
 const SLOPE_MAX: f64 = 2.0;
-const SIMPLEX_STEPS: usize = 80;
-/// What a penalised fit aims for instead of zero, so that it ends inside.
-const G_MARGIN: f64 = 0.01;
-/// Likewise, how far above the sooner expiry; more each time that less did not do.
-const CALENDAR_MARGINS: [f64; 4] = [1.001, 1.01, 1.03, 1.1];
 
 /// Total variance seen at a log-moneyness.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,6 +62,7 @@ pub struct Svi {
 
 impl Svi {
     /// Total variance.
+    #[inline(always)]
     pub fn w(&self, k: f64) -> f64 {
         let x = k - self.m;
         self.a + self.b * (self.rho * x + (x * x + self.sigma * self.sigma).sqrt())
@@ -74,24 +76,27 @@ impl Svi {
     }
 
     /// Density factor; negative where a butterfly would be free.
+    #[inline(always)]
     pub fn g(&self, k: f64) -> f64 {
         let x = k - self.m;
-        let root = (x * x + self.sigma * self.sigma).sqrt();
+        let variance = x * x + self.sigma * self.sigma;
+        let root = variance.sqrt();
         let w = self.a + self.b * (self.rho * x + root);
-        let w1 = self.b * (self.rho + x / root);
-        let w2 = self.b * self.sigma * self.sigma / (root * root * root);
-        let slope = 1.0 - 0.5 * k * w1 / w;
-        slope * slope - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2
+        let (inv_w, inv_root) = (1.0 / w, 1.0 / root);
+        let w1 = self.b * (self.rho + x * inv_root);
+        let w2 = self.b * (self.sigma * self.sigma) * (inv_root * inv_root * inv_root);
+        let slope = 1.0 - 0.5 * k * w1 * inv_w;
+        slope * slope - 0.25 * (w1 * w1) * (inv_w + 0.25) + 0.5 * w2
     }
 
     /// Whether no butterfly is free on a range of k.
     pub fn is_butterfly_free(&self, range: (f64, f64)) -> bool {
-        grid(range).all(|k| self.w(k) > 0.0 && self.g(k) >= 0.0)
+        is_convex(self, range)
     }
 
     /// Whether no calendar spread against a sooner slice is free: total variance never falls with time.
     pub fn is_calendar_free(&self, sooner: &Svi, range: (f64, f64)) -> bool {
-        grid(range).all(|k| self.w(k) >= sooner.w(k))
+        is_above(self, sooner, range)
     }
 
     /// Weighted mean squared error.
@@ -106,41 +111,12 @@ impl Svi {
     /// The best butterfly-free smile found without knowing any; `None` for fewer than five points or nonsense. It stays
     /// above the smile of a sooner expiry, on the range given with it, where the points allow.
     pub fn fit(points: &[Point], sooner: Option<Sooner>) -> Option<Self> {
-        let cold = Cold::new(points, sooner)?;
-        let is_calendar_free = |svi: &Svi| sooner.is_none_or(|(smile, range)| svi.is_calendar_free(&smile, range));
-        let first = cold.search(cold.coarse(), 0.0);
-        let mut best = first.is_butterfly_free(cold.range).then_some(first);
-        for margin in CALENDAR_MARGINS {
-            if best.as_ref().is_some_and(is_calendar_free) {
-                break;
-            }
-            let lifted = lifted(points, sooner, margin);
-            let again = Cold { points: &lifted, ..cold }.search((first.m, first.sigma.max(0.05)), 1.0);
-            best = if again.is_butterfly_free(cold.range) { Some(again) } else { best };
-        }
-        best
+        cold::fit(points, sooner)
     }
 
     /// The smile near this one that fits best; `None` when it would have arbitrage or fit worse than before.
     pub fn refit(&self, points: &[Point]) -> Option<Self> {
-        let range = check_range(points)?;
-        let mut best = *self;
-        let mut error = best.error(points);
-        let mut damping = 1e-6;
-        for _ in 0..REFIT_STEPS {
-            let Some(next) = best.step(points, damping) else { break };
-            let next_error = next.error(points);
-            if next_error.is_finite() && next.is_sane() && next_error <= error {
-                let gained = error - next_error;
-                (best, error, damping) = (next, next_error, damping * 0.1);
-                if gained <= 1e-6 * error {
-                    break;
-                }
-            } else {
-                damping = if damping < 1e-3 { 1e-2 } else { damping * 30.0 };
-            }
-        }
-        (error.is_finite() && best.is_butterfly_free(range)).then_some(best)
+        warm::refit(self, points)
     }
 
     fn is_sane(&self) -> bool {
@@ -149,30 +125,6 @@ impl Svi {
             && self.b * (1.0 + self.rho.abs()) <= SLOPE_MAX
             && (SIGMA_RANGE.0..=SIGMA_RANGE.1).contains(&self.sigma)
             && self.a + self.b * self.sigma * (1.0 - self.rho * self.rho).sqrt() > 0.0
-    }
-
-    /// One damped Gauss–Newton step.
-    fn step(&self, points: &[Point], damping: f64) -> Option<Self> {
-        let mut normal = [[0.0; 5]; 5];
-        let mut right = [0.0; 5];
-        for p in points {
-            let x = p.k - self.m;
-            let root = (x * x + self.sigma * self.sigma).sqrt();
-            let slope = self.b * (self.rho + x / root);
-            let row = [1.0, self.rho * x + root, self.b * x, -slope, self.b * self.sigma / root];
-            let miss = p.w - (self.a + self.b * row[1]);
-            for i in 0..5 {
-                right[i] += p.weight * row[i] * miss;
-                for j in 0..=i {
-                    normal[i][j] += p.weight * row[i] * row[j];
-                }
-            }
-        }
-        for (i, row) in normal.iter_mut().enumerate() {
-            row[i] += damping * row[i] + f64::MIN_POSITIVE;
-        }
-        let [a, b, rho, m, sigma] = solve(normal, right)?;
-        Some(Self { a: self.a + a, b: self.b + b, rho: self.rho + rho, m: self.m + m, sigma: self.sigma + sigma })
     }
 }
 
@@ -186,172 +138,54 @@ pub fn range(points: &[Point]) -> Option<(f64, f64)> {
     (high > low).then_some((low, high))
 }
 
-/// The points, none below `margin` times the sooner smile.
-fn lifted(points: &[Point], sooner: Option<Sooner>, margin: f64) -> Points {
-    let mut lifted: Points = points.iter().take(POINTS_MAX).copied().collect();
-    if let Some((smile, (low, high))) = sooner {
-        for point in lifted.iter_mut().filter(|p| (low..=high).contains(&p.k)) {
-            point.w = point.w.max(margin * smile.w(point.k));
-        }
-    }
-    lifted
-}
-
 /// The range on which butterflies are ruled out: the points' own, widened by half on either side.
 fn check_range(points: &[Point]) -> Option<(f64, f64)> {
     range(points).map(|(low, high)| (low - 0.5 * (high - low), high + 0.5 * (high - low)))
 }
 
-fn grid((low, high): (f64, f64)) -> impl Iterator<Item = f64> {
-    (0..GRID).map(move |i| low + (high - low) * i as f64 / (GRID - 1) as f64)
+/// Whether w > 0 and g ≥ 0 on the whole grid; vector code, the same answer on every machine.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+fn is_convex(svi: &Svi, range: (f64, f64)) -> bool {
+    let (mut w_least, mut g_least) = ([f64::INFINITY; LANES], [f64::INFINITY; LANES]);
+    for first in (0..GRID).step_by(LANES) {
+        for lane in 0..LANES {
+            let k = grid_at(range, first + lane);
+            w_least[lane] = least(svi.w(k), w_least[lane]);
+            g_least[lane] = least(svi.g(k), g_least[lane]);
+        }
+    }
+    w_least.iter().all(|&w| w > 0.0) && g_least.iter().all(|&g| g >= 0.0)
 }
 
-/// A fit from nothing.
-struct Cold<'a> {
-    points: &'a [Point],
-    sooner: Option<Sooner>,
-    range: (f64, f64),
-    w_max: f64,
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+fn is_above(upper: &Svi, lower: &Svi, range: (f64, f64)) -> bool {
+    let mut gap_least = [f64::INFINITY; LANES];
+    for first in (0..GRID).step_by(LANES) {
+        for (lane, gap) in gap_least.iter_mut().enumerate() {
+            let k = grid_at(range, first + lane);
+            *gap = least(upper.w(k) - lower.w(k), *gap);
+        }
+    }
+    gap_least.iter().all(|&gap| gap >= 0.0)
 }
 
-impl<'a> Cold<'a> {
-    fn new(points: &'a [Point], sooner: Option<Sooner>) -> Option<Self> {
-        let range = check_range(points)?;
-        Some(Self { points, sooner, range, w_max: points.iter().fold(0.0, |max, p| p.w.max(max)) })
-    }
-
-    /// The best of a grid over the points' range and three decades of width.
-    fn coarse(&self) -> (f64, f64) {
-        let (low, high) = (0.75 * self.range.0 + 0.25 * self.range.1, 0.25 * self.range.0 + 0.75 * self.range.1);
-        let mut best = (f64::MAX, (0.0, 0.1));
-        for i in 0..7 {
-            let m = low + (high - low) * f64::from(i) / 6.0;
-            for sigma in [0.01, 0.03, 0.08, 0.2, 0.5, 1.2] {
-                let error = self.solve(m, sigma).error(self.points);
-                if error < best.0 {
-                    best = (error, (m, sigma));
-                }
-            }
-        }
-        best.1
-    }
-
-    /// Nelder–Mead (1965) over m and σ.
-    fn search(&self, (m, sigma): (f64, f64), penalty: f64) -> Svi {
-        let value = |(m, sigma): (f64, f64)| self.objective(m, sigma, penalty);
-        let step = 0.1 * (self.range.1 - self.range.0);
-        let mut simplex = [(m, sigma), (m + step, sigma), (m, sigma * 1.5)].map(|x| (value(x), x));
-        for _ in 0..SIMPLEX_STEPS {
-            simplex.sort_unstable_by(|p, q| p.0.total_cmp(&q.0));
-            let [best, middle, worst] = simplex.map(|(_, x)| x);
-            let centre = (0.5 * (best.0 + middle.0), 0.5 * (best.1 + middle.1));
-            let along = |t: f64| {
-                let x = (centre.0 + t * (worst.0 - centre.0), centre.1 + t * (worst.1 - centre.1));
-                (value(x), x)
-            };
-            let reflected = along(-1.0);
-            let replacement = if reflected.0 < simplex[0].0 {
-                let expanded = along(-2.0);
-                if expanded.0 < reflected.0 { expanded } else { reflected }
-            } else if reflected.0 < simplex[1].0 {
-                reflected
-            } else {
-                along(if reflected.0 < simplex[2].0 { -0.5 } else { 0.5 })
-            };
-            if replacement.0 < simplex[2].0 {
-                simplex[2] = replacement;
-            } else {
-                for vertex in &mut simplex[1..] {
-                    let x = (0.5 * (vertex.1.0 + best.0), 0.5 * (vertex.1.1 + best.1));
-                    *vertex = (value(x), x);
-                }
-            }
-        }
-        simplex.sort_unstable_by(|p, q| p.0.total_cmp(&q.0));
-        let (m, sigma) = simplex[0].1;
-        self.solve(m, sigma)
-    }
-
-    /// Error, with arbitrage weighed against the scale of the points.
-    fn objective(&self, m: f64, sigma: f64, penalty: f64) -> f64 {
-        if !(SIGMA_RANGE.0..=SIGMA_RANGE.1).contains(&sigma) || !(self.range.0..=self.range.1).contains(&m) {
-            return f64::MAX;
-        }
-        let svi = self.solve(m, sigma);
-        let mut error = svi.error(self.points);
-        if penalty > 0.0 {
-            for k in grid(self.range) {
-                let short = if svi.w(k) > 0.0 { (G_MARGIN - svi.g(k)).max(0.0) } else { 10.0 };
-                error += penalty * self.w_max * self.w_max * short;
-            }
-            if let Some((sooner, range)) = self.sooner {
-                let short = grid(range).map(|k| (sooner.w(k) - svi.w(k)).max(0.0)).sum::<f64>();
-                error += penalty * self.w_max * short;
-            }
-        }
-        error
-    }
-
-    /// The best a, u, v in their box, for given m and σ.
-    fn solve(&self, m: f64, sigma: f64) -> Svi {
-        let mut normal = [[0.0; 3]; 3];
-        let mut right = [0.0; 3];
-        for p in self.points {
-            let y = (p.k - m) / sigma;
-            let z = (y * y + 1.0).sqrt();
-            let row = [1.0, 0.5 * (z + y), 0.5 * (z - y)];
-            for i in 0..3 {
-                right[i] += p.weight * row[i] * p.w;
-                for j in 0..3 {
-                    normal[i][j] += p.weight * row[i] * row[j];
-                }
-            }
-        }
-        let slope = SLOPE_MAX * sigma;
-        let [a, u, v] = boxed(&normal, &right, [(-self.w_max, self.w_max), (0.0, slope), (0.0, slope)]);
-        let b = 0.5 * (u + v) / sigma;
-        Svi { a, b, rho: if u + v > 0.0 { ((u - v) / (u + v)).clamp(-0.999_999, 0.999_999) } else { 0.0 }, m, sigma }
-    }
+/// The lesser; NaN for a NaN in either.
+#[inline(always)]
+fn least(x: f64, so_far: f64) -> f64 {
+    if so_far <= x || so_far.is_nan() { so_far } else { x }
 }
 
-/// Minimises ½xᵀNx − rᵀx in a box of three dimensions: the best of the stationary points of all faces inside it.
-fn boxed(normal: &[[f64; 3]; 3], right: &[f64; 3], bounds: [(f64, f64); 3]) -> [f64; 3] {
-    let value = |x: &[f64; 3]| {
-        (0..3).map(|i| x[i] * (0.5 * (0..3).map(|j| normal[i][j] * x[j]).sum::<f64>() - right[i])).sum::<f64>()
-    };
-    let mut best = (f64::MAX, bounds.map(|(low, high)| 0.5 * (low + high)));
-    // A face fixes each coordinate at its low end, its high end, or not at all (digits 1, 2, 0).
-    for face in 0..27 {
-        let fixed = [face % 3, face / 3 % 3, face / 9].map(|digit: usize| digit);
-        let (mut n, mut r) = ([[0.0; 3]; 3], [0.0; 3]);
-        for i in 0..3 {
-            if fixed[i] != 0 {
-                n[i][i] = 1.0;
-                r[i] = if fixed[i] == 1 { bounds[i].0 } else { bounds[i].1 };
-                continue;
-            }
-            r[i] = right[i];
-            for j in 0..3 {
-                match fixed[j] {
-                    0 => n[i][j] = normal[i][j],
-                    1 => r[i] -= normal[i][j] * bounds[j].0,
-                    _ => r[i] -= normal[i][j] * bounds[j].1,
-                }
-            }
-        }
-        let Some(x) = solve(n, r) else { continue };
-        let inside = (0..3).all(|i| x[i] >= bounds[i].0 && x[i] <= bounds[i].1);
-        if inside && value(&x) < best.0 {
-            best = (value(&x), x);
-            if face == 0 {
-                break; // Nothing beats the minimum without bounds.
-            }
-        }
-    }
-    best.1
+#[inline(always)]
+fn grid_at((low, high): (f64, f64), at: usize) -> f64 {
+    low + (high - low) * (at as f64 * (1.0 / (GRID - 1) as f64))
+}
+
+fn grid(range: (f64, f64)) -> impl Iterator<Item = f64> {
+    (0..GRID).map(move |at| grid_at(range, at))
 }
 
 /// Solves a symmetric positive system by Cholesky, reading its lower half; `None` when it is not positive.
+#[inline]
 fn solve<const N: usize>(mut matrix: [[f64; N]; N], mut x: [f64; N]) -> Option<[f64; N]> {
     for i in 0..N {
         for j in 0..=i {
@@ -467,6 +301,19 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The oracle looks at one point of the grid after the other.
+        #[test]
+        fn eight_points_at_once_see_what_one_does(
+            a in -0.05..0.05f64, b in 0.0..0.5f64, rho in -1.0..1.0f64, m in -0.5..0.5f64, sigma in 0.001..0.5f64,
+            shift in -0.02..0.02f64, low in -1.0..0.0f64, high in 0.01..1.0f64, hole in prop::bool::weighted(0.1),
+        ) {
+            let svi = Svi { a, b, rho, m: if hole { f64::NAN } else { m }, sigma };
+            let other = Svi { a: a + shift, b: 0.9 * b, ..svi };
+            let range = (low, high);
+            prop_assert_eq!(svi.is_butterfly_free(range), grid(range).all(|k| svi.w(k) > 0.0 && svi.g(k) >= 0.0));
+            prop_assert_eq!(svi.is_calendar_free(&other, range), grid(range).all(|k| svi.w(k) >= other.w(k)));
+        }
 
         #[test]
         fn whatever_is_fitted_is_free_of_butterflies(

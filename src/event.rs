@@ -88,12 +88,22 @@ pub enum KillCause {
     Repeats,
     /// More was lost than may be.
     Loss,
+    /// The journal has a gap, or can be written no more.
+    Journal,
 }
 
 impl KillCause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 7] =
-        [Self::Operator, Self::Shutdown, Self::Invariant, Self::Rejects, Self::Watchdog, Self::Repeats, Self::Loss];
+    pub const ALL: [Self; 8] = [
+        Self::Operator,
+        Self::Shutdown,
+        Self::Invariant,
+        Self::Rejects,
+        Self::Watchdog,
+        Self::Repeats,
+        Self::Loss,
+        Self::Journal,
+    ];
 
     /// The name used in reports.
     pub const fn name(self) -> &'static str {
@@ -105,6 +115,7 @@ impl KillCause {
             Self::Watchdog => "watchdog",
             Self::Repeats => "repeats",
             Self::Loss => "loss",
+            Self::Journal => "journal",
         }
     }
 }
@@ -469,6 +480,25 @@ pub enum Body {
         /// The venue's reason code.
         reason: u8,
     },
+}
+
+impl Body {
+    /// Whether the gateway sends it.
+    pub const fn is_report(&self) -> bool {
+        matches!(
+            self,
+            Self::Session { .. }
+                | Self::Sent { .. }
+                | Self::Accepted { .. }
+                | Self::Filled { .. }
+                | Self::Cancelled { .. }
+                | Self::Rejected { .. }
+                | Self::Amended { .. }
+                | Self::AmendRejected { .. }
+                | Self::Busted { .. }
+                | Self::CancelRejected { .. }
+        )
+    }
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl fmt::Display for Quantity {
 }
 
 /// A signed whole number of an instrument's lots, its smallest tradable amount. Positive is long.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Lots(pub i64);
 
 impl Lots {
@@ -110,7 +110,7 @@ impl fmt::Display for Lots {
 }
 
 /// An exposure in 1e-9 of the underlying's base coin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Coins(pub i64);
 
 impl Coins {
@@ -198,7 +198,7 @@ impl UnderlyingId {
 }
 
 /// The venue's own number for an instrument.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct VenueInstrumentId(pub u32);
 
 /// Our number for an order, unique for ever.

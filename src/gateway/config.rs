@@ -5,7 +5,7 @@ use crate::units::Nanos;
 use crate::wire::starbase::orders::Secret;
 
 /// When both directions start again at 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum ResetPolicy {
     /// At the first logon of this process; later ones resume.
     FirstLogon,
@@ -16,7 +16,7 @@ pub enum ResetPolicy {
 }
 
 /// The next number of each direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SequenceNumbers {
     /// Of the next message sent.
     pub outgoing: i64,
@@ -25,11 +25,12 @@ pub struct SequenceNumbers {
 }
 
 /// What a session is opened with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct SessionConfig {
     /// Who, padded with zeros.
     pub client_id: [u8; 16],
     /// Proof of it; never printed.
+    #[serde(skip)]
     pub secret: Secret,
     /// Longest silence, nanoseconds; the venue's own figure replaces it at logon.
     pub heartbeat_ns: u64,

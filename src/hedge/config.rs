@@ -5,7 +5,7 @@ use crate::risk::Limits;
 use crate::units::{Nanos, ONE_E9};
 
 /// Settings of the hedge.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HedgeConfig {
     /// The no-trade band.
     pub band: BandConfig,

@@ -10,7 +10,7 @@ pub const INSTRUMENTS_MAX: usize = 4_096;
 pub const UNDERLYINGS_MAX: usize = 16;
 
 /// An underlying's name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Underlying {
     name: [u8; 16],
 }

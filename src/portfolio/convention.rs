@@ -12,7 +12,7 @@ use crate::instrument::OptionKind;
 use crate::units::{Coins, Price};
 
 /// What a hedged book does not depend on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Neutrality {
     /// The account's value in coins: Σ(Δ − v) and futures.
     #[default]

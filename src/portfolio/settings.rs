@@ -5,7 +5,7 @@ use crate::instrument::Underlying;
 use crate::units::{Coins, Lots, Nanos, VenueInstrumentId};
 
 /// What is held before the first fill.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum OpeningBook {
     /// Nothing.
     #[default]
@@ -17,7 +17,7 @@ pub enum OpeningBook {
 }
 
 /// Settings of the greeks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GreeksConfig {
     /// Positions to begin with.
     pub opening: OpeningBook,

@@ -3,7 +3,7 @@
 use crate::units::{Nanos, ONE_E9};
 
 /// Pre-trade limits. The defaults suit the embedded venue; a desk sets its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {
     /// Lots in one order.
     pub order_lots_max: u32,

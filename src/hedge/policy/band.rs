@@ -8,7 +8,7 @@
 use crate::pricing::elementary::{exp, ln};
 
 /// How much the desk dislikes variance, and the least it will bother to correct.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct BandConfig {
     /// Absolute risk aversion γ, per unit of quote currency.
     pub risk_aversion: f64,

@@ -28,7 +28,7 @@
 //! The mathematics: [`pricing`] holds the kernels and the constant-time anchors, [`surface`] calibrates forwards and smiles
 //! on a cold thread.
 //!
-//! What puts stages to work and shows it: [`runtime`] (threads, cores, sockets, clocks, memory), [`telemetry`] (histograms,
+//! What puts stages to work and shows it: [`journal`] (what they met, written down and read back), [`runtime`] (threads, cores, sockets, clocks, memory), [`telemetry`] (histograms,
 //! the ledger, reports), [`capture`] (pcap files), [`sim`] (the embedded venue, replays), [`cli`].
 //!
 //! `tests/tidy.rs` holds the direction of imports between them.
@@ -71,6 +71,8 @@ pub mod gateway;
 
 pub mod pricing;
 pub mod surface;
+
+pub mod journal;
 
 pub mod runtime;
 pub mod telemetry;

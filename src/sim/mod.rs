@@ -4,6 +4,7 @@
 //! that a seed or a file decides.
 
 pub mod checkers;
+mod disk;
 mod paper;
 mod process;
 mod queue;
@@ -12,6 +13,7 @@ mod replay;
 pub mod simulation;
 pub mod venue;
 
+pub use disk::{DiskFaults, MemoryDisk, MemorySegment};
 pub use paper::PaperVenue;
 pub use process::{Process, ProcessConfig, Watch};
 pub use queue::Queue;

@@ -1,0 +1,35 @@
+//! An outbox whose room is settled before a step, so that how full a ring was is an input like any other.
+
+use super::record::AMPLE;
+use crate::stage::{Full, Outbox};
+
+/// Takes as many messages as it was told, and is full from then on.
+#[derive(Debug)]
+pub struct Ration<'a, O> {
+    out: &'a mut O,
+    left: usize,
+}
+
+impl<'a, O> Ration<'a, O> {
+    /// An outbox that takes at most `room` messages, which `out` must have room for.
+    pub fn new(out: &'a mut O, room: usize) -> Self {
+        Self { out, left: room.min(AMPLE) }
+    }
+
+    /// Whether it takes no more.
+    pub fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl<M, O: Outbox<M>> Outbox<M> for Ration<'_, O> {
+    #[inline]
+    fn send(&mut self, message: M) -> Result<(), Full> {
+        self.left = self.left.checked_sub(1).ok_or(Full)?;
+        self.out.send(message)
+    }
+
+    fn room(&self) -> usize {
+        self.left
+    }
+}

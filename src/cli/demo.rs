@@ -1,7 +1,7 @@
 //! `hedgecore demo`: a book of options hedged for a few seconds against the embedded venue, through real sockets.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -15,10 +15,11 @@ use crate::feed::FeedConfig;
 use crate::gateway::SessionConfig;
 use crate::hedge::{BandConfig, HedgeConfig};
 use crate::instrument::OptionKind;
+use crate::journal::WriterConfig;
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request, Topology};
-use crate::runtime::{Finished, Pipeline, PipelineConfig};
+use crate::runtime::{Finished, JournalConfig, OnFailure, Pipeline, PipelineConfig};
 use crate::sim::random::Random;
 use crate::sim::venue::{Statement, Universe, VenueConfig, VenueServer};
 use crate::surface::SurfaceConfig;
@@ -92,6 +93,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig { started_s: since_epoch(started).as_secs() as u32, band, ..HedgeConfig::default() },
         session,
+        journal: args.output.out.as_deref().map(journal_in),
         control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
     };
     let pipeline = Pipeline::start(config)?;
@@ -108,6 +110,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let title = format!("hedged a book of {held} options for {} s, seed {}", args.seconds, args.seed);
     output.publish(&title, &report, &finished.recorder.latencies, started)?;
     check(&report, args.seconds)
+}
+
+/// The journal of a run that leaves its results in `directory`.
+fn journal_in(directory: &Path) -> JournalConfig {
+    let (writer, on_failure) = (WriterConfig::default(), OnFailure::default());
+    JournalConfig { directory: directory.join("journal"), writer, on_failure }
 }
 
 fn since_epoch(time: SystemTime) -> Duration {

@@ -4,6 +4,7 @@
 //! behind the outboxes.
 
 use super::outbox::{Hop, Inline, Stamp, Stamping};
+use super::watched::{Watched, Witness};
 use crate::event::{Body, Event, Trail};
 use crate::feed::{Feed, Packet};
 use crate::hedge::Hedge;
@@ -12,19 +13,43 @@ use crate::risk::Instruction;
 use crate::stage::{Outbox, Stage};
 use crate::units::Nanos;
 
-type HedgeLink<I, X, C> = Stamping<Inline<Hedge, Stamping<I, C>, X>, C>;
-type GreeksLink<I, M, X, C> = Stamping<Inline<Greeks, HedgeLink<I, X, C>, M>, C>;
+type HedgeLink<I, X, C, H> = Stamping<Inline<Watched<Hedge, H>, Stamping<I, C>, X>, C>;
+type GreeksLink<I, M, X, C, G, H> = Stamping<Inline<Watched<Greeks, G>, HedgeLink<I, X, C, H>, M>, C>;
 
-/// The three hot stages on one thread. `M` and `X` tap what leaves the feed and the greeks, `I` takes instructions.
+/// The three hot stages on one thread. `M` and `X` tap what leaves the feed and the greeks, `I` takes instructions, `G` and
+/// `H` see what the greeks and the hedge consume.
 #[derive(Debug)]
-pub struct Fused<I, M, X, C> {
+pub struct Fused<I, M, X, C, G = (), H = ()> {
     feed: Feed,
-    greeks: GreeksLink<I, M, X, C>,
+    greeks: GreeksLink<I, M, X, C, G, H>,
 }
 
 impl<I: Outbox<Instruction>, M: Outbox<Event>, X: Outbox<Event>, C: Stamp> Fused<I, M, X, C> {
     /// Joins the stages.
     pub fn new(feed: Feed, greeks: Greeks, hedge: Hedge, instructions: I, market: M, exposures: X, clock: C) -> Self {
+        Self::watched(feed, Watched::new(greeks, ()), Watched::new(hedge, ()), instructions, market, exposures, clock)
+    }
+}
+
+impl<I, M, X, C, G, H> Fused<I, M, X, C, G, H>
+where
+    I: Outbox<Instruction>,
+    M: Outbox<Event>,
+    X: Outbox<Event>,
+    C: Stamp,
+    G: Witness,
+    H: Witness,
+{
+    /// Joins stages that are watched.
+    pub fn watched(
+        feed: Feed,
+        greeks: Watched<Greeks, G>,
+        hedge: Watched<Hedge, H>,
+        instructions: I,
+        market: M,
+        exposures: X,
+        clock: C,
+    ) -> Self {
         let hedge = Inline::new(hedge, Stamping::new(instructions, Hop::Hedge, clock), exposures);
         let greeks = Inline::new(greeks, Stamping::new(hedge, Hop::Greeks, clock), market);
         Self { feed, greeks: Stamping::new(greeks, Hop::Feed, clock) }
@@ -56,12 +81,12 @@ impl<I: Outbox<Instruction>, M: Outbox<Event>, X: Outbox<Event>, C: Stamp> Fused
 
     /// The greeks.
     pub fn greeks(&self) -> &Greeks {
-        &self.greeks.out.stage
+        &self.greeks.out.stage.stage
     }
 
     /// The hedge.
     pub fn hedge(&self) -> &Hedge {
-        &self.greeks.out.out.out.stage
+        &self.greeks.out.out.out.stage.stage
     }
 
     /// Where instructions go.
@@ -82,6 +107,6 @@ impl<I: Outbox<Instruction>, M: Outbox<Event>, X: Outbox<Event>, C: Stamp> Fused
     /// The stages, once the work is done.
     pub fn into_stages(self) -> (Feed, Greeks, Hedge) {
         let greeks = self.greeks.out;
-        (self.feed, greeks.stage, greeks.out.out.stage)
+        (self.feed, greeks.stage.into_stage(), greeks.out.out.stage.into_stage())
     }
 }

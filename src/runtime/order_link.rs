@@ -7,9 +7,10 @@ use super::control::Board;
 use super::placement::HotStage;
 use super::socket::{Alarm, OrderSocket};
 use super::threads::{BATCH, Beat, Control, Rest};
-use crate::event::{Event, KillLevel};
+use super::watched_gateway::WatchedGateway;
+use crate::event::KillLevel;
 use crate::gateway::Gateway;
-use crate::ring::{Consumer, Producer};
+use crate::ring::Consumer;
 use crate::risk::Instruction;
 use crate::units::Nanos;
 
@@ -25,7 +26,7 @@ const FAREWELL_NS: u64 = 200 * Nanos::PER_MILLI;
 /// A gateway and its socket.
 #[derive(Debug)]
 pub(super) struct OrderLink {
-    gateway: Gateway,
+    gateway: WatchedGateway,
     address: SocketAddr,
     socket: Option<OrderSocket>,
     /// Whether the gateway was told that bytes flow.
@@ -34,7 +35,6 @@ pub(super) struct OrderLink {
     filled: usize,
     reconnect_at: Nanos,
     reconnect_ns: u64,
-    reports: Producer<Event>,
     /// The gateway's level as last shown on the board.
     level_shown: KillLevel,
     /// Wakes whoever takes the reports.
@@ -44,13 +44,7 @@ pub(super) struct OrderLink {
 
 impl OrderLink {
     /// A link that is not connected yet.
-    pub(super) fn new(
-        gateway: Gateway,
-        address: SocketAddr,
-        reports: Producer<Event>,
-        alarm: Alarm,
-        clock: StampClock,
-    ) -> Self {
+    pub(super) fn new(gateway: WatchedGateway, address: SocketAddr, alarm: Alarm, clock: StampClock) -> Self {
         Self {
             gateway,
             address,
@@ -60,7 +54,6 @@ impl OrderLink {
             filled: 0,
             reconnect_at: Nanos::default(),
             reconnect_ns: RECONNECT_NS.0,
-            reports,
             level_shown: KillLevel::Open,
             alarm,
             clock,
@@ -68,9 +61,10 @@ impl OrderLink {
     }
 
     /// Runs until the instructions are drained, then logs out.
+    /// Abandoned, it leaves everything as it is at once.
     pub(super) fn run(mut self, mut instructions: Consumer<Instruction>, control: &Control, mut rest: Rest) -> Gateway {
         let mut beat = Beat::new(CLOCK_NS);
-        while !instructions.is_drained() {
+        while !instructions.is_drained() && !control.is_abandoned() {
             let now = self.clock.now();
             self.heed(&control.board, now);
             let worked = self.turn(&mut instructions, now);
@@ -80,20 +74,23 @@ impl OrderLink {
             }
             rest.idle(worked);
         }
-        self.say_farewell(rest);
+        if !control.is_abandoned() {
+            self.say_farewell(rest);
+        }
         control.board.end(HotStage::Gateway);
-        self.gateway
+        self.gateway.into_gateway()
     }
 
     /// Shuts the way out when a halt is on the board, and shows whether it is shut.
     #[inline]
     fn heed(&mut self, board: &Board, now: Nanos) {
-        if board.is_halted() && self.gateway.level() != KillLevel::Halt {
-            self.gateway.step(&Instruction::Level(KillLevel::Halt), now, &mut self.reports);
+        if board.is_halted() && self.gateway.gateway().level() != KillLevel::Halt {
+            self.gateway.halt(now);
         }
-        if self.gateway.level() != self.level_shown {
-            self.level_shown = self.gateway.level();
-            match self.gateway.shut_at() {
+        let gateway = self.gateway.gateway();
+        if gateway.level() != self.level_shown {
+            self.level_shown = gateway.level();
+            match gateway.shut_at() {
                 Some(traffic) if self.level_shown >= KillLevel::Pause => board.shut(traffic),
                 _ => board.open(),
             }
@@ -105,12 +102,11 @@ impl OrderLink {
     fn turn(&mut self, instructions: &mut Consumer<Instruction>, now: Nanos) -> bool {
         let mut worked = false;
         for _ in 0..BATCH {
-            if !self.gateway.has_room() {
+            if !self.gateway.gateway().has_room() {
                 break;
             }
             let Some(instruction) = instructions.try_pop() else { break };
-            self.gateway.step(&instruction, now, &mut self.reports);
-            self.gateway.encoded(self.clock.ticks());
+            self.gateway.step(&instruction, now);
             self.write();
             worked = true;
         }
@@ -120,11 +116,12 @@ impl OrderLink {
     /// Writes what is pending; true when bytes went out.
     #[inline]
     fn write(&mut self) -> bool {
-        let (Some(socket), false) = (&mut self.socket, self.gateway.pending().is_empty()) else { return false };
-        match socket.write(self.gateway.pending()) {
+        let pending = self.gateway.gateway().pending();
+        let (Some(socket), false) = (&mut self.socket, pending.is_empty()) else { return false };
+        match socket.write(pending) {
             Ok(0) => false,
             Ok(written) => {
-                self.gateway.written(written, self.clock.ticks(), &mut self.reports);
+                self.gateway.written(written);
                 self.alarm.ring();
                 true
             }
@@ -137,10 +134,10 @@ impl OrderLink {
         let Some(socket) = &mut self.socket else { return false };
         let Ok(received) = socket.read(&mut self.inbox[self.filled..]) else { return self.lose() };
         self.filled += received;
-        if self.filled == 0 {
+        if received == 0 && !(self.filled > 0 && self.gateway.is_unblocked()) {
             return false;
         }
-        let taken = self.gateway.receive(&self.inbox[..self.filled], now, &mut self.reports);
+        let taken = self.gateway.receive(&self.inbox[..self.filled], received, now);
         self.inbox.copy_within(taken..self.filled, 0);
         self.filled -= taken;
         self.alarm.ring();
@@ -149,7 +146,7 @@ impl OrderLink {
 
     /// What time asks for: heartbeats, connecting, giving up a session that is broken.
     fn tend(&mut self, now: Nanos, rest: &mut Rest) {
-        self.gateway.tick(now, &mut self.reports);
+        self.gateway.tick(now);
         let Some(socket) = &mut self.socket else {
             if now >= self.reconnect_at {
                 self.connect(now, rest);
@@ -160,7 +157,7 @@ impl OrderLink {
             self.connected = true;
             self.reconnect_ns = RECONNECT_NS.0;
             self.gateway.connected(now);
-        } else if self.gateway.wants_disconnect() {
+        } else if self.gateway.gateway().wants_disconnect() {
             self.write();
             self.lose();
         }
@@ -181,7 +178,7 @@ impl OrderLink {
         self.socket = None;
         self.filled = 0;
         if std::mem::take(&mut self.connected) {
-            self.gateway.disconnected(now, &mut self.reports);
+            self.gateway.disconnected(now);
         }
         self.back_off(now);
         true
@@ -196,7 +193,7 @@ impl OrderLink {
     fn say_farewell(&mut self, mut rest: Rest) {
         let deadline = Nanos(self.clock.now().0 + FAREWELL_NS);
         self.gateway.log_out(self.clock.now());
-        while self.connected && self.clock.now() < deadline && !self.gateway.wants_disconnect() {
+        while self.connected && self.clock.now() < deadline && !self.gateway.gateway().wants_disconnect() {
             let now = self.clock.now();
             let worked = self.write() | self.read(now);
             rest.idle(worked);

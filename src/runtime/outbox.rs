@@ -1,6 +1,7 @@
 //! What stands behind a stage's outbox: the next stage on the same thread, or a ring; either way the message is stamped.
 
 use super::clock::StampClock;
+use super::journal::Tap;
 use super::socket::Alarm;
 use crate::event::{Body, Event, Trail};
 use crate::ring::Producer;
@@ -95,14 +96,14 @@ impl<M: Stamped, O: Outbox<M>, C: Stamp> Outbox<M> for Stamping<O, C> {
 pub(super) struct Link<M> {
     ring: Producer<M>,
     alarm: Alarm,
-    tap: Producer<M>,
+    tap: Tap<M>,
     /// Messages that the cold side did not see.
     pub(super) tap_lost: u64,
 }
 
 impl<M> Link<M> {
     /// A link into `ring`, whose reader `alarm` wakes, watched through `tap`.
-    pub(super) fn new(ring: Producer<M>, alarm: Alarm, tap: Producer<M>) -> Self {
+    pub(super) fn new(ring: Producer<M>, alarm: Alarm, tap: Tap<M>) -> Self {
         Self { ring, alarm, tap, tap_lost: 0 }
     }
 }
@@ -112,7 +113,7 @@ impl<M: Copy + Send + Sync> Outbox<M> for Link<M> {
     fn send(&mut self, message: M) -> Result<(), Full> {
         self.ring.try_push(message)?;
         self.alarm.ring();
-        self.tap_lost += u64::from(self.tap.try_push(message).is_err());
+        self.tap_lost += u64::from(self.tap.send(message).is_err());
         Ok(())
     }
 
@@ -161,6 +162,7 @@ mod tests {
     use super::*;
     use crate::event::Trail;
     use crate::instrument::BookQuality;
+    use crate::journal::Stream;
     use crate::ring;
     use crate::runtime::socket::Poller;
     use crate::units::{Coins, Nanos, Price, UnderlyingId};
@@ -208,6 +210,7 @@ mod tests {
     fn a_cold_reader_that_sleeps_loses_messages_and_holds_nobody_back() {
         let (hot, [mut reader]) = ring::broadcast(8).unwrap();
         let (tap, [mut cold]) = ring::broadcast(2).unwrap();
+        let tap = Tap::new(tap, None, Stream::Outputs);
         let mut link = Link::new(hot, Poller::new().unwrap().alarm(), tap);
         for message in 0..8_u64 {
             assert_eq!(link.send(message), Ok(()));

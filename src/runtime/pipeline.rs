@@ -21,16 +21,20 @@ use super::clock::StampClock;
 use super::control::{ControlConfig, ControlError, Controls, Desk, RiskShown};
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
+use super::journal::{self, Health, HotTaps, JournalConfig, JournalSummary, Keeper, Tap};
 use super::memory::{MemoryLock, lock_memory, prefault_stack};
 use super::order_link::OrderLink;
 use super::outbox::Link;
 use super::placement::{HotStage, Plan, Topology, pin_current_thread};
 use super::socket::{Alarm, FeedAddress, FeedSocket, SocketError};
-use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps};
+use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps, WatchedGreeks, WatchedHedge};
+use super::watched::Watched;
+use super::watched_gateway::WatchedGateway;
 use crate::event::{Event, KillCause, KillLevel, Operator};
 use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, OrderTraffic, SessionConfig};
 use crate::hedge::{Hedge, HedgeConfig};
+use crate::journal::{Decision, Directory, Head, Record, Settings, Stream, WriteError, Writer};
 use crate::portfolio::{Greeks, GreeksConfig};
 use crate::ring::{self, Consumer, RingError};
 use crate::risk::Instruction;
@@ -66,6 +70,8 @@ pub struct PipelineConfig {
     pub session: SessionConfig,
     /// How it is controlled.
     pub control: ControlConfig,
+    /// Where everything is written down, if it is.
+    pub journal: Option<JournalConfig>,
 }
 
 /// Why a pipeline did not start.
@@ -77,6 +83,12 @@ pub enum PipelineError {
     /// The operator's control could not be set up.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// The journal could not be begun.
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+    /// The journal's directory could not be used.
+    #[error("the journal cannot be kept in {0}: {1}")]
+    JournalDirectory(std::path::PathBuf, std::io::Error),
     /// A ring could not be built.
     #[error(transparent)]
     Ring(#[from] RingError),
@@ -97,7 +109,7 @@ pub struct Pipeline {
     front: Front,
     gateway: JoinHandle<Gateway>,
     surface: JoinHandle<Surface>,
-    recorder: JoinHandle<Recorder>,
+    recorder: JoinHandle<(Recorder, Option<Keeper>)>,
     desk: JoinHandle<()>,
     notices: Vec<String>,
 }
@@ -108,8 +120,8 @@ enum Front {
     Fused(JoinHandle<(threads::FusedPipeline, SideInputs, u64)>),
     Split(
         JoinHandle<(Feed, Link<Event>, u64)>,
-        JoinHandle<(Greeks, Link<Event>, SideInputs)>,
-        JoinHandle<(Hedge, Link<Instruction>)>,
+        JoinHandle<(WatchedGreeks, Link<Event>, SideInputs)>,
+        JoinHandle<(WatchedHedge, Link<Instruction>)>,
     ),
 }
 
@@ -128,6 +140,8 @@ pub struct Finished {
     pub surface: Surface,
     /// The recorder.
     pub recorder: Recorder,
+    /// What the journal came to, if there was one.
+    pub journal: Option<JournalSummary>,
     /// Events that the cold side did not see.
     pub recorder_lost: u64,
     /// Failed reads of market-data sockets.
@@ -147,8 +161,12 @@ impl Pipeline {
             notices.extend(socket.notices().map(ToOwned::to_owned));
             sockets.push(socket);
         }
-        let (feed, greeks, hedge) = (Feed::new(config.feed), Greeks::new(config.greeks), Hedge::new(config.hedge));
-        let gateway = Gateway::new(config.session);
+        let begun = config.journal.as_ref().map(|journal| begin_journal(journal, &config)).transpose()?;
+        let (taps, keeper, health) = begun.unwrap_or_default();
+        let HotTaps { greeks: greeks_tap, hedge: hedge_tap, session: session_tap } = taps;
+        let feed = Feed::new(config.feed);
+        let greeks = Watched::new(Greeks::new(config.greeks), greeks_tap);
+        let hedge = Watched::new(Hedge::new(config.hedge), hedge_tap);
         let recorder = Recorder::new(clock.nanos_per_tick());
         let surface = Surface::new(config.surface);
 
@@ -156,7 +174,8 @@ impl Pipeline {
         let (mut front_rest, gateway_rest) = (Rest::new(idle)?, Rest::new(idle)?);
         let ingest = Ingest::new(sockets, &mut front_rest, clock)?;
 
-        let (orders, orders_in, orders_tap) = link(ORDER_SLOTS, gateway_rest.alarm())?;
+        let cold = |stream| (health.as_ref(), stream);
+        let (orders, orders_in, orders_tap) = link(ORDER_SLOTS, gateway_rest.alarm(), cold(Stream::Decisions))?;
         let (reports, [reports_in]) = ring::broadcast(ORDER_SLOTS)?;
         let (calibrations, [calibrations_in, calibrations_tap]) = ring::broadcast(MARKET_SLOTS)?;
         let (commands, [commands_in]) = ring::broadcast(COMMAND_SLOTS)?;
@@ -175,8 +194,9 @@ impl Pipeline {
         let (front, surface_in, exposures_tap) = if let Topology::Split = config.plan.topology {
             let (greeks_rest, hedge_rest) = (Rest::new(idle)?, Rest::new(idle)?);
             reports_alarm = greeks_rest.alarm();
-            let (market, market_in, surface_in) = link(MARKET_SLOTS, greeks_rest.alarm())?;
-            let (exposures, exposures_in, exposures_tap) = link(MARKET_SLOTS, hedge_rest.alarm())?;
+            let (market, market_in, surface_in) = link(MARKET_SLOTS, greeks_rest.alarm(), (None, Stream::Inputs))?;
+            let (exposures, exposures_in, exposures_tap) =
+                link(MARKET_SLOTS, hedge_rest.alarm(), cold(Stream::Outputs))?;
             let [feed_control, greeks_control, hedge_control] = [(); 3].map(|()| Arc::clone(&control));
             let feed = spawner.hot(HotStage::Feed, move || {
                 threads::run_feed(feed, ingest, market, &feed_control, clock, front_rest)
@@ -192,21 +212,25 @@ impl Pipeline {
             reports_alarm = front_rest.alarm();
             let (market, [surface_in]) = ring::broadcast(MARKET_SLOTS)?;
             let (exposures, [exposures_tap]) = ring::broadcast(MARKET_SLOTS)?;
-            let fused = Fused::new(feed, greeks, hedge, orders, market, exposures, clock);
+            let exposures = Tap::new(exposures, health.as_ref(), Stream::Outputs);
+            let fused = Fused::watched(feed, greeks, hedge, orders, market, exposures, clock);
             let control = Arc::clone(&control);
             let fused = spawner
                 .hot(HotStage::Feed, move || threads::run_fused(fused, ingest, side, &control, clock, front_rest))?;
             (Front::Fused(fused), surface_in, exposures_tap)
         };
-        let link = OrderLink::new(gateway, config.orders, reports, reports_alarm, clock);
+        let gateway = WatchedGateway::new(Gateway::new(config.session), reports, session_tap, clock);
+        let link = OrderLink::new(gateway, config.orders, reports_alarm, clock);
         let gateway_control = Arc::clone(&control);
         let gateway = spawner.hot(HotStage::Gateway, move || link.run(orders_in, &gateway_control, gateway_rest))?;
         let surface =
             spawner.cold("surface", move |idler| threads::run_surface(surface, surface_in, calibrations, idler))?;
-        let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap };
-        let shared = Arc::clone(&progress);
-        let recorder =
-            spawner.cold("recorder", move |idler| threads::run_recorder(recorder, taps, &shared, clock, idler))?;
+        let keeper = keeper.map(|keeper| keeper.answering_to(Arc::clone(&controls)));
+        let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap, keeper };
+        let (shared, recorder_control) = (Arc::clone(&progress), Arc::clone(&control));
+        let recorder = spawner.cold("recorder", move |idler| {
+            threads::run_recorder(recorder, taps, &shared, &recorder_control, clock, idler)
+        })?;
         let ended = Arc::clone(&control);
         let desk = spawner.cold("control", move |_| desk.run(|| ended.is_stopping()))?;
         Ok(Self { control, controls, progress, front, gateway, surface, recorder, desk, notices })
@@ -238,6 +262,17 @@ impl Pipeline {
         self.controls.is_interrupted()
     }
 
+    /// Leaves everything as it is, at once: no drain, no logout, no end to the journal. What the death of the process would
+    /// leave behind, without the death.
+    pub fn abandon(self) {
+        self.control.abandon();
+        match self.front {
+            Front::Fused(fused) => drop(fused.join()),
+            Front::Split(feed, greeks, hedge) => drop((feed.join(), greeks.join(), hedge.join())),
+        }
+        drop((self.gateway.join(), self.surface.join(), self.recorder.join(), self.desk.join()));
+    }
+
     /// Stops it in order and brings back every stage. A thread that panicked is an error that names it.
     pub fn stop(self) -> Result<Finished, PipelineError> {
         self.control.stop();
@@ -256,22 +291,31 @@ impl Pipeline {
                 lost += exposures.tap_lost;
                 drop(exposures);
                 let (hedge, orders) = join("hedge", hedge)?;
-                (feed, greeks, hedge, side, lost + orders.tap_lost, errors)
+                (feed, greeks.into_stage(), hedge.into_stage(), side, lost + orders.tap_lost, errors)
             }
         };
         let gateway = join("gateway", self.gateway)?;
         let surface = join("surface", self.surface)?;
-        let mut recorder = join("recorder", self.recorder)?;
+        let (mut recorder, mut keeper) = join("recorder", self.recorder)?;
         join("control", self.desk)?;
 
         // What the venue still reported after the greeks had ended.
-        let (mut exposures, mut orders) = (Vec::new(), Vec::new());
+        let (mut late, mut exposures, mut orders) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(report) = side.reports.try_pop() {
             greeks.step(&report, &mut exposures);
+            late.push(Record::Input { event: report });
         }
-        for event in &exposures {
-            recorder.event(event);
-            hedge.step(event, &mut orders);
+        for event in exposures {
+            recorder.event(&event);
+            hedge.step(&event, &mut orders);
+            late.push(Record::Output { event });
+        }
+        for instruction in &orders {
+            recorder.instruction(instruction);
+            late.push(Record::Decision { decision: Decision::from(instruction) });
+        }
+        if let Some(keeper) = &mut keeper {
+            late.iter().for_each(|record| keeper.append_late(record));
         }
         Ok(Finished {
             feed,
@@ -280,6 +324,7 @@ impl Pipeline {
             gateway,
             surface,
             recorder,
+            journal: keeper.map(Keeper::close),
             recorder_lost,
             receive_errors,
             notices: self.notices,
@@ -290,10 +335,31 @@ impl Pipeline {
 /// A link between hot threads, its hot end and its cold one.
 type LinkEnds<M> = (Link<M>, Consumer<M>, Consumer<M>);
 
-fn link<M: Copy + Send + Sync>(slots: usize, alarm: Alarm) -> Result<LinkEnds<M>, RingError> {
+/// `journal` counts what the cold end loses, on its stream.
+fn link<M: Copy + Send + Sync>(
+    slots: usize,
+    alarm: Alarm,
+    (journal, stream): (Option<&Arc<Health>>, Stream),
+) -> Result<LinkEnds<M>, RingError> {
     let (ring, [hot]) = ring::broadcast(slots)?;
     let (tap, [cold]) = ring::broadcast(slots)?;
-    Ok((Link::new(ring, alarm, tap), hot, cold))
+    Ok((Link::new(ring, alarm, Tap::new(tap, journal, stream)), hot, cold))
+}
+
+/// The ends of a journal; all are empty without one.
+type JournalEnds = (HotTaps, Option<Keeper>, Option<Arc<Health>>);
+
+/// Begins the next run in the journal's directory; its head and settings are on the disk when this returns.
+fn begin_journal(journal: &JournalConfig, config: &PipelineConfig) -> Result<JournalEnds, PipelineError> {
+    let unusable = |error| PipelineError::JournalDirectory(journal.directory.clone(), error);
+    let disk = Directory::create(&journal.directory).map_err(unusable)?;
+    let run = crate::journal::runs(&disk).map_err(unusable)?.last().map_or(1, |last| last + 1);
+    let settings = Settings { greeks: config.greeks.clone(), hedge: config.hedge, session: config.session }.to_json();
+    let head = Head::of_this_process(run, config.hedge.started_s, &settings);
+    let writer = Writer::begin(disk, journal.writer, head, &settings)?;
+    let health = Arc::new(Health::default());
+    let (taps, keeper) = journal::join(run, writer, journal.on_failure, Arc::clone(&health))?;
+    Ok((taps, Some(keeper), Some(health)))
 }
 
 fn join<T>(name: &'static str, handle: JoinHandle<T>) -> Result<T, PipelineError> {

@@ -11,9 +11,11 @@ use super::clock::StampClock;
 use super::control::Board;
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
+use super::journal::{Keeper, StageTap, Tap};
 use super::outbox::{Hop, Link, Stamping};
 use super::placement::HotStage;
 use super::socket::{Alarm, FeedSocket, Poller};
+use super::watched::Watched;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::{Feed, Packet};
 use crate::hedge::Hedge;
@@ -31,6 +33,8 @@ pub(super) const BATCH: usize = 64;
 const CLOCK_NS: u64 = Nanos::PER_MILLI;
 /// How often the recorder leaves its progress for the console, nanoseconds.
 const PROGRESS_NS: u64 = 50 * Nanos::PER_MILLI;
+/// Messages that the recorder takes from one ring at a time: all there can be.
+const RECORDED_MAX: usize = 1 << 15;
 /// Largest UDP payload.
 const PACKET_BYTES: usize = 1 << 16;
 
@@ -38,6 +42,7 @@ const PACKET_BYTES: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(super) struct Control {
     stop: AtomicBool,
+    abandon: AtomicBool,
     /// What hot threads show, and heed at once.
     pub(super) board: Arc<Board>,
 }
@@ -46,6 +51,16 @@ impl Control {
     /// Lets the threads end, in order.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+
+    /// Lets the threads end at once, leaving everything as it is.
+    pub(super) fn abandon(&self) {
+        self.abandon.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandon.load(Ordering::Acquire)
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -169,7 +184,10 @@ impl SideInputs {
     }
 }
 
-pub(super) type FusedPipeline = Fused<Link<Instruction>, Producer<Event>, Producer<Event>, StampClock>;
+pub(super) type WatchedGreeks = Watched<Greeks, Option<StageTap>>;
+pub(super) type WatchedHedge = Watched<Hedge, Option<StageTap>>;
+pub(super) type FusedPipeline =
+    Fused<Link<Instruction>, Producer<Event>, Tap<Event>, StampClock, Option<StageTap>, Option<StageTap>>;
 
 /// Feed, greeks and hedge on this thread.
 pub(super) fn run_fused(
@@ -191,8 +209,10 @@ pub(super) fn run_fused(
         }
         rest.idle(taken > 0);
     }
-    side.turn(|event| fused.event(event));
-    fused.event(&kill(KillCause::Shutdown, clock.now()));
+    if !control.is_abandoned() {
+        side.turn(|event| fused.event(event));
+        fused.event(&kill(KillCause::Shutdown, clock.now()));
+    }
     control.board.end(HotStage::Feed);
     (fused, side, ingest.errors)
 }
@@ -223,17 +243,17 @@ pub(super) fn run_feed(
 
 /// The greeks on this thread.
 pub(super) fn run_greeks(
-    mut greeks: Greeks,
+    mut greeks: WatchedGreeks,
     mut market: Consumer<Event>,
     mut side: SideInputs,
     exposures: Link<Event>,
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
-) -> (Greeks, Link<Event>, SideInputs) {
+) -> (WatchedGreeks, Link<Event>, SideInputs) {
     let mut out = Stamping::new(exposures, Hop::Greeks, clock);
     let mut beat = Beat::new(CLOCK_NS);
-    while !market.is_drained() {
+    while !market.is_drained() && !control.is_abandoned() {
         let mut taken = market.drain(BATCH, |event| greeks.step(event, &mut out));
         taken += side.turn(|event| greeks.step(event, &mut out));
         let now = clock.now();
@@ -243,29 +263,31 @@ pub(super) fn run_greeks(
         }
         rest.idle(taken > 0);
     }
-    side.turn(|event| greeks.step(event, &mut out));
-    greeks.step(&kill(KillCause::Shutdown, clock.now()), &mut out);
+    if !control.is_abandoned() {
+        side.turn(|event| greeks.step(event, &mut out));
+        greeks.step(&kill(KillCause::Shutdown, clock.now()), &mut out);
+    }
     control.board.end(HotStage::Greeks);
     (greeks, out.out, side)
 }
 
 /// The hedge on this thread.
 pub(super) fn run_hedge(
-    mut hedge: Hedge,
+    mut hedge: WatchedHedge,
     mut exposures: Consumer<Event>,
     orders: Link<Instruction>,
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
-) -> (Hedge, Link<Instruction>) {
+) -> (WatchedHedge, Link<Instruction>) {
     let mut out = Stamping::new(orders, Hop::Hedge, clock);
     let mut beat = Beat::new(CLOCK_NS);
-    while !exposures.is_drained() {
+    while !exposures.is_drained() && !control.is_abandoned() {
         let taken = exposures.drain(BATCH, |event| hedge.step(event, &mut out));
         let now = clock.now();
         if beat.is_due(now) {
             control.board.pulse(HotStage::Hedge, now);
-            control.board.show(&hedge);
+            control.board.show(&hedge.stage);
         }
         rest.idle(taken > 0);
     }
@@ -293,29 +315,49 @@ pub(super) struct Taps {
     pub(super) exposures: Consumer<Event>,
     pub(super) calibrations: Consumer<Event>,
     pub(super) orders: Consumer<Instruction>,
+    /// Writes the journal, if there is one.
+    pub(super) keeper: Option<Keeper>,
 }
 
-/// The recorder on this thread: cold.
+impl Taps {
+    fn is_drained(&self) -> bool {
+        let journal = self.keeper.as_ref().is_none_or(Keeper::is_drained);
+        journal && self.exposures.is_drained() && self.calibrations.is_drained() && self.orders.is_drained()
+    }
+}
+
+/// The recorder on this thread: cold. What caused something is taken after it, and so stands before it in the journal.
 pub(super) fn run_recorder(
     mut recorder: Recorder,
     mut taps: Taps,
     progress: &SharedProgress,
+    control: &Control,
     clock: StampClock,
     mut idler: Idler,
-) -> Recorder {
+) -> (Recorder, Option<Keeper>) {
     let mut beat = Beat::new(PROGRESS_NS);
-    while !(taps.exposures.is_drained() && taps.calibrations.is_drained() && taps.orders.is_drained()) {
-        let taken = taps.exposures.drain(BATCH, |event| recorder.event(event))
-            + taps.calibrations.drain(BATCH, |event| recorder.event(event))
-            + taps.orders.drain(BATCH, |instruction| recorder.instruction(instruction));
-        if beat.is_due(clock.now())
+    let (mut exposures, mut orders) = (Vec::new(), Vec::new());
+    while !taps.is_drained() && !control.is_abandoned() {
+        if let Some(keeper) = &mut taps.keeper {
+            keeper.take_session();
+        }
+        let mut taken = taps.orders.drain(RECORDED_MAX, |instruction| orders.push(*instruction))
+            + taps.exposures.drain(RECORDED_MAX, |event| exposures.push(*event))
+            + taps.calibrations.drain(RECORDED_MAX, |event| recorder.event(event));
+        let now = clock.now();
+        if let Some(keeper) = &mut taps.keeper {
+            taken += usize::from(keeper.write(&exposures, &orders, now));
+        }
+        exposures.drain(..).for_each(|event| recorder.event(&event));
+        orders.drain(..).for_each(|instruction| recorder.instruction(&instruction));
+        if beat.is_due(now)
             && let Ok(mut shared) = progress.lock()
         {
             *shared = recorder.progress();
         }
         idler.idle(taken > 0);
     }
-    recorder
+    (recorder, taps.keeper)
 }
 
 /// Shared by every thread.

@@ -40,7 +40,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// An operator's commands to a running pipeline: pause, reduce-only, flatten, kill, re-enable, status.
     Control(control::ControlArgs),
-    /// A capture through the same pipeline, deterministically.
+    /// A capture or a journal through the same stages, deterministically.
     Replay(replay::ReplayArgs),
     /// Pricing and hedging quality against published figures.
     Evaluate(evaluate::EvaluateArgs),

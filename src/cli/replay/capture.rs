@@ -1,13 +1,12 @@
-//! `hedgecore replay`: captures through the same pipeline, deterministically.
+//! Captures through the same pipeline, with fills on paper.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use clap::Args;
-
-use super::output::{Output, OutputArgs};
-use super::progress::ProgressLine;
-use super::{CliError, positions, summary};
+use super::super::output::Output;
+use super::super::progress::ProgressLine;
+use super::super::{CliError, positions, summary};
+use super::ReplayArgs;
 use crate::capture::Capture;
 use crate::feed::{Feed, FeedConfig, Line, Packet};
 use crate::gateway::SessionConfig;
@@ -17,22 +16,6 @@ use crate::runtime::clock::StampClock;
 use crate::sim::Replay;
 use crate::telemetry::{Recorder, Report};
 use crate::units::{Nanos, Ticks};
-
-/// Arguments of `replay`.
-#[derive(Debug, Args)]
-pub(super) struct ReplayArgs {
-    /// Captures to replay, in this order (pcap or pcapng, Deribit multicast)
-    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
-    pcap: Vec<PathBuf>,
-    /// The book to hedge, CSV `instrument,quantity` [default: short one lot of every option]
-    #[arg(long, value_name = "FILE")]
-    positions: Option<PathBuf>,
-    /// Absolute risk aversion of the no-trade band, per unit of quote currency; the default suits a book of single lots
-    #[arg(long, value_name = "GAMMA", default_value_t = 1.0, value_parser = super::positive)]
-    risk_aversion: f64,
-    #[command(flatten)]
-    output: OutputArgs,
-}
 
 /// Replays, reports, and checks that nothing was lost on the way.
 pub(super) fn run(args: &ReplayArgs) -> Result<(), CliError> {

@@ -1,0 +1,157 @@
+//! Recorded runs of the demo, replayed in either topology, whole and tampered with.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use hedgecore::journal::replay::{Replayed, Topology, replay};
+use hedgecore::journal::{Decision, Directory, End, Head, Reader, Record, SessionCall, Writer, WriterConfig};
+use hedgecore::order::Request;
+use serde_json::Value;
+
+/// A fresh directory for one test.
+fn scratch(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("journal-{name}"));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+fn hedgecore(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hedgecore")).args(arguments).output().unwrap()
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// A run of the demo, recorded once for all tests: its output directory.
+fn recorded() -> &'static Path {
+    static RECORDED: OnceLock<PathBuf> = OnceLock::new();
+    RECORDED.get_or_init(|| {
+        let directory = scratch("recorded");
+        let run = hedgecore(&["demo", "--seconds", "2", "--topology", "fused", "--out", directory.to_str().unwrap()]);
+        assert!(directory.join("report.json").exists(), "{}", String::from_utf8_lossy(&run.stderr));
+        directory
+    })
+}
+
+fn replayed(journal: &Path, topology: Topology) -> Replayed {
+    replay(&Directory::open(journal).unwrap(), 1, topology, &mut |_| {}).unwrap()
+}
+
+/// A copy of the recorded run in which `change` had its way with every record.
+fn tampered(name: &str, mut change: impl FnMut(&mut Record)) -> PathBuf {
+    let disk = Directory::open(&recorded().join("journal")).unwrap();
+    let mut reader = Reader::open(&disk, 1).unwrap();
+    let path = scratch(name);
+    let mut writer = None;
+    while let Some((_, mut record)) = reader.read().unwrap() {
+        match record {
+            Record::Head { .. } => {}
+            Record::Settings { json } => {
+                let head = Head::of_this_process(1, 1, &json);
+                let copy = Directory::create(&path).unwrap();
+                writer = Some(Writer::begin(copy, WriterConfig::default(), head, &json).unwrap());
+            }
+            _ => {
+                change(&mut record);
+                writer.as_mut().unwrap().append(&record);
+            }
+        }
+    }
+    // The copy of `Closed` stands before it.
+    assert_eq!(reader.end(), Some(End::Closed));
+    writer.unwrap().turn(hedgecore::units::Nanos(u64::MAX));
+    path
+}
+
+#[test]
+fn a_journal_of_either_topology_replays_in_both_to_the_digest_of_the_demo() {
+    let split = scratch("split");
+    hedgecore(&["demo", "--seconds", "1", "--topology", "split", "--out", split.to_str().unwrap()]);
+    for directory in [recorded(), &split] {
+        let demo = json(&directory.join("report.json"));
+        assert!(demo["orders"].as_u64() > Some(0), "nothing was hedged");
+        for topology in ["fused", "split"] {
+            let file = directory.join(format!("replay-{topology}.json"));
+            let journal = directory.join("journal");
+            let (journal, json_file) = (journal.to_str().unwrap(), file.to_str().unwrap());
+            let run = hedgecore(&["replay", "--journal", journal, "--topology", topology, "--json", json_file]);
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+            let replay = json(&file);
+            assert_eq!(replay["digest"], demo["digest"], "{topology}");
+            assert!(replay["verified"] == true && replay["bytes_equal"].as_u64() > Some(0), "{replay}");
+            assert_eq!(replay["unrecorded"], 0, "a journal that was closed holds everything");
+        }
+    }
+}
+
+#[test]
+fn one_flipped_price_is_found_in_both_topologies_and_named() {
+    let mut changed = 0;
+    let journal = tampered("price", |record| {
+        if let Record::Decision { decision: Decision::Send { request: Request::New { price, .. } } } = record {
+            changed += 1;
+            if changed == 2 {
+                price.0 += 1;
+            }
+        }
+    });
+    assert!(changed >= 2, "only {changed} orders were recorded");
+    for topology in [Topology::Fused, Topology::Split] {
+        let difference = replayed(&journal, topology).difference.unwrap();
+        assert_eq!(difference.stream, "what the hedge decided");
+        assert!(!difference.context.is_empty() && difference.recorded != difference.replayed, "{difference}");
+    }
+    let run = hedgecore(&["replay", "--journal", journal.to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stdout).contains("first difference: what the hedge decided at frame"));
+}
+
+#[test]
+fn one_flipped_bit_of_an_order_on_the_wire_is_found() {
+    let mut changed = false;
+    let journal = tampered("wire", |record| {
+        if let Record::Session { call: SessionCall::Written { bytes, .. } } = record
+            && bytes.len() > 80
+            && !changed
+        {
+            changed = true;
+            bytes[79] ^= 1;
+        }
+    });
+    assert!(changed);
+    for topology in [Topology::Fused, Topology::Split] {
+        assert_eq!(replayed(&journal, topology).difference.unwrap().stream, "bytes to the venue");
+    }
+}
+
+#[test]
+fn an_input_that_never_was_shows_in_what_follows() {
+    let mut inputs = 0;
+    let journal = tampered("input", |record| {
+        if let Record::Input { event } = record
+            && let hedgecore::event::Body::Index { price, .. } = &mut event.body
+        {
+            inputs += 1;
+            if inputs == 5 {
+                price.0 += price.0 / 10;
+            }
+        }
+    });
+    assert!(inputs >= 5);
+    for topology in [Topology::Fused, Topology::Split] {
+        assert!(replayed(&journal, topology).difference.is_some());
+    }
+}
+
+#[test]
+fn the_secret_of_the_session_is_nowhere_in_the_journal() {
+    for entry in std::fs::read_dir(recorded().join("journal")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(13).any(|window| window == b"loopback-only"));
+    }
+}

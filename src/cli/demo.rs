@@ -13,7 +13,7 @@ use super::progress::ProgressLine;
 use super::{CliError, summary};
 use crate::feed::FeedConfig;
 use crate::gateway::SessionConfig;
-use crate::hedge::{BandConfig, HedgeConfig};
+use crate::hedge::{BandConfig, HedgeConfig, Policy};
 use crate::instrument::OptionKind;
 use crate::journal::WriterConfig;
 use crate::portfolio::{GreeksConfig, OpeningBook};
@@ -61,6 +61,9 @@ pub(super) struct DemoArgs {
     /// Take commands of `hedgecore control` on a socket at this path
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
+    /// What decides on hedges: whalley-wilmott or zakamouline (bands on delta), or program (perpetual, futures and options)
+    #[arg(long, default_value_t = Policy::default(), value_parser = clap::value_parser!(Policy))]
+    policy: Policy,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -91,7 +94,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         feed: FeedConfig::default(),
         greeks: GreeksConfig { opening, ..GreeksConfig::default() },
         surface: SurfaceConfig::default(),
-        hedge: HedgeConfig { started_s: since_epoch(started).as_secs() as u32, band, ..HedgeConfig::default() },
+        hedge: HedgeConfig {
+            started_s: since_epoch(started).as_secs() as u32,
+            policy: args.policy,
+            band,
+            ..HedgeConfig::default()
+        },
         session,
         journal: args.output.out.as_deref().map(journal_in),
         control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
@@ -225,12 +233,8 @@ fn positions_equal(finished: &Finished, statement: &Statement) -> bool {
 /// What a desk would check, in the order in which it would worry.
 fn check(report: &Report, seconds: u64) -> Result<(), CliError> {
     let Some(venue) = &report.venue else { return Ok(()) };
-    let outside: Vec<&str> = report
-        .net_delta
-        .iter()
-        .filter(|(_, delta)| delta.after.abs() > delta.band)
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let outside: Vec<&str> =
+        report.net_delta.iter().filter(|(_, delta)| !delta.at_rest).map(|(name, _)| name.as_str()).collect();
     // What was killed was not hedged to its end: neither its bands nor its variance say anything.
     let killed = report.kill.as_ref();
     let ratio = venue.hedged_variance_ratio.filter(|_| killed.is_none());

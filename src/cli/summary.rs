@@ -75,6 +75,7 @@ pub(super) fn hedge(report: &mut Report, hedge: &Hedge) {
     for (name, target) in hedge.targets() {
         if let Some(delta) = report.net_delta.get_mut(name) {
             delta.band = target.half_width;
+            delta.at_rest = target.is_at_rest;
         }
     }
     let orders = hedge.store().counters();

@@ -11,6 +11,8 @@ pub(super) struct Top {
     pub(super) bid_lots: u32,
     pub(super) ask_lots: u32,
     pub(super) quality: BookQuality,
+    /// An order found less than it asked for, and the book has not been told anew since.
+    pub(super) is_spent: bool,
 }
 
 impl Top {
@@ -22,6 +24,11 @@ impl Top {
     /// The middle between the best prices.
     pub(super) fn mid(&self) -> f64 {
         (self.bid.to_f64() + self.ask.to_f64()) / 2.0
+    }
+
+    /// The best price on an order's own side.
+    pub(super) fn own(&self, side: Side) -> Price {
+        if side == Side::Buy { self.bid } else { self.ask }
     }
 
     /// The price an order of this side takes.
@@ -44,6 +51,13 @@ impl Books {
     pub(super) fn set(&mut self, instrument: InstrumentId, top: Top) {
         if let Some(entry) = self.0.get_mut(instrument.index()) {
             *entry = top;
+        }
+    }
+
+    /// An order found less here than it asked for.
+    pub(super) fn spend(&mut self, instrument: InstrumentId) {
+        if let Some(entry) = self.0.get_mut(instrument.index()) {
+            entry.is_spent = true;
         }
     }
 

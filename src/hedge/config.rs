@@ -1,14 +1,25 @@
 //! Settings of the hedge.
 
-use super::policy::BandConfig;
+use super::costs::CostConfig;
+use super::market::CovarianceConfig;
+use super::policy::{BandConfig, Policy};
 use crate::risk::Limits;
 use crate::units::{Nanos, ONE_E9};
 
 /// Settings of the hedge.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HedgeConfig {
-    /// The no-trade band.
+    /// What decides.
+    pub policy: Policy,
+    /// Risk aversion, and the bounds of the no-trade band.
     pub band: BandConfig,
+    /// How often a hedge after Leland would trade: a band is then laid around his delta, which spreads the costs of trading
+    /// over the options' lives. `None` for the plain delta.
+    pub leland_interval_ns: Option<u64>,
+    /// What the program weighs.
+    pub program: ProgramConfig,
+    /// How orders are worked.
+    pub execution: ExecutionConfig,
     /// Pre-trade limits.
     pub limits: Limits,
     /// How far beyond the best price an order may take, 1e-9 of the price. Within the collar.
@@ -24,12 +35,83 @@ pub struct HedgeConfig {
 impl Default for HedgeConfig {
     fn default() -> Self {
         Self {
+            policy: Policy::default(),
             band: BandConfig::default(),
+            leland_interval_ns: None,
+            program: ProgramConfig::default(),
+            execution: ExecutionConfig::default(),
             limits: Limits::default(),
             slippage_e9: ONE_E9 / 1_000,
             order_overdue_ns: 2 * Nanos::PER_SECOND,
             rejects_in_a_row_max: 20,
             started_s: 0,
+        }
+    }
+}
+
+/// What the program weighs.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ProgramConfig {
+    /// How long an exposure that is taken over will be held.
+    pub horizon_ns: u64,
+    /// Gamma in coins per unit of ln(spot) below which following delta costs as if it were that large.
+    pub log_gamma_min: f64,
+    /// Fourth moment of relative jumps per year.
+    pub jump_fourth: f64,
+    /// How old costs may be that standing still is certified with. What is sent is decided at present ones.
+    pub refresh_ns: u64,
+    /// How factors move together.
+    pub covariance: CovarianceConfig,
+    /// What trading costs.
+    pub costs: CostConfig,
+}
+
+impl Default for ProgramConfig {
+    fn default() -> Self {
+        Self {
+            horizon_ns: 86_400 * Nanos::PER_SECOND,
+            log_gamma_min: 1e-3,
+            jump_fourth: 0.0,
+            refresh_ns: 20 * Nanos::PER_MILLI,
+            covariance: CovarianceConfig::default(),
+            costs: CostConfig::default(),
+        }
+    }
+}
+
+impl ProgramConfig {
+    /// The horizon in years.
+    pub fn horizon_years(&self) -> f64 {
+        self.horizon_ns as f64 / Nanos::PER_YEAR as f64
+    }
+}
+
+/// How the program's orders are worked.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ExecutionConfig {
+    /// An order rests at the best price while what trading gains is below so many times what it costs; zero to always take.
+    pub rest_below: f64,
+    /// What resting saves, as a share of the cost of taking, from which it is worth the wait.
+    pub rest_saving_share: f64,
+    /// How long an order rests before it is taken back, and what it was to do is taken from the book.
+    pub rest_ns: u64,
+    /// For so long after a trade,
+    pub reversal_ns: u64,
+    /// the opposite one counts as this much dearer, as a share of its cost: noise does not trade back and forth.
+    pub reversal_share: f64,
+    /// While orders of a decision are in flight, another is made only when risk has grown to so many times what that one left.
+    pub growth: f64,
+}
+
+impl Default for ExecutionConfig {
+    fn default() -> Self {
+        Self {
+            rest_below: 1.0,
+            rest_saving_share: 0.3,
+            rest_ns: 250 * Nanos::PER_MILLI,
+            reversal_ns: Nanos::PER_SECOND,
+            reversal_share: 0.5,
+            growth: 2.0,
         }
     }
 }

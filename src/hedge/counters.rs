@@ -6,6 +6,8 @@
 pub enum Hold {
     /// The exposure lies inside its band: the usual case.
     InsideBand,
+    /// Trading pays, but not in whole lots or not by what the batch costs.
+    NotWorthwhile,
     /// The kill switch is latched.
     Killed,
     /// The order session is down.
@@ -30,8 +32,9 @@ pub enum Hold {
 
 impl Hold {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::InsideBand,
+        Self::NotWorthwhile,
         Self::Killed,
         Self::SessionDown,
         Self::NoInstrument,
@@ -48,6 +51,7 @@ impl Hold {
     pub const fn name(self) -> &'static str {
         match self {
             Self::InsideBand => "inside_band",
+            Self::NotWorthwhile => "not_worthwhile",
             Self::Killed => "killed",
             Self::SessionDown => "session_down",
             Self::NoInstrument => "no_instrument",

@@ -16,29 +16,54 @@
 //! Cost: constant a step, a few hundred nanoseconds at most when an order is made; no allocation after construction.
 //! When it holds back it counts why ([`Hold`]).
 
+mod attribution;
 mod books;
+mod choices;
 mod config;
+mod costs;
 mod counters;
+mod decide;
+mod desk;
+mod execution;
+pub mod factors;
+mod market;
 mod orders;
+mod planner;
 mod policy;
 pub mod program;
 mod target;
+mod volatility;
 
-pub use config::HedgeConfig;
+pub use attribution::{Attribution, Decision, Fallback, RECENT_MAX};
+pub use choices::{Binding, Excluded};
+pub use config::{ExecutionConfig, HedgeConfig, ProgramConfig};
+pub use costs::{CostConfig, Costs, Surroundings};
 pub use counters::{HedgeCounters, Hold, HoldCounts};
-pub use policy::{BandConfig, Size, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost, to_nearest_edge};
+pub use market::CovarianceConfig;
+pub use planner::{Plan, Planner, Trade, candidate};
+pub use policy::{
+    BandConfig, Policy, Size, UnknownPolicy, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost,
+    to_nearest_edge,
+};
 pub use target::{IN_FLIGHT_MAX, Target};
 
+use attribution::Recent;
 use books::{Books, Top};
-use orders::{Child, Orders};
-use target::InFlight;
+use desk::Desk;
+use factors::Unit;
+use market::Together;
+use orders::Orders;
+use program::Stress;
 
 use crate::event::{Body, Event};
-use crate::instrument::{BookQuality, Catalogue, Instrument, InstrumentKind, UNDERLYINGS_MAX};
+use crate::instrument::{Catalogue, InstrumentKind, UNDERLYINGS_MAX};
 use crate::order::OrderStore;
 use crate::risk::{Gate, Instruction, Latch};
 use crate::stage::{Outbox, Stage};
-use crate::units::{InstrumentId, Lots, Nanos, ONE_E9, Price, Side, UnderlyingId};
+use crate::units::{InstrumentId, Lots, Nanos, UnderlyingId};
+
+/// Orders of the band in flight an underlying at most.
+const BAND_IN_FLIGHT_MAX: usize = 4;
 
 /// The hedge stage.
 #[derive(Debug)]
@@ -46,9 +71,13 @@ pub struct Hedge {
     config: HedgeConfig,
     catalogue: Catalogue,
     books: Books,
-    targets: [Target; UNDERLYINGS_MAX],
+    targets: Box<[Target]>,
+    /// One an underlying when the program decides, else none.
+    desks: Box<[Desk]>,
+    together: Together,
     orders: Orders,
     counters: HedgeCounters,
+    recent: Recent,
 }
 
 impl Stage for Hedge {
@@ -57,7 +86,7 @@ impl Stage for Hedge {
     fn step(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
         match event.body {
             Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } => {
-                self.see_top(instrument, Top { bid, ask, bid_lots, ask_lots, quality });
+                self.books.set(instrument, Top { bid, ask, bid_lots, ask_lots, quality, is_spent: false });
             }
             Body::Exposure { underlying, .. } => {
                 if let Some(target) = self.targets.get_mut(underlying.index()) {
@@ -84,14 +113,22 @@ impl Stage for Hedge {
             | Body::TickStep { .. }
             | Body::Named { .. }
             | Body::Status { .. } => self.see_reference(&event.body, out),
+            Body::Index { underlying, price } => {
+                if let Some(target) = self.targets.get_mut(underlying.index()) {
+                    target.index = price;
+                }
+            }
+            Body::Smile { underlying, .. } => {
+                if let Some(target) = self.targets.get_mut(underlying.index()) {
+                    target.volatility.see(&event.body, event.time);
+                }
+            }
+            Body::Unit { instrument, .. } => self.see_unit(instrument, event),
             Body::Mark { .. }
-            | Body::Index { .. }
             | Body::Trade { .. }
             | Body::Forward { .. }
             | Body::Volatility { .. }
-            | Body::Rebuilt { .. }
-            | Body::Smile { .. }
-            | Body::Unit { .. } => {}
+            | Body::Rebuilt { .. } => {}
         }
     }
 }
@@ -99,12 +136,16 @@ impl Stage for Hedge {
 impl Hedge {
     /// A hedge that knows nothing yet; all memory it will ever use is taken here.
     pub fn new(config: HedgeConfig) -> Self {
+        let desks = if config.policy == Policy::Program { UNDERLYINGS_MAX } else { 0 };
         Self {
             catalogue: Catalogue::new(),
             books: Books::new(),
-            targets: Default::default(),
+            targets: vec![Target::default(); UNDERLYINGS_MAX].into_boxed_slice(),
+            desks: (0..desks).map(|_| Desk::new(&config)).collect(),
+            together: Together::new(config.program.covariance),
             orders: Orders::new(config.limits, config.started_s, config.rejects_in_a_row_max),
             counters: HedgeCounters::default(),
+            recent: Recent::new(),
             config,
         }
     }
@@ -134,6 +175,16 @@ impl Hedge {
         self.orders.position(instrument)
     }
 
+    /// The name of each underlying with what the program did for it; none when another policy decides.
+    pub fn attributions(&self) -> impl Iterator<Item = (&str, &Attribution)> {
+        self.catalogue.underlyings().zip(&self.desks).map(|((_, u), desk)| (u.name(), &desk.attribution))
+    }
+
+    /// The last decisions of the program, oldest first.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.recent.iter()
+    }
+
     fn see_reference(&mut self, body: &Body, out: &mut impl Outbox<Instruction>) {
         if self.catalogue.apply(body).is_err() {
             self.counters.strange_reports += 1;
@@ -145,6 +196,7 @@ impl Hedge {
         // The name comes last, when lot and contract are known too.
         if let Body::Listed { instrument, .. } | Body::Named { instrument, .. } = *body {
             self.orders.listed(instrument);
+            self.list_choice(instrument);
             let known = self.catalogue.find(instrument).map(|instrument| instrument.underlying);
             if let Some(underlying) = known.filter(|id| self.targets[id.index()].instrument == Some(instrument)) {
                 self.name_hedge(underlying, out);
@@ -160,121 +212,109 @@ impl Hedge {
         }
     }
 
-    fn see_top(&mut self, instrument: InstrumentId, top: Top) {
-        self.books.set(instrument, top);
-        if let Some(target) = self.hedged_with(instrument) {
-            target.book_spent = false;
-        }
-    }
-
-    /// The target that an instrument hedges.
-    fn hedged_with(&mut self, instrument: InstrumentId) -> Option<&mut Target> {
-        let underlying = self.catalogue.find(instrument)?.underlying;
-        Some(&mut self.targets[underlying.index()]).filter(|target| target.instrument == Some(instrument))
-    }
-
     fn see_report(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
         let heard = self.orders.hear(&event.body);
         self.counters.strange_reports += u64::from(heard.is_strange);
-        if let Some(instrument) = heard.fill.and_then(|fill| self.catalogue.find(fill.instrument)) {
-            self.targets[instrument.underlying.index()].fill_pending = true;
+        if let Some((fill, instrument)) = heard.fill.and_then(|f| Some((f, self.catalogue.find(f.instrument)?))) {
+            let target = &mut self.targets[instrument.underlying.index()];
+            target.fill_pending = true;
+            let unit = target.in_flight.iter().find(|flight| flight.instrument == instrument.id).map(|f| f.unit);
+            if let Some(unit) = unit.filter(|_| instrument.kind == InstrumentKind::Option) {
+                target.volatility.fill(instrument.expiry_s, fill.signed_lots() as f64, &unit);
+            }
         }
         match event.body {
-            Body::Rejected { .. } => {
+            Body::Rejected { order, instrument, .. } => {
                 self.counters.rejects += 1;
-            }
-            Body::Cancelled { instrument, .. } => {
-                if let Some(target) = self.hedged_with(instrument) {
-                    target.book_spent = true;
+                if self.orders.rests(order) {
+                    self.lose_patience(instrument, event.time);
                 }
             }
+            Body::Cancelled { order, instrument, .. } if !self.orders.rests(order) => self.books.spend(instrument),
             _ => {}
         }
         if let Some((level, cause)) = heard.kill {
             self.orders.kill(Latch::by_the_program(level, cause, event.time), out);
         }
-        for target in &mut self.targets {
+        for target in self.targets.iter_mut() {
             target.release_terminal(&self.orders.store);
+        }
+    }
+
+    fn see_unit(&mut self, instrument: InstrumentId, event: &Event) {
+        let Body::Unit { delta, log_gamma, vega, skew, .. } = event.body else { return };
+        let Some(instrument) = self.catalogue.find(instrument) else { return };
+        let spot = self.targets[instrument.underlying.index()].spot.to_f64();
+        if let Some(desk) = self.desks.get_mut(instrument.underlying.index()).filter(|_| spot > 0.0) {
+            let unit = Unit { delta, log_gamma: log_gamma.into(), vega: vega.into(), skew: skew.into() };
+            desk.choices.see_unit(instrument, unit, spot, event.time);
+        }
+    }
+
+    /// For a while, what this instrument is to do is taken from its book.
+    fn lose_patience(&mut self, instrument: InstrumentId, now: Nanos) {
+        let Some(underlying) = self.catalogue.find(instrument).map(|instrument| instrument.underlying) else { return };
+        let desk = self.desks.get_mut(underlying.index());
+        if let Some(choice) = desk.and_then(|desk| desk.choices.find_mut(instrument)) {
+            choice.impatient_until = Nanos(now.0.saturating_add(4 * self.config.execution.rest_ns));
+        }
+    }
+
+    fn list_choice(&mut self, instrument: InstrumentId) {
+        let Some(instrument) = self.catalogue.find(instrument) else { return };
+        if let Some(desk) = self.desks.get_mut(instrument.underlying.index()) {
+            desk.choices.list(instrument);
         }
     }
 
     fn on_clock(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
         self.orders.send_level(event.time, out);
         let underlyings = self.catalogue.underlyings().len();
+        if !self.desks.is_empty() {
+            self.look_around(underlyings, event.time);
+        }
         for index in 0..underlyings {
             let underlying = UnderlyingId(index as u8);
             self.name_hedge(underlying, out);
-            self.cancel_overdue(underlying, event.time, out);
+            self.tend(underlying, event.time, out);
             self.decide(underlying, event, out);
         }
     }
 
-    /// Asks for each order back that stayed without a final answer for too long, and again after as long: a request may be
-    /// lost with the connection that carried it.
-    fn cancel_overdue(&mut self, underlying: UnderlyingId, now: Nanos, out: &mut impl Outbox<Instruction>) {
-        for flight in &mut self.targets[underlying.index()].in_flight {
-            let waiting_ns = now.since(flight.asked_back.unwrap_or(flight.since));
-            if waiting_ns >= self.config.order_overdue_ns
-                && self.orders.cancel(flight.order, flight.instrument, now, out)
-            {
-                self.counters.overdue += u64::from(flight.asked_back.is_none());
-                flight.asked_back = Some(now);
+    /// Samples the market, and tells each underlying what the others' exposures are worth in coins of its own.
+    fn look_around(&mut self, underlyings: usize, now: Nanos) {
+        let mut spots = [0.0; UNDERLYINGS_MAX];
+        for (spot, (target, desk)) in spots.iter_mut().zip(self.targets.iter().zip(self.desks.iter_mut())) {
+            *spot = target.spot.to_f64();
+            desk.observe(target, now);
+        }
+        self.together.sample(now, &spots);
+        for own in 0..underlyings {
+            self.targets[own].abroad = self.abroad(own, underlyings);
+        }
+    }
+
+    /// What other underlyings leave standing, in coins of `own`: each exposure as far as its own band leaves it alone,
+    /// by the root of both stiffnesses, under the correlation stress in which it is worst.
+    fn abroad(&self, own: usize, underlyings: usize) -> f64 {
+        let target = &self.targets[own];
+        let mut shifts = [0.0; Stress::ALL.len()];
+        for (at, other) in self.targets.iter().enumerate().take(underlyings).filter(|(at, _)| *at != own) {
+            let ratio = other.stiffness / target.stiffness;
+            if !(ratio > 0.0 && ratio.is_finite()) {
+                continue;
+            }
+            let left = other.net_delta.to_f64().max(-other.half_width).min(other.half_width);
+            let (base, amount) = (self.together.correlation(own, at), self.config.program.covariance.stress);
+            for (shift, toward) in shifts.iter_mut().zip([base, 1.0, -1.0]) {
+                *shift += (base + amount * (toward - base)) * ratio.sqrt() * left;
             }
         }
+        let net_delta = target.net_delta.to_f64();
+        shifts.into_iter().fold(shifts[0], |worst: f64, shift| {
+            if (net_delta + shift).abs() > (net_delta + worst).abs() { shift } else { worst }
+        })
     }
-
-    fn decide(&mut self, underlying: UnderlyingId, event: &Event, out: &mut impl Outbox<Instruction>) {
-        if let Err(hold) = self.try_order(underlying, event, out) {
-            self.counters.holds.count(hold);
-        }
-    }
-
-    /// Makes at most one order for `underlying`, or says what held it back.
-    fn try_order(
-        &mut self,
-        underlying: UnderlyingId,
-        event: &Event,
-        out: &mut impl Outbox<Instruction>,
-    ) -> Result<(), Hold> {
-        let hold_if = |condition: bool, hold| if condition { Err(hold) } else { Ok(()) };
-        let target = &mut self.targets[underlying.index()];
-        let instrument = target.instrument.and_then(|id| self.catalogue.find(id)).ok_or(Hold::NoInstrument)?;
-        let top = self.books.top(instrument.id);
-        hold_if(target.quality != BookQuality::Good, Hold::BadExposure)?;
-        let cost = if top.is_sound() {
-            taking_cost(instrument, top.bid.to_f64(), top.ask.to_f64())
-        } else {
-            taker_fee(instrument)
-        };
-        target.half_width = self.config.band.half_width(cost, target.log_gamma.to_f64(), target.spot.to_f64());
-        hold_if(!top.is_sound(), Hold::BadBook)?;
-        hold_if(target.fill_pending, Hold::FillPending)?;
-
-        let per_lot = delta_per_lot(instrument, top.mid());
-        let lots_max = self.orders.gate.limits().order_lots_max;
-        let (buying, selling) = self.orders.store.working_lots(instrument.id);
-        let net_delta = target.net_delta.to_f64() + (buying as f64 - selling as f64) * per_lot;
-        let size = to_nearest_edge(net_delta, target.half_width, per_lot, lots_max).ok_or(Hold::InsideBand)?;
-
-        self.orders.may_send()?;
-        hold_if(target.in_flight.is_full(), Hold::InFlight)?;
-        hold_if(target.book_spent, Hold::BookSpent)?;
-
-        let price = taking_price(instrument, &top, size.side, self.config.slippage_e9);
-        let child = Child { side: size.side, lots: size.lots, price, is_passive: false };
-        let order = self.orders.place(&child, instrument, &top, target.spot, event, out)?;
-        target.in_flight.push(InFlight { order, instrument: instrument.id, since: event.time, asked_back: None });
-        self.counters.orders += 1;
-        Ok(())
-    }
-}
-
-/// The best opposite price and `slippage_e9` of it beyond, on the grid and never short of the best price.
-fn taking_price(instrument: &Instrument, top: &Top, side: Side, slippage_e9: i64) -> Price {
-    let best = top.opposite(side);
-    let reach = (i128::from(best.0) * i128::from(slippage_e9) / i128::from(ONE_E9)) as i64;
-    let limit = instrument.ticks.round_passive(Price(best.0.saturating_add(side.sign() * reach)), side);
-    if side == Side::Buy { limit.max(best) } else { limit.min(best) }
 }
 
 #[cfg(test)]

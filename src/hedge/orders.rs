@@ -110,6 +110,8 @@ impl Orders {
             self.add_position(fill.instrument, fill.signed_lots());
         }
         match body {
+            // An order that was to rest is refused when it would have taken: that is the market's doing.
+            Body::Rejected { order, .. } if self.rests(*order) => {}
             Body::Rejected { .. } => self.rejects_in_a_row += 1,
             Body::Accepted { .. } => self.rejects_in_a_row = 0,
             _ => {}
@@ -122,6 +124,11 @@ impl Orders {
             _ => None,
         };
         Heard { fill, is_strange: outcome.is_strange(), kill }
+    }
+
+    /// Whether an order, live or lately ended, was made to rest.
+    pub(super) fn rests(&self, order: ClientOrderId) -> bool {
+        self.store.find(order).is_some_and(|order| order.new.time_in_force == TimeInForce::GoodTilCancel)
     }
 
     /// Why no order may leave now, whatever it is for.

@@ -2,22 +2,32 @@
 
 use arrayvec::ArrayVec;
 
+use super::factors::{Unit, bucket_of};
+use super::program::FACTORS_MAX;
+use super::volatility::Volatility;
 use crate::event::Body;
 use crate::instrument::BookQuality;
 use crate::order::OrderStore;
-use crate::units::{ClientOrderId, Coins, InstrumentId, Nanos, Price};
+use crate::units::{ClientOrderId, Coins, InstrumentId, Nanos, Price, Side};
 
 /// Orders in flight an underlying at most.
-pub const IN_FLIGHT_MAX: usize = 4;
+pub const IN_FLIGHT_MAX: usize = 16;
 
 /// An order whose end is not known yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
     pub(super) order: ClientOrderId,
     pub(super) instrument: InstrumentId,
+    pub(super) side: Side,
+    pub(super) price: Price,
+    /// It rests, and never takes.
+    pub(super) is_passive: bool,
     pub(super) since: Nanos,
     /// When it was last asked back.
     pub(super) asked_back: Option<Nanos>,
+    /// Greeks of a lot when it was made.
+    pub(super) unit: Unit,
+    pub(super) expiry_s: u32,
 }
 
 /// An underlying to be hedged.
@@ -29,14 +39,20 @@ pub struct Target {
     pub net_delta: Coins,
     /// Half-width of the no-trade band at the last decision, coins.
     pub half_width: f64,
+    /// Whether the last decision was to leave the exposure as it is.
+    pub is_at_rest: bool,
     pub(super) log_gamma: Coins,
     pub(super) spot: Price,
+    pub(super) index: Price,
     pub(super) quality: BookQuality,
     /// A fill was seen, and the exposure that includes it was not.
     pub(super) fill_pending: bool,
     pub(super) in_flight: ArrayVec<InFlight, IN_FLIGHT_MAX>,
-    /// An order found less than it asked for, and the book has not been told anew since.
-    pub(super) book_spent: bool,
+    pub(super) volatility: Volatility,
+    /// λS over the half-width: what one coin of delta outside zero costs, per coin.
+    pub(super) stiffness: f64,
+    /// What the other underlyings' exposures are worth in coins of this one.
+    pub(super) abroad: f64,
 }
 
 impl Target {
@@ -56,5 +72,19 @@ impl Target {
         if !self.in_flight.is_empty() {
             self.in_flight.retain(|flight| store.is_live(flight.order));
         }
+    }
+
+    /// What the orders in flight would add to each factor if all of them filled; those that rest only if `with_passive`.
+    pub(super) fn working(&self, store: &OrderStore, with_passive: bool, now: Nanos) -> [f64; FACTORS_MAX] {
+        let (mut working, spot) = ([0.0; FACTORS_MAX], self.spot.to_f64());
+        for flight in self.in_flight.iter().filter(|flight| with_passive || !flight.is_passive) {
+            let leaves = store.find(flight.order).map_or(0, |order| order.leaves_lots());
+            let lots = flight.side.sign() as f64 * f64::from(leaves);
+            let loading = flight.unit.loading(bucket_of(flight.expiry_s, now), spot);
+            for (sum, one) in working.iter_mut().zip(&loading) {
+                *sum += lots * one;
+            }
+        }
+        working
     }
 }

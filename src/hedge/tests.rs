@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::event::{KillCause, KillLevel, Operator, Trail};
-use crate::instrument::{InstrumentState, Payoff};
+use crate::instrument::{BookQuality, InstrumentState, Payoff};
 use crate::order::Request;
-use crate::units::{ClientOrderId, Coins, ExecutionId, Quantity, VenueInstrumentId, VenueOrderId};
+use crate::units::{ClientOrderId, Coins, ExecutionId, ONE_E9, Price, Quantity, Side, VenueInstrumentId, VenueOrderId};
 
 const PERPETUAL: InstrumentId = InstrumentId(0);
 const BTC: UnderlyingId = UnderlyingId(0);

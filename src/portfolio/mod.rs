@@ -162,6 +162,10 @@ impl Stage for Greeks {
             Body::Index { underlying, price } => {
                 if price.0 > 0 && underlying.index() < UNDERLYINGS_MAX {
                     self.book.index(underlying, price.to_f64(), self.now);
+                    if self.backlog.is_empty() {
+                        // What does not fit is not told: the next index says more.
+                        let _ = out.send(*event);
+                    }
                 }
                 self.respot(&event.body);
             }

@@ -6,17 +6,24 @@
 //! so that the two variances compare risk with risk. Both are taken from [`SETTLE_NS`] after the first fill on: until then
 //! the hedge is being built and the calibration settles. Cold: a sample costs one valuation of every option held.
 
+use std::collections::BTreeSet;
+
 use super::moments::Moments;
 use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, INSTRUMENTS_MAX, Instrument, InstrumentKind, Payoff, UNDERLYINGS_MAX};
+use crate::order::Request;
 use crate::pricing::black76;
-use crate::units::{InstrumentId, Lots, Nanos, ONE_E9, Price, Side, UnderlyingId};
+use crate::risk::Instruction;
+use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, ONE_E9, Side, UnderlyingId};
 
 /// Event time between two valuations, nanoseconds.
 const SAMPLE_NS: u64 = 500 * Nanos::PER_MILLI;
 
 /// Changes below which a ratio of variances says nothing: four seconds of them.
 const CHANGES_MIN: u64 = 8;
+
+/// Largest fee on an option as a share of its premium.
+const OPTION_FEE_SHARE_MAX: f64 = 0.125;
 
 /// Event time from an underlying's first fill to the first change that counts, nanoseconds.
 const SETTLE_NS: u64 = Nanos::PER_SECOND;
@@ -32,6 +39,8 @@ pub struct Account {
     pub exposures: u64,
     /// Fills of the hedge.
     pub fills: u64,
+    /// Of them in options.
+    pub option_fills: u64,
     /// Spread and fees paid, settlement currency.
     pub cost: f64,
     /// Changes of the book's value from sample to sample.
@@ -40,6 +49,8 @@ pub struct Account {
     pub hedged: Moments,
     settled_at: Option<Nanos>,
     value: Option<f64>,
+    /// What the options of the hedge were worth at the last sample, and those bought since when they were.
+    hedge_value: f64,
     book_gain: f64,
     hedge_gain: f64,
 }
@@ -66,10 +77,20 @@ struct Holding {
     marked_at: f64,
 }
 
+/// One execution of the hedge.
+struct Fill {
+    side: Side,
+    price: f64,
+    lots: u32,
+    is_maker: bool,
+}
+
 /// Values books and accounts for hedges.
 #[derive(Debug)]
 pub struct Ledger {
     catalogue: Catalogue,
+    /// Orders that were made to rest.
+    resting: BTreeSet<ClientOrderId>,
     holdings: Box<[Holding]>,
     forwards: Vec<(UnderlyingId, u32, f64)>,
     spots: [f64; UNDERLYINGS_MAX],
@@ -89,11 +110,21 @@ impl Ledger {
         let nothing = Holding { book: Lots(0), hedge: Lots(0), sigma: f64::NAN, mid: f64::NAN, marked_at: f64::NAN };
         Self {
             catalogue: Catalogue::new(),
+            resting: BTreeSet::new(),
             holdings: vec![nothing; INSTRUMENTS_MAX].into(),
             forwards: Vec::new(),
             spots: [f64::NAN; UNDERLYINGS_MAX],
             accounts: Default::default(),
             next_sample: Nanos::default(),
+        }
+    }
+
+    /// Takes an instruction of the hedge: an order that may only rest pays the maker's fee.
+    pub fn instruction(&mut self, instruction: &Instruction) {
+        if let Instruction::Send(approved) = instruction
+            && let Request::New { order, post_only: true, .. } = *approved.request()
+        {
+            self.resting.insert(order);
         }
     }
 
@@ -115,8 +146,10 @@ impl Ledger {
                     account.delta_before = net_delta.to_f64();
                 }
             }
-            Body::Filled { instrument, side, price, lots, .. } => {
-                self.fill(instrument, side, price, lots, event.time);
+            Body::Filled { order, instrument, side, price, lots, .. } => {
+                let is_maker = self.resting.contains(&order);
+                let fill = Fill { side, price: price.to_f64(), lots, is_maker };
+                self.fill(instrument, &fill, event.time);
             }
             _ => {
                 // A listing that a stage upstream accepted and this catalogue does not would be a defect of ours; what
@@ -149,18 +182,32 @@ impl Ledger {
         }
     }
 
-    fn fill(&mut self, id: InstrumentId, side: Side, price: Price, lots: u32, time: Nanos) {
+    fn fill(&mut self, id: InstrumentId, fill: &Fill, time: Nanos) {
         let Some(instrument) = self.catalogue.find(id).copied() else { return };
-        self.take_gain(&instrument);
-        let holding = &mut self.holdings[id.index()];
-        let signed = Lots(side.sign() * i64::from(lots));
-        holding.hedge.0 += signed.0;
+        let signed = Lots(fill.side.sign() * i64::from(fill.lots));
+        let mid = self.holdings[id.index()].mid;
+        let fee_e9 = if fill.is_maker { instrument.maker_fee_e9 } else { instrument.taker_fee_e9 };
+        let rate = f64::from(fee_e9) / ONE_E9 as f64;
+        let (slippage, fee, worth) = if instrument.kind == InstrumentKind::Option {
+            let amount = signed.0 as f64 * instrument.lot.to_f64();
+            let underlying = match instrument.payoff {
+                Payoff::Inverse => 1.0,
+                Payoff::Linear => self.spots[instrument.underlying.index()],
+            };
+            let fee = (rate * underlying).min(OPTION_FEE_SHARE_MAX * fill.price) * amount.abs();
+            (amount * (fill.price - mid), fee, signed.0 as f64 * self.value_of_lot(&instrument, time))
+        } else {
+            self.take_gain(&instrument);
+            let notional = settlement_notional(&instrument, fill.lots, fill.price);
+            (-delta_one_gain(&instrument, signed, fill.price, mid), rate * notional, 0.0)
+        };
+        self.holdings[id.index()].hedge.0 += signed.0;
         let account = &mut self.accounts[instrument.underlying.index()];
         account.fills += 1;
+        account.option_fills += u64::from(instrument.kind == InstrumentKind::Option);
         account.settled_at.get_or_insert(Nanos(time.0 + SETTLE_NS));
-        let notional = settlement_notional(&instrument, lots, price.to_f64());
-        let slippage = -delta_one_gain(&instrument, signed, price.to_f64(), holding.mid);
-        account.cost += slippage + notional * f64::from(instrument.taker_fee_e9) / ONE_E9 as f64;
+        account.hedge_value += worth;
+        account.cost += slippage + fee;
     }
 
     /// Books what a delta-one holding gained since it was last marked.
@@ -175,16 +222,23 @@ impl Ledger {
     }
 
     fn sample(&mut self, now: Nanos) {
-        let mut options = [0.0; UNDERLYINGS_MAX];
+        let mut options = [(0.0, 0.0); UNDERLYINGS_MAX];
         for index in 0..self.catalogue.instruments().len() {
             let instrument = self.catalogue.instruments()[index];
             if instrument.is_future() {
                 self.take_gain(&instrument);
             } else if instrument.kind == InstrumentKind::Option {
-                options[instrument.underlying.index()] += self.option_value(&instrument, now);
+                let Holding { book, hedge, .. } = self.holdings[index];
+                if book.0 != 0 || hedge.0 != 0 {
+                    let value = self.value_of_lot(&instrument, now);
+                    let (of_book, of_hedge) = &mut options[instrument.underlying.index()];
+                    *of_book += book.0 as f64 * value;
+                    *of_hedge += hedge.0 as f64 * value;
+                }
             }
         }
-        for (account, value) in self.accounts.iter_mut().zip(options) {
+        for (account, (value, hedge_value)) in self.accounts.iter_mut().zip(options) {
+            account.hedge_gain += hedge_value - account.hedge_value;
             let book_change = account.value.map(|last| value - last + account.book_gain);
             if let Some(change) =
                 book_change.filter(|change| change.is_finite() && account.settled_at.is_some_and(|at| now >= at))
@@ -193,22 +247,20 @@ impl Ledger {
                 account.hedged.add(change + account.hedge_gain);
             }
             account.value = value.is_finite().then_some(value);
+            account.hedge_value = hedge_value;
             account.book_gain = 0.0;
             account.hedge_gain = 0.0;
         }
     }
 
-    /// Value of an option holding in settlement currency; NaN while something it needs is not known.
-    fn option_value(&self, instrument: &Instrument, now: Nanos) -> f64 {
-        let holding = &self.holdings[instrument.id.index()];
+    /// Value of a lot of an option in settlement currency; NaN while something it needs is not known.
+    fn value_of_lot(&self, instrument: &Instrument, now: Nanos) -> f64 {
+        let sigma = self.holdings[instrument.id.index()].sigma;
         let (Some(option), Some(expiry)) = (instrument.option, instrument.expiry()) else { return 0.0 };
-        if holding.book.0 == 0 {
-            return 0.0;
-        }
         let ratio = self.forwards.iter().find(|(u, e, _)| (*u, *e) == (instrument.underlying, instrument.expiry_s));
         let forward = ratio.map_or(f64::NAN, |forward| forward.2) * self.spots[instrument.underlying.index()];
-        let price = black76::price(option, forward, instrument.strike.to_f64(), holding.sigma, now.years_until(expiry));
-        let amount = holding.book.0 as f64 * instrument.lot.to_f64();
+        let price = black76::price(option, forward, instrument.strike.to_f64(), sigma, now.years_until(expiry));
+        let amount = instrument.lot.to_f64();
         match instrument.payoff {
             Payoff::Inverse => amount * price / forward,
             Payoff::Linear => amount * price,
@@ -239,7 +291,7 @@ mod tests {
     use super::*;
     use crate::event::Trail;
     use crate::instrument::OptionKind;
-    use crate::units::{ClientOrderId, Coins, ExecutionId, Quantity, VenueInstrumentId};
+    use crate::units::{Coins, ExecutionId, Price, Quantity, VenueInstrumentId};
 
     const PERPETUAL: InstrumentId = InstrumentId(0);
     const CALL: InstrumentId = InstrumentId(1);

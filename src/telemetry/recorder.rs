@@ -47,6 +47,7 @@ impl Recorder {
     /// Takes an instruction that left the hedge.
     pub fn instruction(&mut self, instruction: &Instruction) {
         self.digest.add(instruction);
+        self.ledger.instruction(instruction);
     }
 
     /// How far the run is.

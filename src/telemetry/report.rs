@@ -16,6 +16,8 @@ pub struct NetDelta {
     pub after: f64,
     /// Half-width of the no-trade band at the end.
     pub band: f64,
+    /// Whether the last decision was to leave it as it is.
+    pub at_rest: bool,
 }
 
 /// What hedging one underlying came to, settlement currency.

@@ -26,7 +26,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), CliError> {
         None => OpeningBook::ShortEveryOption,
     };
     let first = first_time(&args.pcap)?;
-    let mut replay = start(opening, args.risk_aversion, first)?;
+    let mut replay = start(opening, args, first)?;
     let mut last = first;
     let progress = ProgressLine::new("replaying");
     for path in &args.pcap {
@@ -67,12 +67,12 @@ fn check(replay: &Replay<StampClock>, report: &Report) -> Result<(), CliError> {
     Ok(())
 }
 
-fn start(opening: OpeningBook, risk_aversion: f64, time: Nanos) -> Result<Replay<StampClock>, CliError> {
+fn start(opening: OpeningBook, args: &ReplayArgs, time: Nanos) -> Result<Replay<StampClock>, CliError> {
     let clock = StampClock::calibrate();
     let greeks = GreeksConfig { opening, ..GreeksConfig::default() };
     let started_s = u32::try_from(time.0 / Nanos::PER_SECOND).unwrap_or(u32::MAX);
-    let band = BandConfig { risk_aversion, half_width_min: 0.0, ..BandConfig::default() };
-    let hedge = HedgeConfig { started_s, band, ..HedgeConfig::default() };
+    let band = BandConfig { risk_aversion: args.risk_aversion, half_width_min: 0.0, ..BandConfig::default() };
+    let hedge = HedgeConfig { started_s, policy: args.policy, band, ..HedgeConfig::default() };
     let session = SessionConfig::new("replay", "paper")?;
     Ok(Replay::new(greeks, hedge, session, Recorder::new(clock.nanos_per_tick()), clock))
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::CliError;
 use super::output::OutputArgs;
+use crate::hedge::Policy;
 use crate::journal::replay::Topology;
 
 /// Arguments of `replay`.
@@ -18,7 +19,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "journal", num_args = 1..)]
     pcap: Vec<PathBuf>,
     /// A journal to replay: every byte to the venue must come out again as it was recorded
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["pcap", "positions", "risk_aversion"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pcap", "positions", "risk_aversion", "policy"])]
     journal: Option<PathBuf>,
     /// Which run of the journal [default: the last]
     #[arg(long, value_name = "NUMBER", requires = "journal")]
@@ -32,6 +33,9 @@ pub(super) struct ReplayArgs {
     /// Absolute risk aversion of the no-trade band, per unit of quote currency; the default suits a book of single lots
     #[arg(long, value_name = "GAMMA", default_value_t = 1.0, value_parser = super::positive)]
     risk_aversion: f64,
+    /// What decides on hedges: whalley-wilmott or zakamouline (bands on delta), or program (perpetual, futures and options)
+    #[arg(long, default_value_t = Policy::default(), value_parser = clap::value_parser!(Policy))]
+    policy: Policy,
     #[command(flatten)]
     output: OutputArgs,
 }

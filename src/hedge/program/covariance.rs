@@ -70,6 +70,29 @@ impl Covariance {
         Ok(Self(matrix))
     }
 
+    /// This one by `1 − weight` and another by `weight`.
+    pub fn mixed(&self, other: &Self, weight: f64) -> Result<Self, NotConvex> {
+        let weight = weight.clamp(0.0, 1.0);
+        let mut matrix = Curvature::new(self.factors());
+        matrix.add(1.0 - weight, &self.0)?;
+        matrix.add(weight, &other.0)?;
+        Ok(Self(matrix))
+    }
+
+    /// Of the factors in other units: factor k is multiplied by `scales[k]`.
+    pub fn scaled(&self, scales: &[f64]) -> Result<Self, NotConvex> {
+        let mut scaled = self.clone();
+        if scales.len() != self.factors() || scales.iter().any(|scale| !scale.is_finite()) {
+            return Err(NotConvex);
+        }
+        for a in 0..scales.len() {
+            for b in 0..scales.len() {
+                scaled.0.rows[a][b] *= scales[a] * scales[b];
+            }
+        }
+        Ok(scaled)
+    }
+
     /// With correlations moved by `amount` (0 to 1) toward the case of `stress`.
     pub fn stressed(&self, stress: Stress, amount: f64) -> Result<Self, NotConvex> {
         let sign = match stress {
@@ -147,6 +170,11 @@ impl Estimator {
         Covariance(matrix).shrunk(n / (n + self.moves as f64)).ok()
     }
 
+    /// Moves taken in.
+    pub fn moves(&self) -> u64 {
+        self.moves
+    }
+
     /// Moves cut back as jumps.
     pub fn jumps(&self) -> u64 {
         self.jumps
@@ -200,6 +228,18 @@ mod tests {
         assert_eq!(estimator.unusable(), 3);
         assert_eq!(estimator.covariance(), before);
         assert_eq!(Estimator::new(2, 1.0).covariance(), None);
+    }
+
+    #[test]
+    fn mixtures_and_other_units_stay_covariances() {
+        let base = Covariance::new(&[&[4.0], &[0.6, 1.0]]).unwrap();
+        let other = Covariance::new(&[&[8.0], &[0.0, 3.0]]).unwrap();
+        let mixed = base.mixed(&other, 0.25).unwrap();
+        assert_eq!((mixed.at(0, 0), mixed.at(0, 1), mixed.at(1, 1)), (5.0, 0.75 * 0.6, 1.5));
+        let scaled = base.scaled(&[10.0, 1.0]).unwrap();
+        assert_eq!((scaled.at(0, 0), scaled.at(1, 0), scaled.at(1, 1)), (400.0, 6.0, 1.0));
+        assert_eq!(base.scaled(&[f64::NAN, 1.0]), Err(NotConvex));
+        assert_eq!(base.mixed(&Covariance::new(&[&[1.0]]).unwrap(), 0.5), Err(NotConvex));
     }
 
     #[test]

@@ -1,0 +1,147 @@
+//! One decision by the program: from exposures, costs and limits to whole lots, with a certificate.
+//!
+//! Two speeds. [`begin`](Planner::begin) writes what exposures cost under the worst of the correlation stresses, and
+//! [`offer`](Planner::offer) what each hedge costs and may do; that takes microseconds and is done when books or
+//! exposures have moved materially. [`look`](Planner::look) asks whether standing still is certified at an exposure:
+//! tens of nanoseconds, on every tick. A decision to trade is made on a problem that was begun for it.
+
+use super::program::objective::{self, MarketView, ObjectiveConfig};
+use super::program::{
+    Candidate, Certificate, Covariance, Curvature, FACTORS_MAX, NotConvex, Outcome, Problem, Rounded, Solver, Stress,
+};
+
+/// What a decision came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Plan {
+    /// Certified to stand still.
+    StandStill,
+    /// Trading pays, but not in whole lots, or by less than the batch costs.
+    NotWorthwhile,
+    /// Lots of each hedge, in the order in which they were offered.
+    Trade(Trade),
+    /// Nothing could be certified: a rule that needs less must decide.
+    Unsolved,
+}
+
+/// Lots to trade and what they promise, quote currency.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trade {
+    /// Lots of each hedge; positive is bought.
+    pub rounded: Rounded,
+    /// Of the solution before rounding.
+    pub certificate: Certificate,
+    /// What trading these lots costs.
+    pub cost: f64,
+}
+
+impl Trade {
+    /// By how much the cost of risk falls.
+    pub fn risk_reduction(&self) -> f64 {
+        self.rounded.untraded - (self.rounded.objective - self.cost)
+    }
+}
+
+/// A problem and its solver: 45 KB, taken once.
+#[derive(Debug)]
+pub struct Planner {
+    problem: Problem,
+    solver: Solver,
+    stress: Stress,
+    scratch: Curvature,
+    /// Whether costs and curvature are there to decide by.
+    is_begun: bool,
+}
+
+impl Planner {
+    /// Of problems in `factors` factors.
+    pub fn new(factors: usize) -> Self {
+        let (problem, scratch) = (Problem::new(factors), Curvature::new(factors));
+        Self { problem, solver: Solver::new(), stress: Stress::Base, scratch, is_begun: false }
+    }
+
+    /// Begins a decision: writes what exposures cost, under the stress in which `exposure` costs most.
+    pub fn begin(
+        &mut self,
+        config: &ObjectiveConfig,
+        view: &MarketView,
+        covariance: &Covariance,
+        stress_amount: f64,
+        exposure: &[f64],
+    ) -> Result<(), NotConvex> {
+        self.problem.reset();
+        self.is_begun = false;
+        let mut worst = None;
+        for stress in Stress::ALL {
+            objective::write(&mut self.scratch, config, view, &covariance.stressed(stress, stress_amount)?)?;
+            let risk = self.scratch.half_form(exposure);
+            if worst.is_none_or(|most| risk > most) {
+                worst = Some(risk);
+                self.stress = stress;
+                self.problem.curvature_mut().clone_from(&self.scratch);
+            }
+        }
+        self.is_begun = true;
+        Ok(())
+    }
+
+    /// Offers a hedge; its place in the decision, or `None` when it makes no sense and is left out.
+    pub fn offer(&mut self, candidate: &Candidate) -> Option<usize> {
+        self.problem.push(candidate).ok()
+    }
+
+    /// The stress that the decision is made under.
+    pub fn stress(&self) -> Stress {
+        self.stress
+    }
+
+    /// Forgets what was begun: nothing is decided until it is begun anew.
+    pub fn end(&mut self) {
+        self.is_begun = false;
+    }
+
+    /// Whether a decision was begun.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
+    /// Whether standing still is certified at an exposure. `None` when nothing was begun.
+    pub fn look(&mut self, exposure: &[f64]) -> Option<bool> {
+        self.is_begun.then(|| self.solve(exposure) == Outcome::StandStill)
+    }
+
+    /// Decides at an exposure. Lots are the units in which hedges were offered; `batch_cost` is what sending anything costs.
+    pub fn decide(&mut self, exposure: &[f64], batch_cost: f64) -> Plan {
+        if !self.is_begun {
+            return Plan::Unsolved;
+        }
+        match self.solve(exposure) {
+            Outcome::StandStill => Plan::StandStill,
+            Outcome::Unsolved(_) => Plan::Unsolved,
+            Outcome::Trade(certificate) => {
+                match self.solver.to_lots(&self.problem, &[1.0; super::program::HEDGES_MAX], batch_cost) {
+                    None => Plan::NotWorthwhile,
+                    Some(rounded) => {
+                        let lots = rounded.lots.iter().take(self.problem.hedges()).enumerate();
+                        let cost = lots.map(|(i, lots)| self.problem.cost(i, f64::from(*lots))).sum();
+                        Plan::Trade(Trade { rounded, certificate, cost })
+                    }
+                }
+            }
+        }
+    }
+
+    fn solve(&mut self, exposure: &[f64]) -> Outcome {
+        let entered = self.problem.exposure_mut();
+        if entered.len() != exposure.len() {
+            return Outcome::Unsolved(super::program::Unsolved::NotFinite);
+        }
+        entered.copy_from_slice(exposure);
+        self.solver.solve(&self.problem)
+    }
+}
+
+/// A hedge as the program sees it, from its loading and costs; what may not be traded has both limits at zero.
+pub fn candidate(loading: [f64; FACTORS_MAX], costs: &super::costs::Costs, limits: (f64, f64)) -> Candidate {
+    let (buy, sell, impact) = (costs.buy, costs.sell, costs.impact);
+    Candidate { loading, buy, sell, impact, lower: limits.0, upper: limits.1 }
+}

@@ -13,6 +13,7 @@ use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, INSTRUMENTS_MAX, Instrument, InstrumentKind, Payoff, UNDERLYINGS_MAX};
 use crate::order::Request;
 use crate::pricing::black76;
+use crate::pricing::settlement::{WINDOW_YEARS, variance_years};
 use crate::risk::Instruction;
 use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, ONE_E9, Side, UnderlyingId};
 
@@ -253,13 +254,15 @@ impl Ledger {
         }
     }
 
-    /// Value of a lot of an option in settlement currency; NaN while something it needs is not known.
+    /// Value of a lot of an option in settlement currency, its volatility being per year of the settlement average's
+    /// variance as the surface has it; NaN while something it needs is not known.
     fn value_of_lot(&self, instrument: &Instrument, now: Nanos) -> f64 {
         let sigma = self.holdings[instrument.id.index()].sigma;
         let (Some(option), Some(expiry)) = (instrument.option, instrument.expiry()) else { return 0.0 };
         let ratio = self.forwards.iter().find(|(u, e, _)| (*u, *e) == (instrument.underlying, instrument.expiry_s));
         let forward = ratio.map_or(f64::NAN, |forward| forward.2) * self.spots[instrument.underlying.index()];
-        let price = black76::price(option, forward, instrument.strike.to_f64(), sigma, now.years_until(expiry));
+        let years = variance_years(now.years_until(expiry), WINDOW_YEARS);
+        let price = black76::price(option, forward, instrument.strike.to_f64(), sigma, years);
         let amount = instrument.lot.to_f64();
         match instrument.payoff {
             Payoff::Inverse => amount * price / forward,
@@ -376,7 +379,7 @@ mod tests {
         rig.buy(5, 3_000.5);
         let (mut unhedged, mut hedged) = (Moments::default(), Moments::default());
         let value = |spot: f64, now: Nanos| {
-            let years = now.years_until(Nanos::from_secs(EXPIRY_S));
+            let years = variance_years(now.years_until(Nanos::from_secs(EXPIRY_S)), WINDOW_YEARS);
             -10.0 * black76::price(OptionKind::Call, spot, 3_000.0, 0.6, years)
         };
         let (mut last_spot, mut last) = (3_000.0, value(3_000.0, rig.now));

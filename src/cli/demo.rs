@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 
+use super::conventions::ConventionArgs;
 use super::kill::{self, Thrown};
 use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
@@ -65,6 +66,8 @@ pub(super) struct DemoArgs {
     #[arg(long, default_value_t = Policy::default(), value_parser = clap::value_parser!(Policy))]
     policy: Policy,
     #[command(flatten)]
+    conventions: ConventionArgs,
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -92,7 +95,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         feeds: venue.feed_addresses().to_vec(),
         orders: venue.order_address(),
         feed: FeedConfig::default(),
-        greeks: GreeksConfig { opening, ..GreeksConfig::default() },
+        greeks: args.conventions.apply(GreeksConfig { opening, ..GreeksConfig::default() }),
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig {
             started_s: since_epoch(started).as_secs() as u32,
@@ -117,7 +120,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let held = finished.recorder.ledger.options_held();
     let title = format!("hedged a book of {held} options for {} s, seed {}", args.seconds, args.seed);
     output.publish(&title, &report, &finished.recorder.latencies, started)?;
-    check(&report, args.seconds)
+    check(&report, args)
 }
 
 /// The journal of a run that leaves its results in `directory`.
@@ -231,13 +234,16 @@ fn positions_equal(finished: &Finished, statement: &Statement) -> bool {
 }
 
 /// What a desk would check, in the order in which it would worry.
-fn check(report: &Report, seconds: u64) -> Result<(), CliError> {
+fn check(report: &Report, args: &DemoArgs) -> Result<(), CliError> {
     let Some(venue) = &report.venue else { return Ok(()) };
     let outside: Vec<&str> =
         report.net_delta.iter().filter(|(_, delta)| !delta.at_rest).map(|(name, _)| name.as_str()).collect();
-    // What was killed was not hedged to its end: neither its bands nor its variance say anything.
+    // What was killed was not hedged to its end: neither its bands nor its variance say anything. Variance is that of the
+    // book in coins; one that is neutral in dollars does not aim at it.
     let killed = report.kill.as_ref();
-    let ratio = venue.hedged_variance_ratio.filter(|_| killed.is_none());
+    let in_coins = args.conventions.is_in_coins();
+    let ratio = venue.hedged_variance_ratio.filter(|_| killed.is_none() && in_coins);
+    let is_judged = killed.is_none() && in_coins && args.seconds >= VARIANCE_JUDGED_S;
     let faults = [
         (killed.is_some_and(|kill| !kill.verified), "the kill switch was thrown and not everything stopped".to_owned()),
         (!venue.positions_reconciled, "positions differ from the venue's".to_owned()),
@@ -248,10 +254,7 @@ fn check(report: &Report, seconds: u64) -> Result<(), CliError> {
             ratio.is_some_and(|ratio| ratio < VARIANCE_RATIO_MIN),
             format!("hedged variance is only {:.1} times smaller, not {VARIANCE_RATIO_MIN}", ratio.unwrap_or_default()),
         ),
-        (
-            ratio.is_none() && killed.is_none() && seconds >= VARIANCE_JUDGED_S,
-            "hedged variance could not be measured".to_owned(),
-        ),
+        (ratio.is_none() && is_judged, "hedged variance could not be measured".to_owned()),
         (report.hot_allocations > 0, format!("{} heap allocations on hot threads", report.hot_allocations)),
         (venue.recorder_lost > 0, format!("{} events were lost to the recorder", venue.recorder_lost)),
     ];

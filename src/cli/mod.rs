@@ -4,6 +4,7 @@
 //! (the report says which), 2 the command could not be carried out (bad input, a port in use, a path not writable).
 
 mod control;
+mod conventions;
 mod demo;
 mod error;
 mod evaluate;

@@ -7,7 +7,7 @@ use crate::hedge::Hedge;
 use crate::portfolio::{ExpiryExposure, Greeks};
 use crate::runtime::alloc::hot_allocations;
 use crate::surface::Surface;
-use crate::telemetry::{Bounded, ExpiryRow, Report};
+use crate::telemetry::{Bounded, ByGreek, ExpiryRow, Report};
 use crate::wire::deribit_multicast::Template;
 
 /// What the feed counted.
@@ -35,26 +35,35 @@ pub(super) fn surface(report: &mut Report, surface: &Surface) {
 
 /// What the book is exposed to, by underlying and expiry.
 pub(super) fn greeks(report: &mut Report, greeks: &Greeks) {
+    (report.neutrality, report.stickiness) = (greeks.neutrality().name(), greeks.stickiness());
     for (id, underlying) in greeks.catalogue().underlyings() {
-        let rows: Vec<ExpiryRow> = greeks.report(id).filter(|expiry| expiry.held > 0).map(row).collect();
-        if !rows.is_empty() {
-            report.by_expiry.insert(underlying.name().to_owned(), rows);
+        let mut rows: Vec<ExpiryRow> = greeks.report(id).filter(|expiry| expiry.held > 0).map(row).collect();
+        if rows.is_empty() {
+            continue;
         }
+        if let Some((value, bound)) = greeks.cash(id) {
+            let greeks = ByGreek { delta: Bounded { value, bound }, ..ByGreek::default() };
+            rows.push(ExpiryRow { expiry: "account".to_owned(), greeks, ..ExpiryRow::default() });
+        }
+        let mut total = ByGreek::default();
+        rows.iter().for_each(|row| total += row.greeks);
+        report.by_underlying.insert(underlying.name().to_owned(), total);
+        report.by_expiry.insert(underlying.name().to_owned(), rows);
     }
 }
 
 fn row(exposure: ExpiryExposure) -> ExpiryRow {
     let (greeks, bounds) = (exposure.greeks, exposure.bounds);
     let bounded = |value, bound| Bounded { value, bound };
-    ExpiryRow {
-        expiry: expiry_name(exposure.expiry_s),
-        held: exposure.held,
-        forward: exposure.forward,
+    let greeks = ByGreek {
         delta: bounded(greeks.delta, bounds.delta),
         log_gamma: bounded(greeks.log_gamma, bounds.log_gamma),
         vega: bounded(greeks.vega, bounds.vega),
         theta: bounded(greeks.theta, bounds.theta),
-    }
+        vanna: bounded(greeks.vanna, bounds.vanna),
+        volga: bounded(greeks.volga, bounds.volga),
+    };
+    ExpiryRow { expiry: expiry_name(exposure.expiry_s), held: exposure.held, forward: exposure.forward, greeks }
 }
 
 /// As venues name it: `27DEC26`.

@@ -324,7 +324,7 @@ impl Book {
             total.quality = total.quality.max(bucket.quality(slice.expiry_s, now, ages));
         }
         if self.convention.neutrality == Neutrality::Dollar {
-            match self.accounts[underlying.index()].cash() {
+            match self.cash(underlying) {
                 Some((cash, error)) => {
                     total.delta.merge(cash);
                     total.error += error;
@@ -342,6 +342,12 @@ impl Book {
             None => total.quality = BookQuality::Unknown,
         }
         total
+    }
+
+    /// The coins of a dollar-neutral account and a bound on their error, if they are known.
+    pub(super) fn cash(&self, underlying: UnderlyingId) -> Option<(Sum, f64)> {
+        let account = self.accounts.get(underlying.index())?;
+        account.cash().filter(|_| self.convention.neutrality == Neutrality::Dollar)
     }
 
     /// What is held of each expiry of an underlying, soonest first. Computed afresh, for reports.

@@ -260,6 +260,17 @@ impl Greeks {
         self.config.neutrality
     }
 
+    /// How the smile follows the forward: 0 with its strikes, 1 with moneyness.
+    pub fn stickiness(&self) -> f64 {
+        self.config.stickiness
+    }
+
+    /// The coins of an underlying's account that are not the value of a position, and a bound on their error; `None`
+    /// unless the book is dollar-neutral, or when a payment is not known.
+    pub fn cash(&self, underlying: UnderlyingId) -> Option<(f64, f64)> {
+        self.book.cash(underlying).map(|(cash, error)| (cash.to_f64(), error))
+    }
+
     /// Instruments and underlyings seen so far.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue

@@ -277,6 +277,25 @@ fn the_smile_runs_through_the_volatilities_and_lends_them() {
 }
 
 #[test]
+fn the_slope_sent_with_a_volatility_is_the_smiles_own() {
+    let truth = Svi { a: 0.01, b: 0.04, rho: -0.3, m: 0.02, sigma: 0.15 };
+    let mut market = Market::new(Payoff::Inverse);
+    mark_smile(&mut market, &truth, false);
+    market.rest();
+    let years = variance_years(market.now.years_until(Nanos::from_secs(EXPIRY_S)), WINDOW_YEARS);
+    let sigma = |k: f64| (truth.w(k) / years).sqrt();
+    let mut seen = 0;
+    for event in &market.out {
+        let Body::Volatility { instrument, slope, .. } = event.body else { continue };
+        let k = f64::from(instrument.0 / 2) * 0.1 - 1.0;
+        let expected = (sigma(k + 1e-4) - sigma(k - 1e-4)) / 2e-4;
+        assert!((slope - expected).abs() < 0.02, "{k}: {slope} {expected}");
+        seen += usize::from(expected.abs() > 0.1);
+    }
+    assert!(seen > 20, "{seen} slopes that matter");
+}
+
+#[test]
 fn a_smile_with_a_butterfly_is_refused_and_the_last_one_kept() {
     // Gatheral and Jacquier (2014), example 3.1, after Vogt.
     let vogt = Svi { a: -0.0410, b: 0.1331, rho: 0.3060, m: 0.3586, sigma: 0.4153 };

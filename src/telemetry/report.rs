@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::ops::AddAssign;
 
 use serde::Serialize;
 
@@ -34,12 +35,20 @@ pub struct Cost {
 /// Exposure to one expiry of an underlying; each greek with the bound on its error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ExpiryRow {
-    /// Such as `27DEC26`; `perpetual` for what never expires.
+    /// Such as `27DEC26`; `perpetual` for what never expires, `account` for the coins of a dollar-neutral one.
     pub expiry: String,
     /// Instruments held.
     pub held: u16,
     /// Forward it was valued at.
     pub forward: f64,
+    /// What it is exposed to.
+    #[serde(flatten)]
+    pub greeks: ByGreek,
+}
+
+/// Each greek with the bound on its error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct ByGreek {
     /// Coins.
     pub delta: Bounded,
     /// Coins per unit of ln(forward).
@@ -48,6 +57,42 @@ pub struct ExpiryRow {
     pub vega: Bounded,
     /// Settlement currency per year.
     pub theta: Bounded,
+    /// Coins of delta per 1.00 of volatility.
+    pub vanna: Bounded,
+    /// Settlement currency per 1.00 of volatility, squared.
+    pub volga: Bounded,
+}
+
+impl ByGreek {
+    /// Each greek's name and number.
+    fn named(&self) -> [(&'static str, Bounded); 6] {
+        [
+            ("delta", self.delta),
+            ("log gamma", self.log_gamma),
+            ("vega", self.vega),
+            ("theta", self.theta),
+            ("vanna", self.vanna),
+            ("volga", self.volga),
+        ]
+    }
+}
+
+impl AddAssign for ByGreek {
+    fn add_assign(&mut self, other: Self) {
+        self.delta += other.delta;
+        self.log_gamma += other.log_gamma;
+        self.vega += other.vega;
+        self.theta += other.theta;
+        self.vanna += other.vanna;
+        self.volga += other.volga;
+    }
+}
+
+impl AddAssign for Bounded {
+    fn add_assign(&mut self, other: Self) {
+        self.value += other.value;
+        self.bound += other.bound;
+    }
 }
 
 /// A number and how far from it the truth may lie.
@@ -148,6 +193,12 @@ pub struct Report {
     pub fills: u64,
     /// Net delta by underlying.
     pub net_delta: BTreeMap<String, NetDelta>,
+    /// What books were kept neutral in: `coin` or `dollar`.
+    pub neutrality: &'static str,
+    /// How the smile followed the forward: 0 with its strikes, 1 with moneyness.
+    pub stickiness: f64,
+    /// Exposures by underlying at the end of the run.
+    pub by_underlying: BTreeMap<String, ByGreek>,
     /// Exposures by underlying and expiry at the end of the run.
     pub by_expiry: BTreeMap<String, Vec<ExpiryRow>>,
     /// Cost and variance by underlying.
@@ -233,25 +284,29 @@ impl Report {
 
     fn print_exposures(&self, out: &mut impl Write) -> io::Result<()> {
         for (name, rows) in self.by_expiry.iter().filter(|(_, rows)| !rows.is_empty()) {
-            writeln!(out, "\n{name} by expiry (largest bound on delta: {:.1e} coins)", largest_bound(rows))?;
-            writeln!(
-                out,
-                "  {:<10} {:>5} {:>12} {:>12} {:>12} {:>14} {:>14}",
-                "expiry", "held", "forward", "delta", "log gamma", "vega", "theta"
-            )?;
-            for row in rows {
-                writeln!(
-                    out,
-                    "  {:<10} {:>5} {:>12.2} {:>12.5} {:>12.4} {:>14.5} {:>14.4}",
-                    row.expiry,
-                    row.held,
-                    row.forward,
-                    row.delta.value,
-                    row.log_gamma.value,
-                    row.vega.value,
-                    row.theta.value
-                )?;
+            writeln!(out, "\n{name} by expiry, {}-neutral, stickiness {}", self.neutrality, self.stickiness)?;
+            write!(out, "  {:<10} {:>5} {:>12}", "expiry", "held", "forward")?;
+            for (greek, _) in ByGreek::default().named() {
+                write!(out, " {greek:>13}")?;
             }
+            writeln!(out)?;
+            for row in rows {
+                write!(out, "  {:<10} {:>5} {:>12.2}", row.expiry, row.held, row.forward)?;
+                for (_, greek) in row.greeks.named() {
+                    write!(out, " {:>13.5}", greek.value)?;
+                }
+                writeln!(out)?;
+            }
+            let total = self.by_underlying.get(name).copied().unwrap_or_default().named();
+            write!(out, "  {:<29}", "all")?;
+            for (_, greek) in total {
+                write!(out, " {:>13.5}", greek.value)?;
+            }
+            write!(out, "\n  {:<29}", "within")?;
+            for (_, greek) in total {
+                write!(out, " {:>13.1e}", greek.bound)?;
+            }
+            writeln!(out)?;
         }
         Ok(())
     }
@@ -327,8 +382,4 @@ impl KillFigures {
 fn counted(counts: &BTreeMap<&'static str, u64>) -> String {
     let counts: Vec<String> = counts.iter().filter(|(_, n)| **n > 0).map(|(name, n)| format!("{name} {n}")).collect();
     if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
-}
-
-fn largest_bound(rows: &[ExpiryRow]) -> f64 {
-    rows.iter().map(|row| row.delta.bound).fold(0.0, f64::max)
 }

@@ -26,7 +26,7 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), CliError> {
         None => OpeningBook::ShortEveryOption,
     };
     let first = first_time(&args.pcap)?;
-    let mut replay = start(opening, args, first)?;
+    let mut replay = start(args, opening, first)?;
     let mut last = first;
     let progress = ProgressLine::new("replaying");
     for path in &args.pcap {
@@ -67,9 +67,9 @@ fn check(replay: &Replay<StampClock>, report: &Report) -> Result<(), CliError> {
     Ok(())
 }
 
-fn start(opening: OpeningBook, args: &ReplayArgs, time: Nanos) -> Result<Replay<StampClock>, CliError> {
+fn start(args: &ReplayArgs, opening: OpeningBook, time: Nanos) -> Result<Replay<StampClock>, CliError> {
     let clock = StampClock::calibrate();
-    let greeks = GreeksConfig { opening, ..GreeksConfig::default() };
+    let greeks = args.conventions.apply(GreeksConfig { opening, ..GreeksConfig::default() });
     let started_s = u32::try_from(time.0 / Nanos::PER_SECOND).unwrap_or(u32::MAX);
     let band = BandConfig { risk_aversion: args.risk_aversion, half_width_min: 0.0, ..BandConfig::default() };
     let hedge = HedgeConfig { started_s, policy: args.policy, band, ..HedgeConfig::default() };

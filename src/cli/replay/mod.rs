@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::CliError;
+use super::conventions::ConventionArgs;
 use super::output::OutputArgs;
 use crate::hedge::Policy;
 use crate::journal::replay::Topology;
@@ -19,7 +20,7 @@ pub(super) struct ReplayArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "journal", num_args = 1..)]
     pcap: Vec<PathBuf>,
     /// A journal to replay: every byte to the venue must come out again as it was recorded
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["pcap", "positions", "risk_aversion", "policy"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pcap", "positions", "risk_aversion", "neutrality", "stickiness", "equity", "policy"])]
     journal: Option<PathBuf>,
     /// Which run of the journal [default: the last]
     #[arg(long, value_name = "NUMBER", requires = "journal")]
@@ -36,6 +37,8 @@ pub(super) struct ReplayArgs {
     /// What decides on hedges: whalley-wilmott or zakamouline (bands on delta), or program (perpetual, futures and options)
     #[arg(long, default_value_t = Policy::default(), value_parser = clap::value_parser!(Policy))]
     policy: Policy,
+    #[command(flatten)]
+    conventions: ConventionArgs,
     #[command(flatten)]
     output: OutputArgs,
 }

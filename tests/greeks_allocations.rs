@@ -2,10 +2,13 @@
 //! rebuilds that follow it, the time that passes and the expiry at the end of it.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::instrument::{BookQuality, InstrumentKind, OptionKind, Payoff};
-use hedgecore::portfolio::{Greeks, GreeksConfig, OpeningBook};
+use hedgecore::portfolio::rebuild::elsewhere;
+use hedgecore::portfolio::{Greeks, GreeksConfig, OpeningBook, Rebuilds};
+use hedgecore::ring;
 use hedgecore::runtime::alloc::{CountingAllocator, hot_allocations, hot_frees, hot_section, is_installed};
 use hedgecore::stage::{Full, Outbox, Stage};
 use hedgecore::units::{
@@ -53,9 +56,9 @@ struct Desk {
 
 impl Desk {
     /// Short one lot of every option, all expiries on anchors.
-    fn new() -> Self {
+    fn new(rebuilds: Rebuilds) -> Self {
         let config = GreeksConfig { opening: OpeningBook::ShortEveryOption, ..GreeksConfig::default() };
-        let (greeks, now) = (Greeks::new(config), Nanos::from_secs(START_S));
+        let (greeks, now) = (Greeks::with_rebuilds(config, rebuilds), Nanos::from_secs(START_S));
         let mut desk = Self { greeks, out: Counting::default(), now, executions: 0 };
         desk.step(Body::Underlying { id: UNDERLYING, name: *b"BTC_USD\0\0\0\0\0\0\0\0\0" });
         desk.list(0, InstrumentKind::Perpetual, None, 0, 0.0, 10 * ONE_E9);
@@ -139,7 +142,7 @@ fn ticks_fills_and_rebuilds_leave_the_heap_alone() {
     let canary = counted(|| drop(black_box(Box::new(black_box(1)))));
     assert_eq!(canary, (1, 1), "the counter sees a box");
 
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(Rebuilds::Inline);
     assert_eq!(desk.greeks.anchored(), usize::from(EXPIRIES));
     let exposures = desk.out.exposures;
     desk.out.unknown = 0;
@@ -182,4 +185,40 @@ fn ticks_fills_and_rebuilds_leave_the_heap_alone() {
     assert_eq!(days, (0, 0), "a day with a settlement window and an expiry at its end");
     assert_eq!(desk.greeks.anchored(), usize::from(EXPIRIES) - 1);
     assert!(!desk.greeks.is_broken());
+}
+
+#[test]
+fn anchors_handed_over_by_another_thread_leave_the_heap_alone() {
+    let (rebuilds, mut rebuilder) = elsewhere();
+    let (mut answers, [mut answered]) = ring::broadcast::<Event, 1>(64).expect("a ring");
+    let mut desk = Desk::new(rebuilds);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                if rebuilder.turn(&mut answers) == 0 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let mut executions = 0;
+        let mut hand_over = |desk: &mut Desk, sigma: f64| {
+            desk.calibrate(sigma);
+            let adopted = desk.greeks.rebuilds().adopted;
+            while desk.greeks.rebuilds().adopted < adopted + u64::from(EXPIRIES) {
+                desk.step(Body::Clock);
+                executions += 1;
+                desk.fill(1 + executions % OPTIONS, if executions % 2 == 0 { Side::Sell } else { Side::Buy });
+                answered.drain(8, |event| desk.greeks.step(event, &mut desk.out));
+                std::thread::yield_now();
+            }
+            desk.spot(50_000.0);
+        };
+        hand_over(&mut desk, 0.6);
+        assert_eq!(desk.greeks.anchored(), usize::from(EXPIRIES));
+        let counts = counted(|| (0..20).for_each(|turn| hand_over(&mut desk, 0.6 + 0.001 * f64::from(turn))));
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(counts, (0, 0), "asking, adopting, and what is filled and refitted in between");
+    });
+    assert_eq!(desk.greeks.rebuilds().fallbacks, 0);
 }

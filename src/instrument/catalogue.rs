@@ -84,10 +84,15 @@ impl Default for Catalogue {
 impl Catalogue {
     /// An empty catalogue with room for [`INSTRUMENTS_MAX`] instruments.
     pub fn new() -> Self {
+        Self::with_capacity(INSTRUMENTS_MAX)
+    }
+
+    /// An empty catalogue with room for so many instruments.
+    pub fn with_capacity(instruments: usize) -> Self {
         Self {
-            instruments: Vec::with_capacity(INSTRUMENTS_MAX),
-            symbols: vec![Symbol::default(); INSTRUMENTS_MAX].into_boxed_slice(),
-            underlyings: [Underlying::default(); UNDERLYINGS_MAX],
+            instruments: Vec::with_capacity(instruments),
+            symbols: vec![Symbol::default(); instruments].into_boxed_slice(),
+            underlyings: Default::default(),
             underlyings_len: 0,
         }
     }
@@ -154,7 +159,7 @@ impl Catalogue {
         let index = instrument.id.index();
         if index < self.instruments.len() {
             self.instruments[index] = instrument;
-        } else if index == self.instruments.len() && index < INSTRUMENTS_MAX {
+        } else if index == self.instruments.len() && index < self.symbols.len() {
             self.instruments.push(instrument);
         } else {
             return Err(Refused::OutOfOrder);

@@ -5,12 +5,11 @@
 //! as it was, and no order of fills changes it; an `f64` sum offers neither.
 //!
 //! **Overflow** is impossible within three limits, each checked where a number enters: at most [`LOTS_MAX`] lots a
-//! position, coefficients within ±2^15, at most 2^12 positions. 40 + 15 + 12 = 67 bits, of 79 there are.
+//! position, coefficients within ±2^15, at most 2^16 positions. 40 + 15 + 16 = 71 bits, of 79 there are.
 
 use fixed::types::extra::U48;
 use fixed::{FixedI64, FixedI128};
 
-use crate::instrument::INSTRUMENTS_MAX;
 use crate::units::{Coins, ONE_E9};
 
 /// A greek per lot, in coins (or another unit the caller keeps to).
@@ -23,7 +22,8 @@ pub const LOTS_MAX: i64 = 1 << 40;
 pub const COEFFICIENT_ERROR: f64 = 1.0 / (1u64 << 49) as f64;
 
 const COEFFICIENT_MAX: i128 = 1 << 15;
-const _: () = assert!((LOTS_MAX as i128) * COEFFICIENT_MAX * (INSTRUMENTS_MAX as i128) < 1 << 79);
+const POSITIONS_MAX: i128 = 1 << 16;
+const _: () = assert!((LOTS_MAX as i128) * COEFFICIENT_MAX * POSITIONS_MAX < 1 << 79);
 
 /// The nearest coefficient; `None` for what is not finite or not below 2^15 in magnitude.
 pub(super) fn coefficient(value: f64) -> Option<Coefficient> {
@@ -92,10 +92,10 @@ mod tests {
     #[test]
     fn the_largest_book_there_can_be_does_not_overflow() {
         let mut sum = Sum::default();
-        for _ in 0..INSTRUMENTS_MAX {
+        for _ in 0..POSITIONS_MAX {
             sum.add(-LOTS_MAX, Coefficient::MIN);
         }
-        assert_eq!(sum.to_f64(), 2f64.powi(67));
+        assert_eq!(sum.to_f64(), 2f64.powi(71));
         assert_eq!(sum.to_coins(), None);
     }
 

@@ -1,72 +1,170 @@
 //! Which expiries are valued by engines, and when those are rebuilt.
 //!
 //! An expiry is handed to an engine at a clock event, once its forward is known and its held options, alike in lot and
-//! settlement, have volatilities. From then on a tick costs one evaluation for all of them. It goes back to rows when it
-//! enters its settlement window, when one of its options is redefined, or when it outgrows the engine.
+//! settlement, have volatilities. From its first generation on, a tick costs one lane of a panel for all of them. It goes
+//! back to rows when it enters its settlement window, when one of its options is redefined, or when it outgrows the
+//! engine.
 //!
-//! **Rebuilds** happen at clock events, [`REBUILDS_MAX`] at a time, oldest first: after new volatilities, when the forward
-//! left the window, or when time alone could have moved delta by a millionth of gross lots. Until then the strip
-//! answers exactly, or the anchor with the larger bound. They stay on this thread and are ordered by events because a
-//! replay must meet each rebuild where the recording did: a second thread would save a few microseconds between ticks
-//! and cost that.
+//! **Rebuilds** are asked for at clock events, [`REQUESTS_A_CLOCK`] at a time, round robin: after new volatilities, when the
+//! forward left the window, or when time alone could have moved delta by a millionth of gross lots. Until one is adopted
+//! the old anchor answers with what moved patched in, or the strip exactly. Asking and adopting are both caused by events
+//! of the one stream, so a replay meets each where the recording did, whoever did the work in between (see
+//! [`rebuild`](super::rebuild)).
 
-use super::aggregate::Coefficient;
-use super::book::{Book, Options};
+use super::book::Book;
 use super::convention::Convention;
-use super::engine::{Engine, NoRoom};
+use super::engine::{Certainty, Engine, NoRoom, Options, ROWS};
+use super::generation::{Centre, Generation, Term, Ticket};
+use super::holding::Holding;
+use super::rebuild::{PATIENCE_NS, REQUESTS_MAX, Rebuilds, Workshop};
+use crate::pricing::anchor::{PANEL_LANES, Panel};
 use crate::pricing::settlement::{WINDOW_YEARS, variance_years};
 use crate::surface::SETTLEMENT_NS;
+use crate::surface::chain::Row;
 use crate::units::{Nanos, UnderlyingId};
 
 /// Expiries that engines can value at a time; the rest are valued row by row.
-pub const ENGINES_MAX: usize = 48;
-/// Engines rebuilt or taken up at one clock event.
-const REBUILDS_MAX: usize = 4;
+pub const ENGINES_MAX: usize = 64;
+/// Requests made at one clock event.
+const REQUESTS_A_CLOCK: usize = 4;
 
-const _: () = assert!(ENGINES_MAX <= 64);
+pub(super) const GROUPS: usize = ENGINES_MAX / PANEL_LANES;
+const BUFFERS_MAX: usize = ENGINES_MAX + REQUESTS_MAX;
+const FREE: u8 = u8::MAX;
 
-/// The engines, and which are in use.
+/// What happened to rebuilds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RebuildCounters {
+    /// Asked for.
+    pub asked: u64,
+    /// Taken up.
+    pub adopted: u64,
+    /// Answered after they were given up or had lost their purpose.
+    pub late: u64,
+    /// Made on the greeks' thread because an answer did not come.
+    pub fallbacks: u64,
+}
+
+/// The engines, which lane of the panel each one has, and their buffers.
 #[derive(Debug)]
 pub(super) struct Engines {
-    engines: Box<[Engine]>,
-    /// One bit each.
-    taken: u64,
-    /// Where the next round of rebuilds begins.
+    pub(super) engines: Box<[Engine]>,
+    panel: Panel<ROWS>,
+    workshop: Workshop<BUFFERS_MAX>,
+    /// How many engines may be in use at a time.
+    engines_max: usize,
+    /// Which underlying each group of lanes belongs to.
+    owners: [u8; GROUPS],
+    /// Lanes in use, and those of them that were inside their window at the last evaluation.
+    taken: [u8; GROUPS],
+    inside: [u8; GROUPS],
+    /// Lanes that no longer show what their engine holds, and groups to be evaluated afresh.
+    unshown: [u8; GROUPS],
+    unevaluated: u8,
+    certainty: Box<[Certainty]>,
+    /// Of lanes outside their window, what their engine said.
+    exact: Box<[Options]>,
+    /// Where the next round of requests begins.
     next: usize,
+    counters: RebuildCounters,
 }
 
 impl Engines {
-    pub(super) fn new(convention: Convention) -> Self {
-        Self { engines: (0..ENGINES_MAX).map(|_| Engine::new(convention)).collect(), taken: 0, next: 0 }
+    pub(super) fn new(convention: Convention, rebuilds: Rebuilds, engines_max: usize, options: usize) -> Self {
+        let engines_max = engines_max.min(ENGINES_MAX);
+        Self {
+            engines: (0..ENGINES_MAX).map(|_| Engine::new(options, convention)).collect(),
+            panel: Panel::new(GROUPS),
+            workshop: Workshop::new(rebuilds, engines_max + REQUESTS_MAX, options),
+            engines_max,
+            owners: [FREE; GROUPS],
+            taken: [0; GROUPS],
+            inside: [0; GROUPS],
+            unshown: [0; GROUPS],
+            unevaluated: 0,
+            certainty: vec![Certainty::default(); ENGINES_MAX].into_boxed_slice(),
+            exact: vec![Options::default(); ENGINES_MAX].into_boxed_slice(),
+            next: 0,
+            counters: RebuildCounters::default(),
+        }
     }
 
-    fn take(&mut self) -> Option<u8> {
-        let free = self.taken.trailing_ones();
-        if free as usize >= ENGINES_MAX {
+    /// Engines in use.
+    pub(super) fn in_use(&self) -> usize {
+        self.taken.iter().map(|lanes| lanes.count_ones() as usize).sum()
+    }
+
+    pub(super) fn counters(&self) -> &RebuildCounters {
+        &self.counters
+    }
+
+    /// A free lane, in a group of this underlying's if there is one.
+    fn take(&mut self, underlying: UnderlyingId) -> Option<u8> {
+        if self.in_use() >= self.engines_max {
             return None;
         }
-        self.taken |= 1 << free;
-        Some(free as u8)
+        let own = |at: &usize| self.owners[*at] == underlying.0 && self.taken[*at] != u8::MAX;
+        let group = (0..GROUPS).find(own).or_else(|| (0..GROUPS).find(|&at| self.owners[at] == FREE))?;
+        let lane = self.taken[group].trailing_ones() as usize;
+        self.owners[group] = underlying.0;
+        self.taken[group] |= 1 << lane;
+        Some((group * PANEL_LANES + lane) as u8)
     }
 
     fn give_back(&mut self, engine: u8) {
-        self.engines[usize::from(engine)].clear();
-        self.taken &= !(1 << engine);
+        let (at, group, bit) = place(engine);
+        if let Some(generation) = self.engines[at].clear() {
+            self.workshop.give_back(generation);
+        }
+        self.panel.clear(at);
+        (self.certainty[at], self.exact[at]) = (Certainty::default(), Options::default());
+        self.taken[group] &= !bit;
+        self.inside[group] &= !bit;
+        self.unshown[group] &= !bit;
+        self.unevaluated |= 1 << group;
+        if self.taken[group] == 0 {
+            self.owners[group] = FREE;
+        }
+    }
+
+    /// Notes that a lane no longer shows what its engine holds.
+    fn touch(&mut self, engine: u8) {
+        let (_, group, bit) = place(engine);
+        self.unshown[group] |= bit;
+        self.unevaluated |= 1 << group;
+    }
+
+    /// Lets a lane follow the forward of its expiry.
+    fn set_ratio(&mut self, engine: u8, ratio: f64) {
+        self.panel.set_ratio(usize::from(engine), ratio);
+        self.unevaluated |= 1 << place(engine).1;
+    }
+
+    /// Groups of lanes that an underlying has.
+    fn groups_of(&self, underlying: UnderlyingId) -> impl Iterator<Item = usize> {
+        let owners = self.owners;
+        (0..GROUPS).filter(move |&group| owners[group] == underlying.0)
     }
 }
 
+/// An engine's index, its group of lanes, and its bit there.
+fn place(engine: u8) -> (usize, usize, u8) {
+    let at = usize::from(engine);
+    (at, at / PANEL_LANES, 1 << (at % PANEL_LANES))
+}
+
 impl Book {
-    /// Takes up expiries and rebuilds engines, a few at a time.
+    /// Takes up expiries and asks for rebuilds, a few at a time.
     pub(super) fn maintain(&mut self, now: Nanos) {
         let len = self.chain.slices().len();
-        let (first, mut budget) = (self.engines.next, REBUILDS_MAX);
+        let (first, mut budget) = (self.engines.next, REQUESTS_A_CLOCK);
         for step in 0..len {
             let at = (first + step) % len;
             let bucket = &self.chain.slices()[at].data;
             let is_done = match bucket.engine {
                 _ if bucket.held == 0 => false,
                 None => !bucket.is_refused && self.take_up(at, now),
-                Some(engine) => self.rebuild(at, engine, now),
+                Some(engine) => self.ask(at, engine, now),
             };
             if is_done {
                 self.engines.next = at + 1;
@@ -78,108 +176,157 @@ impl Book {
         }
     }
 
-    /// Expiries valued by engines.
-    pub(super) fn anchored(&self) -> usize {
-        self.engines.taken.count_ones() as usize
+    /// Takes up a generation that was computed elsewhere, if it is the one last asked for.
+    pub(super) fn rebuilt(&mut self, engine: u8, number: u32, now: Nanos) {
+        let Some(generation) = self.engines.workshop.answered(engine, number, now) else {
+            self.engines.counters.late += 1;
+            return;
+        };
+        let Ticket { underlying, expiry_s, .. } = generation.ticket;
+        let slice = self.chain.find_slice(underlying, expiry_s);
+        let slice = slice.filter(|&at| self.chain.slices()[at].data.engine == Some(engine));
+        match slice.filter(|_| self.engines.engines[usize::from(engine)].awaits(&generation.ticket)) {
+            Some(slice) => self.adopt(slice, engine, generation, now),
+            None => {
+                self.engines.counters.late += 1;
+                self.engines.workshop.give_back(generation);
+            }
+        }
     }
 
-    /// Values an expiry that has an engine.
-    pub(super) fn revalue_anchored(&mut self, slice: usize, now: Nanos) {
-        let own = &self.chain.slices()[slice];
-        if own.expiry().is_none_or(|expiry| expiry.since(now) < SETTLEMENT_NS) {
-            self.give_up(slice, now);
-            return;
-        }
-        let range = own.range();
-        self.chain.slice_mut(slice).error = 0.0;
-        // Futures have no strike and come before the options.
-        for row in range {
-            let holding = &self.chain.rows()[row].data;
-            if holding.option().is_some() {
-                break;
+    /// Evaluates an underlying's anchors at its spot: those of every group, or only of groups where something changed.
+    pub(super) fn evaluate(&mut self, underlying: UnderlyingId, now: Nanos, is_all: bool) {
+        let spot = self.nets[underlying.index()].spot;
+        let (mut delta, mut log_gamma, mut at_epoch, mut per_ns) = (0.0, 0.0, 0.0, 0.0);
+        let (mut until, mut missed_error) = (Nanos(u64::MAX), 0.0);
+        for group in 0..GROUPS {
+            let engines = &mut self.engines;
+            if engines.owners[group] != underlying.0 {
+                continue;
             }
-            if holding.lots != 0 {
-                let (lots, market) = (holding.lots, self.market(slice, now));
-                self.set(row, slice, lots, &market);
+            let is_stale = engines.unevaluated & (1 << group) != 0;
+            if is_stale {
+                engines.show(group);
+            }
+            if is_all || is_stale {
+                engines.inside[group] = engines.panel.evaluate(group, spot);
+                engines.unevaluated &= !(1 << group);
+                let mut missed = engines.taken[group] & !engines.inside[group];
+                while missed != 0 {
+                    let at = group * PANEL_LANES + missed.trailing_zeros() as usize;
+                    missed &= missed - 1;
+                    let forward = engines.panel.ratio(at) * spot;
+                    engines.exact[at] = engines.engines[at].exact(forward, now);
+                }
+            }
+            let said = engines.panel.sum(group);
+            (delta, log_gamma) = (delta + said.0, log_gamma + said.1);
+            for i in 0..PANEL_LANES {
+                let certainty = &engines.certainty[group * PANEL_LANES + i];
+                if engines.inside[group] & (1 << i) != 0 {
+                    at_epoch += certainty.at_epoch;
+                    per_ns += certainty.per_ns;
+                    until = until.min(certainty.until);
+                } else if engines.taken[group] & (1 << i) != 0 {
+                    let exact = &engines.exact[group * PANEL_LANES + i];
+                    (delta, log_gamma) = (delta + exact.delta, log_gamma + exact.log_gamma);
+                    missed_error += exact.error;
+                }
             }
         }
-        self.evaluate(slice, now);
+        let net = &mut self.nets[underlying.index()];
+        net.options = Options { delta, log_gamma, error: missed_error };
+        net.certainty = Certainty { at_epoch, per_ns, until };
+    }
+
+    /// Whether something changed in an underlying's lanes since they were evaluated.
+    pub(super) fn has_unevaluated(&self, underlying: UnderlyingId) -> bool {
+        let unevaluated = self.engines.unevaluated;
+        unevaluated != 0 && self.engines.groups_of(underlying).any(|group| unevaluated & (1 << group) != 0)
+    }
+
+    /// Bound on the error of an underlying's anchored options.
+    pub(super) fn options_error(&self, underlying: UnderlyingId, now: Nanos) -> f64 {
+        let net = &self.nets[underlying.index()];
+        let Certainty { at_epoch, per_ns, until } = net.certainty;
+        if now <= until {
+            return net.options.error + at_epoch + per_ns * now.0 as f64;
+        }
+        let engines = &self.engines;
+        let lanes = engines.groups_of(underlying).flat_map(|group| {
+            let inside = engines.inside[group];
+            (0..PANEL_LANES).filter(move |i| inside & (1 << i) != 0).map(move |i| group * PANEL_LANES + i)
+        });
+        net.options.error + lanes.map(|at| engines.engines[at].shown_error(now)).sum::<f64>()
+    }
+
+    /// Bound on the error of what an expiry's engine says.
+    pub(super) fn engine_error(&self, engine: u8, now: Nanos) -> f64 {
+        let (at, group, bit) = place(engine);
+        if self.engines.inside[group] & bit != 0 {
+            self.engines.engines[at].shown_error(now)
+        } else {
+            self.engines.exact[at].error
+        }
     }
 
     /// Lets the engine of a row's expiry, if there is one, follow the row's position.
-    pub(super) fn follow(&mut self, row: usize, now: Nanos) {
-        let Some((slice, engine)) = self.engine_of(row) else { return };
-        let followed = self.assign(row, engine).and_then(|is_new| {
-            if is_new {
-                self.build(slice, engine, now);
-            }
-            self.enter(row, slice, engine, now)
-        });
-        match followed {
-            Ok(()) => self.evaluate(slice, now),
-            Err(NoRoom) => self.refuse(slice, now),
-        }
-    }
-
-    /// Lets the engine of a row's expiry follow the row's volatility. Evaluated when an exposure is due: volatilities
-    /// come in bursts.
-    pub(super) fn follow_volatility(&mut self, row: usize, now: Nanos) {
-        let Some((slice, engine)) = self.engine_of(row) else { return };
-        let holding = self.chain.rows()[row].data;
-        match holding.slot {
+    pub(super) fn follow(&mut self, row: usize, slice: usize, now: Nanos) {
+        let Some(engine) = self.chain.slices()[slice].data.engine else { return };
+        let holding = &self.chain.rows()[row].data;
+        let followed = match holding.slot {
             Some(slot) => {
-                self.engines.engines[usize::from(engine)].set_vol(slot, holding.sigma, holding.slope);
-                self.chain.slice_mut(slice).is_outdated = true;
-                self.outdated |= 1 << self.chain.slices()[slice].underlying.index();
+                let lots = holding.lots;
+                self.engines.touch(engine);
+                self.engines.engines[usize::from(engine)].set_lots(slot, lots)
             }
-            None if holding.lots != 0 => self.follow(row, now),
-            None => {}
+            None => self.assign(row, engine),
+        };
+        if followed == Err(NoRoom) {
+            self.refuse(slice, now);
         }
     }
 
-    /// Evaluates the engines of an underlying that volatilities have overtaken.
-    pub(super) fn catch_up(&mut self, underlying: UnderlyingId, now: Nanos) {
-        let bit = 1 << underlying.index();
-        if self.outdated & bit == 0 {
-            return;
-        }
-        self.outdated &= !bit;
-        for slice in self.chain.slices_of(underlying) {
-            if self.chain.slices()[slice].data.is_outdated {
-                self.evaluate(slice, now);
-            }
+    /// Lets the engine of a row's expiry follow the row's volatility.
+    pub(super) fn follow_volatility(&mut self, row: usize, slice: usize, now: Nanos) {
+        let Some(engine) = self.chain.slices()[slice].data.engine else { return };
+        let holding = &self.chain.rows()[row].data;
+        let Some(slot) = holding.slot else { return self.follow(row, slice, now) };
+        let (sigma, slope) = (holding.sigma, holding.slope);
+        self.engines.engines[usize::from(engine)].set_vol(slot, sigma, slope, now);
+        self.engines.touch(engine);
+    }
+
+    /// Lets the engine of an expiry follow its forward.
+    pub(super) fn follow_ratio(&mut self, slice: usize) {
+        let bucket = &self.chain.slices()[slice].data;
+        if let Some(engine) = bucket.engine {
+            self.engines.set_ratio(engine, bucket.ratio);
         }
     }
 
     /// Sends a row's expiry back to rows before the row itself goes.
     pub(super) fn leave(&mut self, row: usize, now: Nanos) {
-        if let Some((slice, _)) = self.engine_of(row) {
+        let row = &self.chain.rows()[row];
+        if row.data.option().is_some()
+            && let Some(slice) = self.chain.find_slice(row.key.underlying, row.key.expiry_s)
+        {
             self.give_up(slice, now);
         }
     }
 
-    fn engine_of(&self, row: usize) -> Option<(usize, u8)> {
-        let row = &self.chain.rows()[row];
-        row.data.option()?;
-        let slice = self.chain.find_slice(row.key.underlying, row.key.expiry_s)?;
-        self.chain.slices()[slice].data.engine.map(|engine| (slice, engine))
-    }
-
-    /// Forward of an expiry, zero until spot and ratio are known.
-    fn forward_of(&self, slice: usize) -> f64 {
-        let slice = &self.chain.slices()[slice];
-        slice.data.ratio * self.spot[slice.underlying.index()]
-    }
-
-    /// Brings an expiry's engine to this time and forward, and dates the volatilities it values from.
-    fn build(&mut self, slice: usize, engine: u8, now: Nanos) {
+    /// Takes an expiry's options back from their engine; they are valued row by row from the next exposure on.
+    pub(super) fn give_up(&mut self, slice: usize, now: Nanos) {
         let own = self.chain.slices()[slice];
-        let Some(expiry) = own.expiry() else { return };
-        let (forward, years) = (self.forward_of(slice), variance_years(now.years_until(expiry), WINDOW_YEARS));
-        self.engines.engines[usize::from(engine)].rebuild(forward, years, now, expiry);
-        let held = self.chain.rows()[own.range()].iter().filter(|row| row.data.slot.is_some() && row.data.lots != 0);
-        let oldest = held.map(|row| row.data.sigma_time).min().unwrap_or(now);
-        self.chain.slice_mut(slice).sigma_oldest = oldest;
+        let Some(engine) = own.data.engine else { return };
+        self.chain.slice_mut(slice).engine = None;
+        self.engines.give_back(engine);
+        let market = self.market(slice, now);
+        for row in own.range() {
+            self.move_row(row, slice, None, false, &market);
+        }
+        self.nets[own.underlying.index()].is_outdated = true;
+        self.evaluate(own.underlying, now, false);
     }
 
     /// Hands an expiry's options to an engine. False when they are not ready for it or none is free.
@@ -191,47 +338,93 @@ impl Book {
         if !(in_time && is_ready && self.forward_of(slice) > 0.0) {
             return false;
         }
-        let Some(engine) = self.engines.take() else { return false };
+        let Some(engine) = self.engines.take(own.underlying) else { return false };
         self.chain.slice_mut(slice).engine = Some(engine);
-        // Slots first, then one build for all, then positions.
-        let is_done = own.range().all(|row| self.assign(row, engine).is_ok()) && {
-            self.build(slice, engine, now);
-            own.range().all(|row| self.enter(row, slice, engine, now).is_ok())
-        };
-        if is_done {
-            self.revalue_anchored(slice, now);
+        self.follow_ratio(slice);
+        if own.range().all(|row| self.assign(row, engine).is_ok()) {
+            self.ask(slice, engine, now);
         } else {
             self.refuse(slice, now);
         }
         true
     }
 
-    /// Gives an option a slot when it is first held. What is not an option, or has no volatility, stays outside. True
-    /// when the engine has to be built anew.
-    fn assign(&mut self, row: usize, engine: u8) -> Result<bool, NoRoom> {
-        let holding = self.chain.rows()[row].data;
-        let Some((kind, is_inverse)) = holding.option() else { return Ok(false) };
+    /// Gives an option a slot when it is first held. What is not an option, or has no volatility, stays outside.
+    fn assign(&mut self, row: usize, engine: u8) -> Result<(), NoRoom> {
+        let Row { key, data: holding } = self.chain.rows()[row];
+        let Some((kind, is_inverse)) = holding.option() else { return Ok(()) };
         if holding.slot.is_some() || holding.lots == 0 || holding.sigma <= 0.0 {
-            return Ok(false);
+            return Ok(());
         }
         let engine = &mut self.engines.engines[usize::from(engine)];
         if !engine.is_alike(holding.amount, is_inverse) {
             return Err(NoRoom);
         }
-        self.chain.row_mut(row).slot = Some(engine.enter(kind, holding.strike, holding.sigma, holding.slope)?);
-        Ok(true)
+        let Holding { lots, sigma, slope, sigma_time, .. } = holding;
+        let term = Term { instrument: key.instrument, kind, strike: key.strike, lots, sigma, slope, sigma_time };
+        self.chain.row_mut(row).slot = Some(engine.enter(term)?);
+        Ok(())
     }
 
-    /// Brings an option's position in the engine up to date, and lets go of its own coefficients.
-    fn enter(&mut self, row: usize, slice: usize, engine: u8, now: Nanos) -> Result<(), NoRoom> {
-        let holding = self.chain.rows()[row].data;
-        let Some(slot) = holding.slot else { return Ok(()) };
-        self.engines.engines[usize::from(engine)].set_lots(slot, holding.lots)?;
-        if holding.delta != Coefficient::ZERO || holding.log_gamma != Coefficient::ZERO {
-            let market = self.market(slice, now);
-            self.set(row, slice, holding.lots, &market);
+    /// Asks for a rebuild if one is due. Where the last request went unanswered, the engine's own generation is rebuilt
+    /// here and now.
+    fn ask(&mut self, slice: usize, engine: u8, now: Nanos) -> bool {
+        let at = usize::from(engine);
+        let own = &self.chain.slices()[slice];
+        let Some(expiry) = own.expiry().filter(|_| self.engines.engines[at].is_due(now)) else { return false };
+        let ticket = Ticket { engine, number: 0, underlying: own.underlying, expiry_s: own.expiry_s, time: now };
+        let centre = Centre {
+            forward: self.forward_of(slice),
+            years: variance_years(now.years_until(expiry), WINDOW_YEARS),
+            left_ns: expiry.since(now),
+            stickiness: self.convention.stickiness,
+        };
+        let Engines { engines, workshop, counters, .. } = &mut self.engines;
+        let own = &mut engines[at];
+        let waits = own.asked_at().map(|asked_at| now.since(asked_at) > PATIENCE_NS);
+        if waits == Some(true) || workshop.is_silent(now) {
+            let Some(mut generation) = own.take_generation().or_else(|| workshop.buffer(engine)) else { return false };
+            counters.fallbacks += 1;
+            own.fill(&mut generation, ticket, centre);
+            generation.compute();
+            self.adopt(slice, engine, generation, now);
+            return true;
         }
-        Ok(())
+        if waits.is_some() || !workshop.has_room() {
+            return false;
+        }
+        let Some(mut generation) = workshop.buffer(engine) else { return false };
+        counters.asked += 1;
+        own.fill(&mut generation, ticket, centre);
+        if let Some(generation) = workshop.ask(generation) {
+            self.adopt(slice, engine, generation, now);
+        }
+        true
+    }
+
+    /// Lets an engine value from a computed generation, and takes what that covers for the first time out of the rows.
+    fn adopt(&mut self, slice: usize, engine: u8, generation: Box<Generation>, now: Nanos) {
+        let at = usize::from(engine);
+        let (covered, sigma_oldest) = (self.engines.engines[at].covered(), generation.sigma_oldest);
+        match self.engines.engines[at].adopt(generation) {
+            Ok(before) => before.into_iter().for_each(|before| self.engines.workshop.give_back(before)),
+            Err(unfit) => {
+                self.engines.workshop.give_back(unfit);
+                self.refuse(slice, now);
+                return;
+            }
+        }
+        self.engines.counters.adopted += 1;
+        self.engines.touch(engine);
+        self.chain.slice_mut(slice).sigma_oldest_anchored = sigma_oldest;
+        let market = self.market(slice, now);
+        for slot in covered..self.engines.engines[at].covered() {
+            let instrument = self.engines.engines[at].term(slot).instrument;
+            if let Some(row) = self.chain.find(instrument) {
+                self.move_row(row, slice, Some(slot as u16), true, &market);
+            }
+        }
+        self.nets[self.chain.slices()[slice].underlying.index()].is_aged = true;
     }
 
     /// Sends an expiry that no engine can hold back to rows, for good.
@@ -239,35 +432,16 @@ impl Book {
         self.chain.slice_mut(slice).is_refused = true;
         self.give_up(slice, now);
     }
+}
 
-    /// Takes an expiry's options back from their engine and values them row by row.
-    fn give_up(&mut self, slice: usize, now: Nanos) {
-        let range = self.chain.slices()[slice].range();
-        let bucket = self.chain.slice_mut(slice);
-        (bucket.options, bucket.is_outdated) = (Options::default(), false);
-        if let Some(engine) = bucket.engine.take() {
-            self.engines.give_back(engine);
+impl Engines {
+    /// Brings a group's lanes up to date with their engines.
+    fn show(&mut self, group: usize) {
+        let mut unshown = std::mem::take(&mut self.unshown[group]);
+        while unshown != 0 {
+            let at = group * PANEL_LANES + unshown.trailing_zeros() as usize;
+            unshown &= unshown - 1;
+            self.certainty[at] = self.engines[at].show(&mut self.panel, at);
         }
-        for row in range {
-            self.chain.row_mut(row).slot = None;
-        }
-        self.revalue_rows(slice, now);
-    }
-
-    /// Rebuilds an engine if that is due.
-    fn rebuild(&mut self, slice: usize, engine: u8, now: Nanos) -> bool {
-        if !self.engines.engines[usize::from(engine)].is_due(now) {
-            return false;
-        }
-        self.build(slice, engine, now);
-        true
-    }
-
-    fn evaluate(&mut self, slice: usize, now: Nanos) {
-        let forward = self.forward_of(slice);
-        let bucket = self.chain.slice_mut(slice);
-        let Some(engine) = bucket.engine else { return };
-        bucket.options = self.engines.engines[usize::from(engine)].options(forward, now);
-        bucket.is_outdated = false;
     }
 }

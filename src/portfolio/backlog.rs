@@ -4,7 +4,6 @@
 //! top waits, and of clocks only the latest. Everything is taken at construction.
 
 use crate::event::Event;
-use crate::instrument::INSTRUMENTS_MAX;
 use crate::units::InstrumentId;
 
 /// Reports and reference data that can wait.
@@ -26,13 +25,13 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(instruments: usize) -> Self {
         Self {
             kept: vec![None; BACKLOG_MAX].into_boxed_slice(),
             head: 0,
             len: 0,
-            tops: vec![None; INSTRUMENTS_MAX].into_boxed_slice(),
-            queue: vec![InstrumentId(0); INSTRUMENTS_MAX].into_boxed_slice(),
+            tops: vec![None; instruments].into_boxed_slice(),
+            queue: vec![InstrumentId(0); instruments].into_boxed_slice(),
             queue_head: 0,
             queue_len: 0,
             clock: None,
@@ -75,7 +74,7 @@ impl Backlog {
     /// Keeps a top in place of an older one of the same instrument.
     pub(super) fn keep_top(&mut self, instrument: InstrumentId, event: Event) {
         if self.tops[instrument.index()].replace(event).is_none() {
-            self.queue[(self.queue_head + self.queue_len) % INSTRUMENTS_MAX] = instrument;
+            self.queue[(self.queue_head + self.queue_len) % self.queue.len()] = instrument;
             self.queue_len += 1;
         }
     }
@@ -89,7 +88,7 @@ impl Backlog {
     pub(super) fn pop_top(&mut self) {
         debug_assert!(self.queue_len > 0);
         self.tops[self.queue[self.queue_head].index()] = None;
-        self.queue_head = (self.queue_head + 1) % INSTRUMENTS_MAX;
+        self.queue_head = (self.queue_head + 1) % self.queue.len();
         self.queue_len -= 1;
     }
 

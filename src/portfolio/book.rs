@@ -1,88 +1,56 @@
-//! Every position of every underlying, and its delta and log-gamma, in fixed point.
+//! Every position of every underlying, and what they add up to.
 //!
-//! Positions live in a [`Chain`], each expiry with the sums over its rows. **Invariant**: an expiry's sums are the sums
-//! over its rows of lots times the row's own coefficients, exactly; `set` alone changes any of the three.
+//! Positions live in a [`Chain`], in fixed point where they are valued row by row; options of an expiry are valued by
+//! an engine where one fits (see `anchored`). What changes is noted and valued when an exposure is asked for, so that a burst
+//! costs one valuation. **Invariant**: an underlying's sums are the sums over its rows of lots times the row's own
+//! coefficients, exactly; `set` alone changes any of the three.
 //!
-//! Options of an expiry are valued by an engine where one fits (see `anchored`), else row by row.
-//!
-//! **Cost**: a spot change revalues one underlying: an evaluation for every expiry, and the rows that no engine holds. A
-//! forward does the same for one expiry; a fill or a volatility touches one row.
+//! **Cost**: a spot change revalues one underlying: a few groups of anchors, and the rows that no engine holds. A forward, a
+//! volatility or a fill touches one row or one lane.
 
-use super::aggregate::{COEFFICIENT_ERROR, LOTS_MAX, Sum};
+use super::aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum, coefficient};
 use super::anchored::Engines;
 use super::convention::{Account, Convention, Neutrality};
-use super::holding::{ByGreek, Holding, Market};
+use super::engine::{Certainty, Options};
+use super::holding::{Holding, Market};
+use super::rebuild::Rebuilds;
+use super::settings::GreeksConfig;
 use crate::instrument::{BookQuality, Instrument, UNDERLYINGS_MAX};
 use crate::pricing::settlement::Averaging;
+use crate::surface::SETTLEMENT_NS;
 use crate::surface::chain::{Chain, Key};
-use crate::surface::{SETTLEMENT_NS, SLICES_MAX};
 use crate::units::{Coins, InstrumentId, Lots, Nanos, Price, UnderlyingId};
 
-/// Relative error of the kernel's log-gamma, vega and theta.
-const GREEK_ERROR: f64 = 1e-12;
-
-/// What is held of one expiry.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ExpiryExposure {
-    /// Seconds since the epoch; 0 for what never expires.
-    pub expiry_s: u32,
-    /// Forward it was valued at.
-    pub forward: f64,
-    /// Instruments held.
-    pub held: u16,
-    /// Whether all of it could be valued from fresh calibration.
-    pub quality: BookQuality,
-    /// Its greeks.
-    pub greeks: ByGreek,
-    /// Bounds on their errors.
-    pub bounds: ByGreek,
-}
-
-/// What one expiry's rows add up to.
+/// What is known of one expiry.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bucket {
     /// Forward over spot; zero until known. What never expires needs none.
     pub(super) ratio: f64,
     ratio_time: Nanos,
-    delta: Sum,
-    log_gamma: Sum,
-    /// Held rows, and those of them that could not be valued.
+    /// Held rows, and those of them that no engine values.
     pub(super) held: u16,
-    unvalued: u16,
-    /// Time of the oldest volatility of a held option; it may lag until the next revaluation.
-    pub(super) sigma_oldest: Nanos,
-    /// Bound on the error of `delta`, coins; between revaluations it only grows.
-    pub(super) error: f64,
-    /// Which engine values the options, whether none can, and what it last said.
+    rows: u16,
+    /// Time of the oldest volatility of a held option, of those that are valued row by row and of those that are not; it
+    /// may lag until the next valuation.
+    sigma_oldest: Nanos,
+    pub(super) sigma_oldest_anchored: Nanos,
+    /// Which engine values the options, and whether none can.
     pub(super) engine: Option<u8>,
     pub(super) is_refused: bool,
-    pub(super) options: Options,
-    /// Volatilities came since the engine last spoke.
-    pub(super) is_outdated: bool,
     /// Σ index × nanoseconds over the settlement window so far, and the nanoseconds.
     average_sum: f64,
     average_ns: u64,
 }
 
 impl Bucket {
-    /// Of what is held, judged by what it was valued from.
-    fn quality(&self, expiry_s: u32, now: Nanos, ages: Ages) -> BookQuality {
-        let stale = (expiry_s != 0 && now.since(self.ratio_time) > ages.forward_ns)
-            || now.since(self.sigma_oldest) > ages.volatility_ns;
-        match (self.unvalued, stale) {
-            (0, false) => BookQuality::Good,
-            (0, true) => BookQuality::Stale,
-            _ => BookQuality::Unknown,
-        }
+    /// Until when what it is valued from is fresh.
+    pub(super) fn fresh_until(&self, expiry_s: u32, ages: Ages) -> Nanos {
+        let after = |time: Nanos, age_ns: u64| Nanos(time.0.saturating_add(age_ns));
+        let forward = if expiry_s == 0 { Nanos(u64::MAX) } else { after(self.ratio_time, ages.forward_ns) };
+        let anchored = if self.engine.is_some() { self.sigma_oldest_anchored } else { Nanos(u64::MAX) };
+        let rows = if self.rows > 0 && self.sigma_oldest > Nanos(0) { self.sigma_oldest } else { Nanos(u64::MAX) };
+        forward.min(after(rows.min(anchored), ages.volatility_ns))
     }
-}
-
-/// What an engine says of an expiry's options, coins.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Options {
-    pub(super) delta: f64,
-    pub(super) log_gamma: f64,
-    pub(super) error: f64,
 }
 
 /// Ages beyond which calibration counts as stale.
@@ -92,11 +60,36 @@ pub(super) struct Ages {
     pub(super) volatility_ns: u64,
 }
 
+/// What one underlying's positions add up to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Net {
+    /// Spot it was last valued at, and when.
+    pub(super) spot: f64,
+    valued_at: Nanos,
+    /// Of rows that no engine values.
+    delta: Sum,
+    log_gamma: Sum,
+    error: Sum,
+    rows: u32,
+    unvalued: u32,
+    /// Of all others: their sums with the error of those valued exactly, and the certainty of those by anchors.
+    pub(super) options: Options,
+    pub(super) certainty: Certainty,
+    /// When the next of its engines' expiries enters its settlement window.
+    settles_at: Nanos,
+    fresh_until: Nanos,
+    /// Rows have to be valued; `fresh_until` and `settles_at` have to be found again.
+    pub(super) is_outdated: bool,
+    pub(super) is_aged: bool,
+    /// Coins of the account; in exposures where the book is to be dollar-neutral.
+    account: Account,
+}
+
 /// What an exposure is made of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Total {
-    pub(super) delta: Sum,
-    pub(super) log_gamma: Sum,
+    /// Coins; `None` beyond what can be told.
+    pub(super) net: Option<(Coins, Coins)>,
     pub(super) error: f64,
     pub(super) quality: BookQuality,
 }
@@ -115,29 +108,24 @@ pub(super) enum NotApplied {
 pub(super) struct Book {
     pub(super) chain: Chain<Holding, Bucket>,
     pub(super) engines: Engines,
-    /// Underlyings with an expiry that is outdated, one bit each.
-    pub(super) outdated: u16,
-    /// Spot each underlying was last valued at, and when.
-    pub(super) spot: [f64; UNDERLYINGS_MAX],
-    valued_at: [Nanos; UNDERLYINGS_MAX],
+    pub(super) nets: [Net; UNDERLYINGS_MAX],
+    pub(super) convention: Convention,
+    pub(super) ages: Ages,
     /// Latest index, and since when it holds.
     index: [(f64, Nanos); UNDERLYINGS_MAX],
     next_expiry: Nanos,
-    pub(super) convention: Convention,
-    /// Coins of each underlying's account; in exposures where the book is to be dollar-neutral.
-    accounts: [Account; UNDERLYINGS_MAX],
 }
 
 impl Book {
-    pub(super) fn new(convention: Convention) -> Self {
+    pub(super) fn new(config: &GreeksConfig, rebuilds: Rebuilds) -> Self {
+        let convention = Convention { neutrality: config.neutrality, stickiness: config.stickiness };
+        let capacity = config.capacity;
         Self {
+            chain: Chain::with_capacity(capacity.instruments),
+            engines: Engines::new(convention, rebuilds, capacity.expiries, capacity.options_an_expiry),
+            nets: [Net::default(); UNDERLYINGS_MAX],
             convention,
-            accounts: [Account::default(); UNDERLYINGS_MAX],
-            chain: Chain::new(),
-            engines: Engines::new(convention),
-            outdated: 0,
-            spot: [0.0; UNDERLYINGS_MAX],
-            valued_at: [Nanos(0); UNDERLYINGS_MAX],
+            ages: Ages { forward_ns: config.forward_age_max_ns, volatility_ns: config.volatility_age_max_ns },
             index: [(0.0, Nanos(0)); UNDERLYINGS_MAX],
             next_expiry: Nanos(u64::MAX),
         }
@@ -153,7 +141,7 @@ impl Book {
             if (old.key, old.data.claim, old.data.amount) == (key, fresh.claim, fresh.amount) {
                 return true;
             }
-            self.remove(instrument.id);
+            self.remove(instrument.id, now);
         }
         if !self.chain.insert(key, fresh) {
             return false;
@@ -165,22 +153,21 @@ impl Book {
             let holding = self.chain.row_mut(row);
             (holding.sigma, holding.sigma_time, holding.slope) = (old.data.sigma, old.data.sigma_time, old.data.slope);
             holding.unpaid = old.data.unpaid;
-            self.set_and_value(row, old.data.lots, now);
-            self.follow(row, now);
+            self.set_lots(row, old.data.lots, now);
         }
         true
     }
 
     /// What an account is worth in coins before its positions are entered.
     pub(super) fn open_account(&mut self, underlying: UnderlyingId, equity: Coins) {
-        self.accounts[underlying.index()].open(equity);
+        self.nets[underlying.index()].account.open(equity);
     }
 
     /// Enters lots of the opening book, at what they are worth when they are first valued.
     pub(super) fn open(&mut self, instrument: InstrumentId, lots: i64, now: Nanos) -> Result<(), NotApplied> {
         let row = self.chain.find(instrument).ok_or(NotApplied::Absent)?;
         self.chain.row_mut(row).unpaid += lots;
-        self.add(instrument, lots, now)
+        self.add(row, lots, now)
     }
 
     /// Enters a fill: its lots, and what was paid for them.
@@ -191,20 +178,12 @@ impl Book {
         price: Price,
         now: Nanos,
     ) -> Result<(), NotApplied> {
-        self.add(instrument, lots, now)?;
         let row = self.chain.find(instrument).ok_or(NotApplied::Absent)?;
-        let row = &self.chain.rows()[row];
-        self.accounts[row.key.underlying.index()].pay(lots, row.data.worth_at(price));
-        Ok(())
-    }
-
-    /// Adds lots to a position and values it afresh.
-    fn add(&mut self, instrument: InstrumentId, lots: i64, now: Nanos) -> Result<(), NotApplied> {
-        let row = self.chain.find(instrument).ok_or(NotApplied::Absent)?;
-        let held = self.chain.rows()[row].data.lots;
-        let lots = held.checked_add(lots).filter(|l| l.abs() <= LOTS_MAX).ok_or(NotApplied::TooLarge)?;
-        self.set_and_value(row, lots, now);
-        self.follow(row, now);
+        self.add(row, lots, now)?;
+        if self.convention.neutrality == Neutrality::Dollar {
+            let row = &self.chain.rows()[row];
+            self.nets[row.key.underlying.index()].account.pay(lots, row.data.worth_at(price));
+        }
         Ok(())
     }
 
@@ -213,8 +192,10 @@ impl Book {
         let Some(slice) = self.chain.find_slice(underlying, expiry_s) else { return false };
         let bucket = self.chain.slice_mut(slice);
         (bucket.ratio, bucket.ratio_time) = (ratio, now);
-        let is_held = bucket.held > 0;
-        self.revalue_slice(slice, now);
+        let (is_held, has_rows) = (bucket.held > 0, bucket.rows > 0);
+        self.follow_ratio(slice);
+        let net = &mut self.nets[underlying.index()];
+        (net.is_outdated, net.is_aged) = (net.is_outdated | has_rows, true);
         is_held
     }
 
@@ -229,19 +210,36 @@ impl Book {
         let row = self.chain.find(option)?;
         let holding = self.chain.row_mut(row);
         (holding.sigma, holding.slope, holding.sigma_time) = (sigma, slope, now);
-        let lots = holding.lots;
-        if lots != 0 {
-            self.set_and_value(row, lots, now);
+        let (is_held, is_anchored) = (holding.lots != 0, holding.is_anchored);
+        let key = self.chain.rows()[row].key;
+        if let Some(slice) = self.chain.find_slice(key.underlying, key.expiry_s) {
+            self.follow_volatility(row, slice, now);
         }
-        self.follow_volatility(row, now);
-        (lots != 0).then(|| self.chain.rows()[row].key.underlying)
+        self.nets[key.underlying.index()].is_outdated |= is_held && !is_anchored;
+        is_held.then_some(key.underlying)
     }
 
     /// Values all of an underlying's positions at a spot and a time.
     pub(super) fn revalue(&mut self, underlying: UnderlyingId, spot: f64, now: Nanos) {
-        (self.spot[underlying.index()], self.valued_at[underlying.index()]) = (spot, now);
-        for slice in self.chain.slices_of(underlying) {
-            self.revalue_slice(slice, now);
+        let net = &mut self.nets[underlying.index()];
+        (net.spot, net.valued_at) = (spot, now);
+        if net.rows > 0 || now > net.settles_at {
+            self.revalue_rows(underlying, now);
+        }
+        self.evaluate(underlying, now, true);
+    }
+
+    /// Values what changed since the last valuation, at the same spot.
+    pub(super) fn catch_up(&mut self, underlying: UnderlyingId, now: Nanos) {
+        let net = &self.nets[underlying.index()];
+        if net.is_outdated {
+            self.revalue_rows(underlying, now);
+        }
+        if self.has_unevaluated(underlying) {
+            self.evaluate(underlying, now, false);
+        }
+        if self.nets[underlying.index()].is_aged {
+            self.age(underlying);
         }
     }
 
@@ -264,7 +262,7 @@ impl Book {
 
     /// When an underlying was last valued.
     pub(super) fn valued_at(&self, underlying: UnderlyingId) -> Nanos {
-        self.valued_at[underlying.index()]
+        self.nets[underlying.index()].valued_at
     }
 
     /// Removes every expiry that `now` has reached, positions and all. Returns the underlyings that held any, one bit
@@ -281,101 +279,47 @@ impl Book {
                 continue;
             }
             touched |= u16::from(slice.data.held > 0) << slice.underlying.index();
+            self.settle(at);
             // Rows move down as they go, and the slice goes with its last: `at` is then the next one.
             let first = slice.range().start;
-            self.settle(at);
             for _ in slice.range() {
-                self.remove(self.chain.rows()[first].key.instrument);
+                self.remove(self.chain.rows()[first].key.instrument, now);
             }
         }
         self.next_expiry = self.chain.slices().iter().filter_map(|s| s.expiry()).min().unwrap_or(Nanos(u64::MAX));
         touched
     }
 
-    /// Pays an expiry's positions out at its settlement price.
-    fn settle(&mut self, slice: usize) {
-        let own = &self.chain.slices()[slice];
-        let Some(expiry) = own.expiry().filter(|_| own.data.held > 0) else { return };
-        let price = self.market(slice, expiry).mean();
-        for row in &self.chain.rows()[own.range()] {
-            // What was never valued was never paid for.
-            let lots = row.data.lots - row.data.unpaid;
-            if lots != 0 {
-                self.accounts[own.underlying.index()].pay(-lots, row.data.worth_settled(price));
-            }
-        }
-    }
-
-    /// The sums of an underlying and the quality of what went into them.
-    pub(super) fn total(&self, underlying: UnderlyingId, now: Nanos, ages: Ages) -> Total {
-        let mut total = Total { quality: BookQuality::Good, ..Total::default() };
-        let (mut options, mut gross) = (Options::default(), 0.0);
-        for slice in &self.chain.slices()[self.chain.slices_of(underlying)] {
-            let bucket = &slice.data;
-            if bucket.held == 0 {
-                continue;
-            }
-            total.delta.merge(bucket.delta);
-            total.log_gamma.merge(bucket.log_gamma);
-            options.delta += bucket.options.delta;
-            options.log_gamma += bucket.options.log_gamma;
-            gross += bucket.options.delta.abs();
-            total.error += bucket.error + bucket.options.error;
-            total.quality = total.quality.max(bucket.quality(slice.expiry_s, now, ages));
-        }
+    /// The sums of an underlying and the quality of what went into them, as last valued.
+    pub(super) fn total(&self, underlying: UnderlyingId, now: Nanos) -> Total {
+        let net = &self.nets[underlying.index()];
+        let (mut delta, mut error) = (net.delta, self.options_error(underlying, now) + net.error.to_f64());
+        let mut is_known = net.unvalued == 0;
         if self.convention.neutrality == Neutrality::Dollar {
-            match self.cash(underlying) {
-                Some((cash, error)) => {
-                    total.delta.merge(cash);
-                    total.error += error;
+            match net.account.cash() {
+                Some((cash, cash_error)) => {
+                    delta.merge(cash);
+                    error += cash_error;
                 }
-                None => total.quality = BookQuality::Unknown,
+                None => is_known = false,
             }
         }
-        // What adding up in doubles and cutting to fixed point can take.
-        total.error += gross * (SLICES_MAX as f64 * f64::EPSILON) + 2.0 * COEFFICIENT_ERROR;
-        match Sum::of(options.delta).zip(Sum::of(options.log_gamma)) {
-            Some((delta, log_gamma)) => {
-                total.delta.merge(delta);
-                total.log_gamma.merge(log_gamma);
-            }
-            None => total.quality = BookQuality::Unknown,
-        }
-        total
+        let sum = |rows: Sum, options: f64| Some(Coins(rows.to_coins()?.0.checked_add(Coins::from_f64(options)?.0)?));
+        let quality = match (is_known, now <= net.fresh_until) {
+            (true, true) => BookQuality::Good,
+            (true, false) => BookQuality::Stale,
+            (false, _) => BookQuality::Unknown,
+        };
+        // Rows and options are rounded to 1e-9 coins each; nothing is not.
+        error += if net.options.delta == 0.0 { 0.5e-9 } else { 1e-9 };
+        let net = sum(delta, net.options.delta).zip(sum(net.log_gamma, net.options.log_gamma));
+        Total { net, error, quality }
     }
 
     /// The coins of a dollar-neutral account and a bound on their error, if they are known.
     pub(super) fn cash(&self, underlying: UnderlyingId) -> Option<(Sum, f64)> {
-        let account = self.accounts.get(underlying.index())?;
+        let account = self.nets.get(underlying.index())?.account;
         account.cash().filter(|_| self.convention.neutrality == Neutrality::Dollar)
-    }
-
-    /// What is held of each expiry of an underlying, soonest first. Computed afresh, for reports.
-    pub(super) fn report(
-        &self,
-        underlying: UnderlyingId,
-        now: Nanos,
-        ages: Ages,
-    ) -> impl Iterator<Item = ExpiryExposure> {
-        let held = self.chain.slices_of(underlying).filter(|&at| self.chain.slices()[at].data.held > 0);
-        held.map(move |at| {
-            let (slice, market) = (&self.chain.slices()[at], self.market(at, now));
-            let (mut greeks, mut bounds) = (ByGreek::default(), ByGreek::default());
-            for row in self.chain.rows()[slice.range()].iter().filter(|row| row.data.lots != 0) {
-                let one = row.data.report(&market).unwrap_or_default();
-                greeks.add(&one, |value| value);
-                bounds.add(&one, |value| value.abs() * GREEK_ERROR);
-            }
-            bounds.delta = slice.data.error + slice.data.options.error;
-            ExpiryExposure {
-                expiry_s: slice.expiry_s,
-                forward: market.forward,
-                held: slice.data.held,
-                quality: slice.data.quality(slice.expiry_s, now, ages),
-                greeks,
-                bounds,
-            }
-        })
     }
 
     /// Lots held of an instrument.
@@ -389,96 +333,172 @@ impl Book {
         held.map(|r| (r.key.instrument, Lots(r.data.lots)))
     }
 
-    /// Values what is held of an expiry.
-    fn revalue_slice(&mut self, slice: usize, now: Nanos) {
-        if self.chain.slices()[slice].data.engine.is_some() {
-            self.revalue_anchored(slice, now);
-        } else {
-            self.revalue_rows(slice, now);
-        }
-    }
-
-    /// Values every held row of an expiry for itself.
-    pub(super) fn revalue_rows(&mut self, slice: usize, now: Nanos) {
-        let market = self.market(slice, now);
-        let range = self.chain.slices()[slice].range();
-        let bucket = self.chain.slice_mut(slice);
-        if bucket.held == 0 {
-            return;
-        }
-        (bucket.error, bucket.sigma_oldest) = (0.0, now);
-        for row in range {
-            let lots = self.chain.rows()[row].data.lots;
-            if lots != 0 {
-                self.set(row, slice, lots, &market);
-            }
-        }
-    }
-
-    fn set_and_value(&mut self, row: usize, lots: i64, now: Nanos) {
-        let key = self.chain.rows()[row].key;
-        let Some(slice) = self.chain.find_slice(key.underlying, key.expiry_s) else { return };
-        let market = self.market(slice, now);
-        self.set(row, slice, lots, &market);
+    /// Forward of an expiry, zero until spot and ratio are known.
+    pub(super) fn forward_of(&self, slice: usize) -> f64 {
+        let slice = &self.chain.slices()[slice];
+        slice.data.ratio * self.nets[slice.underlying.index()].spot
     }
 
     /// Forward, time and settlement average of an expiry.
     pub(super) fn market(&self, slice: usize, now: Nanos) -> Market {
-        let slice = &self.chain.slices()[slice];
-        let spot = self.spot[slice.underlying.index()];
+        let own = &self.chain.slices()[slice];
+        let spot = self.nets[own.underlying.index()].spot;
         let nothing = Averaging { elapsed: 0.0, mean: spot };
-        let Some(expiry) = slice.expiry() else { return Market::new(spot, 0.0, nothing, self.convention) };
-        let (forward, left) = (slice.data.ratio * spot, expiry.since(now));
+        let Some(expiry) = own.expiry() else { return Market::new(spot, 0.0, nothing, self.convention) };
+        let (forward, left) = (own.data.ratio * spot, expiry.since(now));
         if left >= SETTLEMENT_NS {
             return Market::new(forward, now.years_until(expiry), nothing, self.convention);
         }
-        let bucket = &slice.data;
+        let bucket = &own.data;
         // What was not seen of the window counts as if it had been like the rest, or like now.
         let mean = if bucket.average_ns > 0 { bucket.average_sum / bucket.average_ns as f64 } else { forward };
         let averaging = Averaging { elapsed: 1.0 - left as f64 / SETTLEMENT_NS as f64, mean };
         Market::new(forward, now.years_until(expiry), averaging, self.convention)
     }
 
-    /// The one place where a row's lots and coefficients and its expiry's sums change, together.
-    pub(super) fn set(&mut self, row: usize, slice: usize, lots: i64, market: &Market) {
-        let underlying = self.chain.slices()[slice].underlying;
+    /// Moves a row into an engine's slot or out of it, its position with it.
+    pub(super) fn move_row(&mut self, row: usize, slice: usize, slot: Option<u16>, is_anchored: bool, market: &Market) {
+        let Holding { lots, is_anchored: was, .. } = self.chain.rows()[row].data;
+        if is_anchored == was {
+            self.chain.row_mut(row).slot = slot;
+            return;
+        }
+        self.set(row, slice, 0, market);
+        let holding = self.chain.row_mut(row);
+        (holding.slot, holding.is_anchored) = (slot, is_anchored);
+        self.set(row, slice, lots, market);
+    }
+
+    /// Adds lots to a position and values it afresh.
+    fn add(&mut self, row: usize, lots: i64, now: Nanos) -> Result<(), NotApplied> {
+        let held = self.chain.rows()[row].data.lots;
+        let lots = held.checked_add(lots).filter(|l| l.abs() <= LOTS_MAX).ok_or(NotApplied::TooLarge)?;
+        self.set_lots(row, lots, now);
+        Ok(())
+    }
+
+    fn set_lots(&mut self, row: usize, lots: i64, now: Nanos) {
+        let key = self.chain.rows()[row].key;
+        let Some(slice) = self.chain.find_slice(key.underlying, key.expiry_s) else { return };
         let (holding, bucket) = self.chain.pair_mut(row, slice);
+        if holding.is_anchored {
+            bucket.held = bucket.held - u16::from(holding.lots != 0) + u16::from(lots != 0);
+            holding.lots = lots;
+        } else {
+            let market = self.market(slice, now);
+            self.set(row, slice, lots, &market);
+            self.nets[key.underlying.index()].is_aged = true;
+        }
+        self.follow(row, slice, now);
+    }
+
+    /// The one place where the lots and coefficients of a row that is valued for itself change, and its underlying's sums
+    /// with them.
+    fn set(&mut self, row: usize, slice: usize, lots: i64, market: &Market) {
+        let net = &mut self.nets[self.chain.slices()[slice].underlying.index()];
+        let (holding, bucket) = self.chain.pair_mut(row, slice);
+        let own = u16::from(!holding.is_anchored);
         if holding.lots != 0 {
-            bucket.delta.add(-holding.lots, holding.delta);
-            bucket.log_gamma.add(-holding.lots, holding.log_gamma);
             bucket.held -= 1;
-            bucket.unvalued -= u16::from(!holding.valued);
+            bucket.rows -= own;
+            net.rows -= u32::from(own);
+            net.unvalued -= u32::from(!holding.is_valued);
+            net.delta.add(-holding.lots, holding.delta);
+            net.log_gamma.add(-holding.lots, holding.log_gamma);
+            net.error.add(-holding.lots.abs(), holding.error);
         }
-        let value = holding.coefficients(market);
+        let value = if lots == 0 { None } else { holding.coefficients(market) };
         holding.lots = lots;
-        holding.valued = value.is_some();
-        if holding.unpaid != 0 && holding.valued {
-            let unpaid = std::mem::take(&mut holding.unpaid);
-            self.accounts[underlying.index()].pay(unpaid, holding.worth(market));
-        }
+        holding.is_valued = value.is_some();
         (holding.delta, holding.log_gamma) = value.unwrap_or_default();
-        if lots != 0 {
-            if bucket.held == 0 {
-                (bucket.error, bucket.sigma_oldest) = (0.0, Nanos(u64::MAX));
+        holding.error = match value {
+            Some(_) if !holding.is_anchored => {
+                coefficient(holding.error_a_lot(market) + 2.0 * COEFFICIENT_ERROR).unwrap_or(Coefficient::MAX)
             }
-            bucket.delta.add(lots, holding.delta);
-            bucket.log_gamma.add(lots, holding.log_gamma);
-            bucket.held += 1;
-            bucket.unvalued += u16::from(!holding.valued);
-            if holding.option().is_some() {
-                bucket.sigma_oldest = bucket.sigma_oldest.min(holding.sigma_time);
+            _ => Coefficient::ZERO,
+        };
+        if lots == 0 {
+            return;
+        }
+        if holding.unpaid != 0 && holding.is_valued {
+            let unpaid = std::mem::take(&mut holding.unpaid);
+            net.account.pay(unpaid, holding.worth(market));
+        }
+        bucket.held += 1;
+        bucket.rows += own;
+        net.rows += u32::from(own);
+        net.unvalued += u32::from(!holding.is_valued);
+        net.delta.add(lots, holding.delta);
+        net.log_gamma.add(lots, holding.log_gamma);
+        net.error.add(lots.abs(), holding.error);
+        if holding.option().is_some() && own > 0 {
+            let oldest = if bucket.sigma_oldest == Nanos(0) { Nanos(u64::MAX) } else { bucket.sigma_oldest };
+            bucket.sigma_oldest = oldest.min(holding.sigma_time);
+        }
+    }
+
+    /// Values every row of an underlying that no engine values.
+    fn revalue_rows(&mut self, underlying: UnderlyingId, now: Nanos) {
+        for slice in self.chain.slices_of(underlying) {
+            let own = self.chain.slices()[slice];
+            if own.data.engine.is_some() && own.expiry().is_none_or(|expiry| expiry.since(now) < SETTLEMENT_NS) {
+                self.give_up(slice, now);
             }
-            if holding.slot.is_none() {
-                bucket.error += lots.unsigned_abs() as f64 * holding.error(market);
+            let own = self.chain.slices()[slice];
+            if own.data.rows == 0 {
+                continue;
+            }
+            let market = self.market(slice, now);
+            self.chain.slice_mut(slice).sigma_oldest = Nanos(u64::MAX);
+            for row in own.range() {
+                let Holding { lots, is_anchored, .. } = self.chain.rows()[row].data;
+                if lots != 0 && !is_anchored {
+                    self.set(row, slice, lots, &market);
+                }
+            }
+        }
+        let net = &mut self.nets[underlying.index()];
+        (net.is_outdated, net.is_aged) = (false, true);
+    }
+
+    /// Finds until when an underlying's calibration is fresh, and when an engine has to give up its expiry.
+    fn age(&mut self, underlying: UnderlyingId) {
+        let (mut fresh_until, mut settles_at) = (Nanos(u64::MAX), Nanos(u64::MAX));
+        for slice in &self.chain.slices()[self.chain.slices_of(underlying)] {
+            if slice.data.held > 0 {
+                fresh_until = fresh_until.min(slice.data.fresh_until(slice.expiry_s, self.ages));
+            }
+            if let Some(expiry) = slice.expiry().filter(|_| slice.data.engine.is_some()) {
+                settles_at = settles_at.min(Nanos(expiry.0 - SETTLEMENT_NS));
+            }
+        }
+        let net = &mut self.nets[underlying.index()];
+        (net.fresh_until, net.settles_at, net.is_aged) = (fresh_until, settles_at, false);
+    }
+
+    /// Pays an expiry's positions out at its settlement price.
+    fn settle(&mut self, slice: usize) {
+        let own = self.chain.slices()[slice];
+        let Some(expiry) = own.expiry().filter(|_| own.data.held > 0) else { return };
+        let price = self.market(slice, expiry).mean();
+        for row in &self.chain.rows()[own.range()] {
+            // What was never valued was never paid for.
+            let lots = row.data.lots - row.data.unpaid;
+            if lots != 0 {
+                self.nets[own.underlying.index()].account.pay(-lots, row.data.worth_settled(price));
             }
         }
     }
 
-    fn remove(&mut self, instrument: InstrumentId) {
-        if let Some(row) = self.chain.find(instrument) {
-            self.leave(row, Nanos(0));
-            self.set_and_value(row, 0, Nanos(0));
-            self.chain.remove(instrument);
+    fn remove(&mut self, instrument: InstrumentId, now: Nanos) {
+        let Some(row) = self.chain.find(instrument) else { return };
+        let key = self.chain.rows()[row].key;
+        if let Some(slice) = self.chain.find_slice(key.underlying, key.expiry_s) {
+            self.leave(row, now);
+            let market = self.market(slice, now);
+            self.set(row, slice, 0, &market);
         }
+        self.chain.remove(instrument);
+        self.nets[key.underlying.index()].is_aged = true;
     }
 }

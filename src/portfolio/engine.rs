@@ -1,173 +1,215 @@
-//! The options of one expiry in constant time.
+//! The options of one expiry, valued together.
 //!
-//! An [`Engine`] holds the held options of an expiry twice: in a [`Strip`], which revalues them exactly, and in an
-//! [`Anchor8`], which is a polynomial in ln F and costs the same however many there are. A tick is answered by the anchor
-//! inside its window, by the strip outside it or while a volatility is newer than the anchor; both say by how much they
-//! can be wrong, the time since the last rebuild included.
+//! An [`Engine`] knows what is held of an expiry, option by option, and owns the [`Generation`] that values it. A tick is
+//! answered by the generation's anchor inside its window, by its strip exactly outside it, or where volatilities moved
+//! by more than their patch can bound; both say by how much they can be wrong, the time since they were built included.
 //!
-//! **Invariant**: strip and anchor hold the same lots, which are whole numbers: adding a position and taking it away
-//! leaves no trace. **Cost**: an evaluation some 20 ns by the anchor, some 5 ns an option by the strip; a fill some 50 ns;
-//! a rebuild some 50 ns an option, never on a tick. Every option has a slot of its own; [`SLOTS_MAX`] slots of about
-//! 0.8 KiB are taken at construction. **Failure**: no slot, or lots beyond what an anchor sums: the caller values the
-//! expiry option by option instead.
+//! **Invariant**: the generation holds the lots and volatilities known here, of the options it covers; options entered
+//! since it was built wait for the next and are valued elsewhere. Lots are whole numbers: adding a position and taking
+//! it away leaves no trace. **Failure**: no slot, or lots beyond what an anchor sums: the caller values the expiry option
+//! by option instead.
 
-use super::book::Options;
 use super::convention::{Convention, Neutrality};
-use crate::instrument::OptionKind;
-use crate::pricing::anchor::Anchor8;
-use crate::pricing::{Exposure, Strip};
+use super::generation::{Centre, Generation, Term, Ticket};
+use crate::pricing::Exposure;
+use crate::pricing::anchor::{Mix, Panel};
 use crate::units::Nanos;
 
-/// Options of an expiry that an engine has room for.
-pub const SLOTS_MAX: usize = 256;
-
-/// Error of an exactly computed delta, per coin and per coin of strike over forward.
-const KERNEL_ERROR: f64 = 2e-13;
-/// Error from time alone, per lot, beyond which an anchor should be rebuilt.
+/// Powers of the anchors in use.
+pub(super) const ROWS: usize = 9;
+/// Error of delta from time alone, per lot, beyond which an anchor should be rebuilt.
 const TIME_TOLERANCE: f64 = 1e-6;
+/// Error of delta from volatilities patched in, per lot, beyond which the exact sums are preferred.
+const PATCH_TOLERANCE: f64 = 1e-4;
 
 /// The engine cannot hold this position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoRoom;
 
+/// What an expiry's options are exposed to, coins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Options {
+    pub(super) delta: f64,
+    pub(super) log_gamma: f64,
+    pub(super) error: f64,
+}
+
+/// How far a lane of the panel can be wrong: now, what each nanosecond adds, and until when that is so.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Certainty {
+    /// Extrapolated back to the epoch.
+    pub(super) at_epoch: f64,
+    pub(super) per_ns: f64,
+    pub(super) until: Nanos,
+}
+
 /// One expiry's options, by slot.
 #[derive(Debug)]
 pub(super) struct Engine {
-    strip: Strip,
-    anchor: Anchor8,
-    held: Box<[(OptionKind, i64)]>,
-    /// Σ|lots| and Σ|lots|·K.
-    gross: f64,
-    gross_strike: f64,
+    terms: Box<[Term]>,
+    len: usize,
+    generation: Option<Box<Generation>>,
     /// Amount of one lot and whether it settles in coins, the same for all.
-    terms: Option<(f64, bool)>,
-    /// When strip and anchor were last brought up to time, until when `drift` holds, and the error of delta that each
-    /// lot gathers in a nanosecond from then on.
-    built_at: Nanos,
-    built_until: Nanos,
-    drift: f64,
+    alike: Option<(f64, bool)>,
     convention: Convention,
-    /// The largest |∂σ/∂ln K| there has been.
-    steepest: f64,
-    /// Whether the anchor lags behind the strip, or the forward left its window.
-    is_pending: bool,
+    /// The last request, and when it was made if it is under way.
+    number: u32,
+    asked_at: Option<Nanos>,
+    /// Something came that the generation was not built with, or it was missed.
+    is_outdated: bool,
 }
 
 impl Engine {
-    pub(super) fn new(convention: Convention) -> Self {
+    pub(super) fn new(options: usize, convention: Convention) -> Self {
         Self {
+            terms: vec![Term::NOTHING; options].into_boxed_slice(),
+            len: 0,
+            generation: None,
+            alike: None,
             convention,
-            steepest: 0.0,
-            strip: Strip::with_capacity(SLOTS_MAX),
-            anchor: Anchor8::with_capacity(SLOTS_MAX, 1.0),
-            held: vec![(OptionKind::Call, 0); SLOTS_MAX].into_boxed_slice(),
-            gross: 0.0,
-            gross_strike: 0.0,
-            terms: None,
-            built_at: Nanos(0),
-            built_until: Nanos(0),
-            drift: f64::INFINITY,
-            is_pending: true,
+            number: 0,
+            asked_at: None,
+            is_outdated: true,
         }
     }
 
-    /// Forgets every option.
-    pub(super) fn clear(&mut self) {
-        for slot in 0..self.strip.len() {
-            // Taking away what is there always fits.
-            let _ = self.anchor.add_fill(slot, self.held[slot].0, -self.held[slot].1);
-        }
-        self.held.fill((OptionKind::Call, 0));
-        self.strip.clear();
-        (self.gross, self.gross_strike, self.terms, self.is_pending) = (0.0, 0.0, None, true);
-        self.steepest = 0.0;
+    /// Forgets every option, and what was asked for. Returns the buffer.
+    pub(super) fn clear(&mut self) -> Option<Box<Generation>> {
+        (self.len, self.alike, self.asked_at, self.is_outdated) = (0, None, None, true);
+        self.generation.take()
     }
 
     /// Whether an option has the terms of those already here; the first one sets them.
     pub(super) fn is_alike(&mut self, amount: f64, is_inverse: bool) -> bool {
-        *self.terms.get_or_insert((amount, is_inverse)) == (amount, is_inverse)
+        *self.alike.get_or_insert((amount, is_inverse)) == (amount, is_inverse)
     }
 
-    /// Gives an option a slot, flat. It takes part from the next rebuild on.
-    pub(super) fn enter(&mut self, kind: OptionKind, strike: f64, sigma: f64, slope: f64) -> Result<u16, NoRoom> {
-        let slot = self.strip.push(strike).ok_or(NoRoom)?;
-        self.held[slot] = (kind, 0);
-        self.set_vol(slot as u16, sigma, slope);
+    /// Gives an option a slot. It takes part from the next generation on.
+    pub(super) fn enter(&mut self, term: Term) -> Result<u16, NoRoom> {
+        let slot = self.len;
+        *self.terms.get_mut(slot).ok_or(NoRoom)? = term;
+        self.len += 1;
+        self.is_outdated = true;
         Ok(slot as u16)
     }
 
-    /// Takes in a volatility and the smile's slope there; the anchor waits for its rebuild.
-    pub(super) fn set_vol(&mut self, slot: u16, sigma: f64, slope: f64) {
-        self.strip.set_vol(usize::from(slot), sigma);
-        self.strip.set_smile_slope(usize::from(slot), slope);
-        self.steepest = self.steepest.max(slope.abs());
-        self.is_pending = true;
+    /// How many slots the generation in use covers.
+    pub(super) fn covered(&self) -> usize {
+        self.generation.as_ref().map_or(0, |generation| generation.len())
     }
 
-    /// Takes in a position, in lots. The slot was there at the last rebuild.
+    /// The option in a slot.
+    pub(super) fn term(&self, slot: usize) -> &Term {
+        &self.terms[slot]
+    }
+
+    /// Takes in a volatility and the smile's slope there. The anchor follows to first order and waits for its rebuild.
+    pub(super) fn set_vol(&mut self, slot: u16, sigma: f64, slope: f64, time: Nanos) {
+        let slot = usize::from(slot);
+        let term = &mut self.terms[slot];
+        (term.sigma, term.slope, term.sigma_time) = (sigma, slope, time);
+        self.is_outdated = true;
+        if let Some(generation) = self.generation.as_mut().filter(|generation| slot < generation.len()) {
+            generation.set_vol(slot, sigma, slope);
+        }
+    }
+
+    /// Takes in a position, in lots.
     pub(super) fn set_lots(&mut self, slot: u16, lots: i64) -> Result<(), NoRoom> {
         let slot = usize::from(slot);
-        let (kind, before) = self.held[slot];
-        self.anchor.add_fill(slot, kind, lots - before).map_err(|_| NoRoom)?;
-        self.held[slot].1 = lots;
-        match kind {
-            OptionKind::Call => self.strip.set_position(slot, lots as f64, 0.0),
-            OptionKind::Put => self.strip.set_position(slot, 0.0, lots as f64),
+        self.terms[slot].lots = lots;
+        match self.generation.as_mut().filter(|generation| slot < generation.len()) {
+            Some(generation) => generation.set_lots(slot, lots).map_err(|_| NoRoom),
+            None => Ok(()),
         }
-        // Whole numbers below 2^53: sums and differences are exact.
-        let change = lots.unsigned_abs() as f64 - before.unsigned_abs() as f64;
-        self.gross += change;
-        self.gross_strike += change * self.strip.strike(slot);
-        Ok(())
-    }
-
-    /// Brings everything to a time and builds the anchor around a forward. Where it does not fit, the strip goes on
-    /// answering. `expiry` lies ahead, and `years` are those of variance left.
-    pub(super) fn rebuild(&mut self, forward: f64, years: f64, now: Nanos, expiry: Nanos) {
-        self.strip.set_time(years);
-        // |∂Δ/∂T| ≤ (0.242 + 0.399 s)/2T and |∂(φ(d1)√T)/∂T| ≤ √T(0.693 + 0.242 s)/2T, at the least T before a tenth of it
-        // has passed.
-        let (_, most) = self.strip.total_vol_range();
-        let smile = self.convention.stickiness * self.steepest * years.sqrt() * (0.693 + 0.242 * most);
-        self.drift = (0.242 + 0.399 * most + smile) / (2.0 * 0.8 * years * Nanos::PER_YEAR as f64);
-        (self.built_at, self.built_until) = (now, Nanos(now.0 + expiry.since(now) / 10));
-        self.is_pending = self.anchor.rebuild(&self.strip, forward).is_err();
     }
 
     /// Whether a rebuild would make it faster or more exact.
     pub(super) fn is_due(&self, now: Nanos) -> bool {
-        self.is_pending || now > self.built_until || self.drift * now.since(self.built_at) as f64 > TIME_TOLERANCE
+        let aged = |generation: &Generation| generation.aged_per_lot(now) > TIME_TOLERANCE;
+        self.is_outdated || self.generation.as_deref().is_none_or(aged)
     }
 
-    /// Delta and log-gamma of all positions, in the convention of their settlement.
-    pub(super) fn options(&mut self, forward: f64, now: Nanos) -> Options {
-        let (exposure, error) = self.evaluate(forward, now);
-        let (amount, is_inverse) = self.terms.unwrap_or_default();
-        let Convention { neutrality, stickiness } = self.convention;
-        let (delta, log_gamma) = if is_inverse && neutrality == Neutrality::Coin {
+    /// Since when a request is under way.
+    pub(super) fn asked_at(&self) -> Option<Nanos> {
+        self.asked_at
+    }
+
+    /// The generation in use, to be filled anew.
+    pub(super) fn take_generation(&mut self) -> Option<Box<Generation>> {
+        self.generation.take()
+    }
+
+    /// Fills a generation with what is known. What comes from now on is caught up with when it is adopted.
+    pub(super) fn fill(&mut self, generation: &mut Generation, mut ticket: Ticket, centre: Centre) {
+        self.number = self.number.wrapping_add(1);
+        ticket.number = self.number;
+        generation.fill(ticket, centre, &self.terms[..self.len]);
+        (self.asked_at, self.is_outdated) = (Some(ticket.time), false);
+    }
+
+    /// Whether a computed generation is the one last asked for.
+    pub(super) fn awaits(&self, ticket: &Ticket) -> bool {
+        self.asked_at.is_some() && ticket.number == self.number
+    }
+
+    /// Takes a generation up in place of the one in use, which is returned.
+    pub(super) fn adopt(
+        &mut self,
+        mut generation: Box<Generation>,
+    ) -> Result<Option<Box<Generation>>, Box<Generation>> {
+        self.asked_at = None;
+        if generation.catch_up(&self.terms[..self.len]).is_err() {
+            return Err(generation);
+        }
+        Ok(self.generation.replace(generation))
+    }
+
+    /// Shows the anchor in a lane of a panel, or nothing where the exact sums are preferred.
+    pub(super) fn show(&mut self, panel: &mut Panel<ROWS>, lane: usize) -> Certainty {
+        let (amount, is_inverse) = self.alike.unwrap_or_default();
+        let mix = Mix { in_coins: self.in_coins(is_inverse), stickiness: self.convention.stickiness, amount };
+        let Some(generation) = self.generation.as_mut() else {
+            panel.clear(lane);
+            return Certainty::default();
+        };
+        generation.anchor.patch_in();
+        let error = generation.anchor_error();
+        if error > PATCH_TOLERANCE * generation.gross() {
+            panel.clear(lane);
+        } else {
+            panel.load(lane, &generation.anchor, mix);
+        }
+        let (drift, until) = generation.drift();
+        let per_ns = amount * drift;
+        // Doubles know the time to some 200 ns.
+        let at_epoch = amount * error - per_ns * (generation.ticket.time.0 as f64 - 1_000.0);
+        Certainty { at_epoch, per_ns, until }
+    }
+
+    /// Bound on the error of what its lane shows.
+    pub(super) fn shown_error(&self, now: Nanos) -> f64 {
+        let Some(generation) = &self.generation else { return 0.0 };
+        self.alike.unwrap_or_default().0 * (generation.anchor_error() + generation.aged(now))
+    }
+
+    /// Delta and log-gamma of all covered positions, exactly; called where the lane shows nothing.
+    pub(super) fn exact(&mut self, forward: f64, now: Nanos) -> Options {
+        let Some(generation) = &self.generation else { return Options::default() };
+        self.is_outdated |= !generation.reaches(forward);
+        let (amount, is_inverse) = self.alike.unwrap_or_default();
+        let exposure: Exposure = generation.exposure(forward);
+        let (delta, log_gamma) = if self.in_coins(is_inverse) {
             (exposure.coin_delta, exposure.coin_log_gamma())
         } else {
             (exposure.delta, exposure.gamma)
         };
-        let delta = delta + exposure.floating_smile(stickiness);
+        let delta = delta + exposure.floating_smile(self.convention.stickiness);
+        let error = generation.exact_error(forward) + generation.aged(now);
         Options { delta: amount * delta, log_gamma: amount * log_gamma, error: amount * error }
     }
 
-    /// Sums over positions, per coin of amount, and a bound on the error of both deltas: all of it where time has run
-    /// too far.
-    fn evaluate(&mut self, forward: f64, now: Nanos) -> (Exposure, f64) {
-        let aged =
-            self.gross * if now <= self.built_until { self.drift * now.since(self.built_at) as f64 } else { 1.0 };
-        if !self.is_pending {
-            if let Some(exposure) = self.anchor.evaluate(forward) {
-                let bounds = self.anchor.bounds();
-                let smile = self.convention.stickiness * bounds.skew;
-                return (exposure, bounds.delta.max(bounds.coin_delta) + smile + aged);
-            }
-            self.is_pending = true;
-        }
-        let smile = 1.0 + self.convention.stickiness * self.steepest;
-        let exact = (self.gross * smile + self.gross_strike / forward) * KERNEL_ERROR;
-        (self.strip.exposure(forward), exact + aged)
+    fn in_coins(&self, is_inverse: bool) -> bool {
+        is_inverse && self.convention.neutrality == Neutrality::Coin
     }
 }

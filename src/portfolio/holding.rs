@@ -74,9 +74,12 @@ pub(super) struct Holding {
     /// Per lot; zero while not valued.
     pub(super) delta: Coefficient,
     pub(super) log_gamma: Coefficient,
-    pub(super) valued: bool,
-    /// Its place in its expiry's engine. What the engine values has no coefficients here.
+    /// Bound on the error of a lot's delta.
+    pub(super) error: Coefficient,
+    pub(super) is_valued: bool,
+    /// Its place in its expiry's engine, and whether that values it: then it has no coefficients here.
     pub(super) slot: Option<u16>,
+    pub(super) is_anchored: bool,
 }
 
 impl Holding {
@@ -108,10 +111,10 @@ impl Holding {
     /// What one lot adds to its expiry's sums: delta and log-gamma in coins, or nothing where an engine accounts for it.
     /// `None` when something they depend on is missing or absurd.
     pub(super) fn coefficients(&self, market: &Market) -> Option<(Coefficient, Coefficient)> {
-        match self.slot {
-            _ if market.forward <= 0.0 => None,
-            Some(_) => (self.sigma > 0.0).then_some((Coefficient::ZERO, Coefficient::ZERO)),
-            None => self.in_fixed_point(&self.value(market)?),
+        match self.is_anchored {
+            true => Some((Coefficient::ZERO, Coefficient::ZERO)),
+            false if market.forward <= 0.0 => None,
+            false => self.in_fixed_point(&self.value(market)?),
         }
     }
 
@@ -187,7 +190,7 @@ impl Holding {
     }
 
     /// Bound on the error of one lot's delta.
-    pub(super) fn error(&self, market: &Market) -> f64 {
+    pub(super) fn error_a_lot(&self, market: &Market) -> f64 {
         let smile = market.convention.stickiness * self.slope.abs();
         let reach =
             if self.option().is_some() { 1.0 + self.strike / market.forward + smile } else { 1.0 / market.forward };

@@ -34,23 +34,25 @@ mod book;
 mod convention;
 mod engine;
 mod executions;
+mod generation;
 mod holding;
+pub mod rebuild;
+mod report;
 mod settings;
 mod survey;
 
 pub use aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum};
-pub use anchored::ENGINES_MAX;
+pub use anchored::{ENGINES_MAX, RebuildCounters};
 pub use backlog::BACKLOG_MAX;
-pub use book::ExpiryExposure;
 pub use convention::Neutrality;
-pub use engine::SLOTS_MAX;
 pub use executions::WINDOW;
 pub use holding::ByGreek;
-pub use settings::{GreeksConfig, OpeningBook};
+pub use rebuild::Rebuilds;
+pub use report::ExpiryExposure;
+pub use settings::{Capacity, GreeksConfig, OpeningBook};
 
 use backlog::Backlog;
-use book::{Ages, Book, NotApplied, Total};
-use convention::Convention;
+use book::{Book, NotApplied, Total};
 use executions::ExecutionWindow;
 use survey::{FINDINGS_MAX, Survey};
 
@@ -177,6 +179,10 @@ impl Stage for Greeks {
                 self.volatility(instrument, sigma, slope);
                 return;
             }
+            Body::Rebuilt { engine, generation, .. } => {
+                self.book.rebuilt(engine, generation, self.now);
+                return;
+            }
             Body::Clock => {
                 self.book.maintain(self.now);
                 self.survey(event, out);
@@ -200,8 +206,7 @@ impl Stage for Greeks {
             | Body::Exposure { .. }
             | Body::Smile { .. }
             | Body::Unit { .. }
-            | Body::Position { .. }
-            | Body::Rebuilt { .. } => {}
+            | Body::Position { .. } => {}
         }
         self.revisit();
         if self.backlog.is_empty() {
@@ -211,19 +216,25 @@ impl Stage for Greeks {
 }
 
 impl Greeks {
-    /// A stage that knows no instrument yet. A stickiness outside [0, 1] is a caller's error.
+    /// A stage that knows no instrument yet, and builds its anchors itself. A stickiness outside [0, 1] is a caller's
+    /// error.
     pub fn new(config: GreeksConfig) -> Self {
+        Self::with_rebuilds(config, Rebuilds::Inline)
+    }
+
+    /// A stage whose anchors somebody else builds.
+    pub fn with_rebuilds(config: GreeksConfig, rebuilds: Rebuilds) -> Self {
         assert!((0.0..=1.0).contains(&config.stickiness), "a stickiness of {}", config.stickiness);
-        let convention = Convention { neutrality: config.neutrality, stickiness: config.stickiness };
         let listed = if let OpeningBook::Positions(positions) = &config.opening { positions.len() } else { 0 };
+        let instruments = config.capacity.instruments;
         Self {
-            config,
-            catalogue: Catalogue::new(),
+            catalogue: Catalogue::with_capacity(instruments),
             spots: Spots::default(),
-            book: Book::new(convention),
+            book: Book::new(&config, rebuilds),
             executions: ExecutionWindow::new(),
             survey: Survey::default(),
-            backlog: Backlog::new(),
+            backlog: Backlog::new(instruments),
+            config,
             opened: vec![false; listed].into_boxed_slice(),
             now: Nanos(0),
             valued: [Price::ZERO; UNDERLYINGS_MAX],
@@ -252,7 +263,7 @@ impl Greeks {
     /// What is held of each expiry of an underlying, soonest first, what never expires before all. Computed afresh: for
     /// reports, not for ticks.
     pub fn report(&self, underlying: UnderlyingId) -> impl Iterator<Item = ExpiryExposure> {
-        self.book.report(underlying, self.now, self.ages())
+        self.book.report(underlying, self.now)
     }
 
     /// Whether the book is kept neutral in coins or in dollars.
@@ -290,7 +301,12 @@ impl Greeks {
 
     /// Expiries whose options are valued in constant time.
     pub fn anchored(&self) -> usize {
-        self.book.anchored()
+        self.book.engines.in_use()
+    }
+
+    /// What happened to rebuilds of their anchors.
+    pub fn rebuilds(&self) -> &RebuildCounters {
+        self.book.engines.counters()
     }
 
     /// Whether another event can be taken in without risk to reports.
@@ -509,10 +525,8 @@ impl Greeks {
             self.dirty &= !(1 << at);
             return;
         }
-        let ages =
-            Ages { forward_ns: self.config.forward_age_max_ns, volatility_ns: self.config.volatility_age_max_ns };
         self.book.catch_up(underlying, self.now);
-        let exposure = self.exposure(self.book.total(underlying, self.now, ages), spot, spot_quality);
+        let exposure = self.exposure(self.book.total(underlying, self.now), spot, spot_quality);
         self.shown[at] = exposure;
         let Exposure { quality, net_delta, log_gamma, spot, delta_bound } = exposure;
         let body = Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound };
@@ -522,22 +536,15 @@ impl Greeks {
         }
     }
 
-    fn ages(&self) -> Ages {
-        Ages { forward_ns: self.config.forward_age_max_ns, volatility_ns: self.config.volatility_age_max_ns }
-    }
-
     fn exposure(&self, total: Total, spot: Price, spot_quality: BookQuality) -> Exposure {
-        let sums = total.delta.to_coins().zip(total.log_gamma.to_coins());
-        let known = !self.broken && sums.is_some();
-        let (net_delta, log_gamma) = sums.unwrap_or_default();
-        // The last term is the rounding to 1e-9 coins; widening to f32 rounds up.
-        let bound = total.error + 0.5e-9;
+        let known = !self.broken && total.net.is_some();
+        let (net_delta, log_gamma) = total.net.unwrap_or_default();
         Exposure {
             quality: if known { total.quality.max(spot_quality) } else { BookQuality::Unknown },
             net_delta,
             log_gamma,
             spot,
-            delta_bound: (bound as f32).next_up(),
+            delta_bound: (total.error as f32).next_up(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Settings of the greeks, fixed for a run.
 
 use super::convention::Neutrality;
-use crate::instrument::Underlying;
+use crate::instrument::{INSTRUMENTS_MAX, Underlying};
 use crate::units::{Coins, Lots, Nanos, VenueInstrumentId};
 
 /// What is held before the first fill.
@@ -16,6 +16,23 @@ pub enum OpeningBook {
     Positions(Box<[(VenueInstrumentId, Lots)]>),
 }
 
+/// What room is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Capacity {
+    /// Instruments listed, at most 65,534.
+    pub instruments: usize,
+    /// Expiries valued in constant time, at most [`ENGINES_MAX`](super::ENGINES_MAX); some 0.9 KiB an option of room each.
+    pub expiries: usize,
+    /// Options ever held of one of them, at most 65,535. An expiry with more is valued option by option.
+    pub options_an_expiry: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { instruments: INSTRUMENTS_MAX, expiries: 48, options_an_expiry: 256 }
+    }
+}
+
 /// Settings of the greeks.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GreeksConfig {
@@ -25,6 +42,8 @@ pub struct GreeksConfig {
     pub neutrality: Neutrality,
     /// κ in [0, 1], how the smile follows the forward: at 0 a volatility belongs to its strike, at 1 to its moneyness.
     pub stickiness: f64,
+    /// What room is taken for at construction.
+    pub capacity: Capacity,
     /// What each underlying's account is worth in coins, opening positions included; zero where it is not given. Only a
     /// dollar-neutral book depends on it.
     pub equity: Box<[(Underlying, Coins)]>,
@@ -44,6 +63,7 @@ impl Default for GreeksConfig {
             opening: OpeningBook::Flat,
             neutrality: Neutrality::Coin,
             stickiness: 0.0,
+            capacity: Capacity::default(),
             equity: Box::default(),
             index_age_max_ns: 10 * Nanos::PER_SECOND,
             forward_age_max_ns: 120 * Nanos::PER_SECOND,

@@ -3,7 +3,7 @@
 //! ```text
 //!  fused   [ feed → greeks → hedge ]──orders──►[ gateway ]         reports ──► greeks
 //!  split   [ feed ]─market─►[ greeks ]─exposures─►[ hedge ]─orders─►[ gateway ]
-//!  cold    [ surface ]◄─market        calibrations ──► greeks
+//!  cold    [ surface ]◄─market        calibrations ──► greeks          anchors asked for and rebuilt ◄──► greeks
 //!          [ recorder ]◄─exposures, calibrations, orders
 //!          [ control ]           commands ──► greeks; a halt ──► gateway too
 //! ```
@@ -35,7 +35,7 @@ use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, OrderTraffic, SessionConfig};
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::journal::{Decision, Directory, Head, Record, Settings, Stream, WriteError, Writer};
-use crate::portfolio::{Greeks, GreeksConfig};
+use crate::portfolio::{Greeks, GreeksConfig, rebuild};
 use crate::ring::{self, Consumer, RingError};
 use crate::risk::Instruction;
 use crate::stage::Stage;
@@ -165,7 +165,8 @@ impl Pipeline {
         let (taps, keeper, health) = begun.unwrap_or_default();
         let HotTaps { greeks: greeks_tap, hedge: hedge_tap, session: session_tap } = taps;
         let feed = Feed::new(config.feed);
-        let greeks = Watched::new(Greeks::new(config.greeks), greeks_tap);
+        let (rebuilds, rebuilder) = rebuild::elsewhere();
+        let greeks = Watched::new(Greeks::with_rebuilds(config.greeks, rebuilds), greeks_tap);
         let hedge = Watched::new(Hedge::new(config.hedge), hedge_tap);
         let recorder = Recorder::new(clock.nanos_per_tick());
         let surface = Surface::new(config.surface);
@@ -223,8 +224,8 @@ impl Pipeline {
         let link = OrderLink::new(gateway, config.orders, reports_alarm, clock);
         let gateway_control = Arc::clone(&control);
         let gateway = spawner.hot(HotStage::Gateway, move || link.run(orders_in, &gateway_control, gateway_rest))?;
-        let surface =
-            spawner.cold("surface", move |idler| threads::run_surface(surface, surface_in, calibrations, idler))?;
+        let surface = spawner
+            .cold("surface", move |idler| threads::run_surface(surface, rebuilder, surface_in, calibrations, idler))?;
         let keeper = keeper.map(|keeper| keeper.answering_to(Arc::clone(&controls)));
         let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap, keeper };
         let (shared, recorder_control) = (Arc::clone(&progress), Arc::clone(&control));

@@ -20,6 +20,7 @@ use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::{Feed, Packet};
 use crate::hedge::Hedge;
 use crate::portfolio::Greeks;
+use crate::portfolio::rebuild::Rebuilder;
 use crate::ring::{Consumer, Producer};
 use crate::risk::Instruction;
 use crate::stage::Stage;
@@ -295,15 +296,17 @@ pub(super) fn run_hedge(
     (hedge, out.out)
 }
 
-/// The surface on this thread: cold.
+/// The surface on this thread, and the rebuilding of the greeks' anchors: cold.
 pub(super) fn run_surface(
     mut surface: Surface,
+    mut rebuilder: Rebuilder,
     mut market: Consumer<Event>,
     mut calibrations: Producer<Event>,
     mut idler: Idler,
 ) -> Surface {
     while !market.is_drained() {
-        let taken = market.drain(BATCH, |event| surface.step(event, &mut calibrations));
+        let taken =
+            market.drain(BATCH, |event| surface.step(event, &mut calibrations)) + rebuilder.turn(&mut calibrations);
         idler.idle(taken > 0);
     }
     surface

@@ -14,6 +14,7 @@ use crate::event::{Body, Event, Trail};
 use crate::feed::{Feed, FeedConfig, Line, Packet};
 use crate::gateway::{Gateway, SessionConfig};
 use crate::hedge::{Hedge, HedgeConfig};
+use crate::portfolio::rebuild::{self, Rebuilder};
 use crate::portfolio::{Greeks, GreeksConfig};
 use crate::risk::Instruction;
 use crate::runtime::alloc::hot_section;
@@ -71,6 +72,7 @@ impl ProcessConfig {
 pub struct Process<C> {
     stages: Stages<C>,
     surface: Surface,
+    rebuilder: Rebuilder,
     gateway: Gateway,
     calibrations: Queue<Event>,
     reports: Queue<Event>,
@@ -84,12 +86,15 @@ pub struct Process<C> {
 impl<C: Stamp> Process<C> {
     /// Stages that know nothing yet, stamped by `clock`.
     pub fn new(config: ProcessConfig, clock: C) -> Self {
-        let (feed, greeks, hedge) = (Feed::new(config.feed), Greeks::new(config.greeks), Hedge::new(config.hedge));
+        let (rebuilds, rebuilder) = rebuild::elsewhere();
+        let greeks = Greeks::with_rebuilds(config.greeks, rebuilds);
+        let (feed, hedge) = (Feed::new(config.feed), Hedge::new(config.hedge));
         let instructions = Queue::with_capacity(config.instructions_max);
         let (market, exposures) = (Queue::with_capacity(QUEUE), Queue::with_capacity(QUEUE));
         Self {
             stages: Fused::new(feed, greeks, hedge, instructions, market, exposures, clock),
             surface: Surface::new(config.surface),
+            rebuilder,
             gateway: Gateway::new(config.session),
             calibrations: Queue::with_capacity(QUEUE),
             reports: Queue::with_capacity(config.reports_max),
@@ -120,13 +125,15 @@ impl<C: Stamp> Process<C> {
         self.tell(watch);
     }
 
-    /// Lets the surface see what the feed said since the last time, and hands over what it makes of it.
+    /// Lets the surface see what the feed said since the last time, rebuilds the anchors that the greeks asked for, and hands
+    /// over what came of both.
     pub fn calibrate(&mut self, watch: &mut impl Watch) {
         let (market, _) = self.stages.taps();
         for event in market.messages() {
             self.surface.step(event, &mut self.calibrations);
         }
         market.clear();
+        while self.rebuilder.turn(&mut self.calibrations) > 0 {}
         self.told = 0;
         for event in self.calibrations.messages() {
             watch.consumed(event);

@@ -13,7 +13,6 @@ use crate::units::{InstrumentId, Nanos, Price, UnderlyingId};
 pub const SLICES_MAX: usize = 512;
 
 const ABSENT: u16 = u16::MAX;
-const _: () = assert!(INSTRUMENTS_MAX < ABSENT as usize);
 
 /// Where a row belongs; ordered by underlying, expiry, strike, instrument.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,12 +81,18 @@ pub(crate) struct Chain<R, S> {
 
 impl<R: Copy + Default, S: Copy + Default> Chain<R, S> {
     pub(crate) fn new() -> Self {
+        Self::with_capacity(INSTRUMENTS_MAX)
+    }
+
+    /// A table for so many instruments, of indices below that.
+    pub(crate) fn with_capacity(instruments: usize) -> Self {
+        assert!(instruments < usize::from(ABSENT), "room for {instruments} instruments");
         Self {
-            rows: vec![Row::default(); INSTRUMENTS_MAX].into_boxed_slice(),
+            rows: vec![Row::default(); instruments].into_boxed_slice(),
             rows_len: 0,
             slices: vec![Slice::default(); SLICES_MAX].into_boxed_slice(),
             slices_len: 0,
-            row_of: vec![ABSENT; INSTRUMENTS_MAX].into_boxed_slice(),
+            row_of: vec![ABSENT; instruments].into_boxed_slice(),
             spans: [(0, 0); UNDERLYINGS_MAX],
         }
     }
@@ -136,13 +141,13 @@ impl<R: Copy + Default, S: Copy + Default> Chain<R, S> {
     /// Enters a row; a new expiry begins with the default record. False when the table is full, the instrument is in it
     /// already, or an index lies beyond a catalogue's.
     pub(crate) fn insert(&mut self, key: Key, data: R) -> bool {
-        let is_known = key.instrument.index() < INSTRUMENTS_MAX && key.underlying.index() < UNDERLYINGS_MAX;
+        let is_known = key.instrument.index() < self.row_of.len() && key.underlying.index() < UNDERLYINGS_MAX;
         if !is_known || self.find(key.instrument).is_some() {
             return false;
         }
         let at = self.slices().partition_point(|s| (s.underlying, s.expiry_s) < key.slice());
         let is_new = self.find_slice(key.underlying, key.expiry_s).is_none();
-        if self.rows_len == INSTRUMENTS_MAX || (is_new && self.slices_len == SLICES_MAX) {
+        if self.rows_len == self.rows.len() || (is_new && self.slices_len == SLICES_MAX) {
             return false;
         }
         let row = self.rows().partition_point(|r| r.key < key);

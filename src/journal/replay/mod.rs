@@ -32,7 +32,7 @@ use super::{Disk, End, Place, Reader, Record, SessionCall, Settings, StageName};
 use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
-use crate::portfolio::Greeks;
+use crate::portfolio::{Greeks, Rebuilds};
 use crate::risk::Instruction;
 
 /// Calls of the gateway that may wait for an instruction before it counts as never sent: the rings of a pipeline hold fewer.
@@ -114,7 +114,8 @@ pub struct Stages {
 impl Stages {
     fn new(settings: Settings) -> Self {
         let Settings { greeks, hedge, session } = settings;
-        Self { greeks: Greeks::new(greeks), hedge: Hedge::new(hedge), gateway: Gateway::new(session) }
+        let greeks = Greeks::with_rebuilds(greeks, Rebuilds::Recorded);
+        Self { greeks, hedge: Hedge::new(hedge), gateway: Gateway::new(session) }
     }
 }
 

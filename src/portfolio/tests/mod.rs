@@ -1,4 +1,5 @@
 mod conventions;
+mod rebuilds;
 mod revaluation;
 mod survey;
 

@@ -17,7 +17,7 @@ const COEFFICIENT_MAX: f64 = 32_767.0;
 /// 1.5 × 2^52.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 const TWO_POW_16: f64 = 65_536.0;
-const TWO_POW_32: f64 = 4_294_967_296.0;
+pub(super) const TWO_POW_32: f64 = 4_294_967_296.0;
 /// One unit of a coefficient's last place.
 pub(super) const ULP: f64 = 1.0 / (TWO_POW_16 * TWO_POW_32);
 
@@ -41,6 +41,12 @@ impl<const ROWS: usize> Coefficients<ROWS> {
             let low = (scaled - (high - ROUND)) * TWO_POW_32 + ROUND;
             *bits = ((high.to_bits() as i64) << 32).wrapping_add(low.to_bits() as i64).wrapping_sub(EXCESS);
         }
+    }
+
+    /// The bits of one coefficient.
+    #[inline(always)]
+    pub(super) fn bits(&self, power: usize, lane: usize) -> i64 {
+        self.0[power][lane]
     }
 
     /// One coefficient as the `fixed` crate's type.

@@ -11,7 +11,7 @@
 //! **Error.** Inside the window every greek lies within [`Anchor::bounds`] of exact revaluation at the volatilities
 //! and the time the anchor was built with; deltas within 1e-9 (order 8) or 2e-13 (order 16) of gross lots. What time has
 //! moved since then adds at most [`Anchor::time_bound`]; what volatility has moved is patched in by
-//! [`Anchor::shift_vol`], to first order, until the anchor is rebuilt.
+//! [`Anchor::shift_vol`], to first order and with what that leaves out in the bounds, until the anchor is rebuilt.
 //!
 //! **Calls and puts** share their strike's series; a put differs from a call by −1 of delta and −K/F of premium-adjusted
 //! delta, both exact. Options at one strike with volatilities of their own take two slots of the strip.
@@ -22,12 +22,16 @@
 //! A rebuild may run on another thread, on an anchor of its own: give it the same fills, then swap the two.
 
 mod fixed_point;
+mod panel;
+mod patch;
 mod series;
 
 use fixed::types::{I16F48, I80F48};
 use multiversion::multiversion;
 
 use self::fixed_point::{Coefficients, LANES, LOTS_MAX, Sums, ULP};
+pub use self::panel::{Mix, PANEL_LANES, Panel};
+use self::patch::{Patch, Shift};
 use self::series::{Remainder, Series, expand};
 use super::elementary::LnParts;
 use super::strip::{Block, Exposure, Strip};
@@ -88,8 +92,11 @@ pub struct Anchor<const ROWS: usize> {
     /// Per slot: calls and puts together, puts, and how far volatility has moved since the rebuild.
     lots: Box<[i64]>,
     slot_puts: Box<[i64]>,
-    shifts: Box<[f64]>,
+    shifts: Box<[Shift]>,
+    patch: Patch<ROWS>,
+    /// A volatility has moved since the rebuild; and that is not in the rows yet.
     is_shifted: bool,
+    is_unpatched: bool,
     len: usize,
     /// Coins in a lot.
     lot: f64,
@@ -133,8 +140,10 @@ impl<const ROWS: usize> Anchor<ROWS> {
             series: vec![Series::ZERO; capacity.next_multiple_of(LANES)].into_boxed_slice(),
             lots: vec![0; capacity].into_boxed_slice(),
             slot_puts: vec![0; capacity].into_boxed_slice(),
-            shifts: vec![0.0; capacity].into_boxed_slice(),
+            shifts: vec![Shift::NONE; capacity].into_boxed_slice(),
+            patch: Patch::ZERO,
             is_shifted: false,
+            is_unpatched: false,
             len: 0,
             lot,
             years: 0.0,
@@ -149,8 +158,11 @@ impl<const ROWS: usize> Anchor<ROWS> {
         assert!(strip.len() <= self.lots.len());
         self.inv_half_window = 0.0;
         self.len = strip.len();
-        self.shifts.fill(0.0);
-        self.is_shifted = false;
+        if self.is_shifted {
+            self.shifts.fill(Shift::NONE);
+            self.patch = Patch::ZERO;
+            (self.is_shifted, self.is_unpatched) = (false, false);
+        }
         if !(forward > 0.0 && forward < f64::INFINITY) {
             return Err(Unfit);
         }
@@ -165,6 +177,31 @@ impl<const ROWS: usize> Anchor<ROWS> {
         }
         self.add_up();
         self.inv_half_window = 1.0 / half_window;
+        Ok(())
+    }
+
+    /// Replaces every position, by slot. The sums follow at the next rebuild; until then the anchor does not hold.
+    pub fn replace(&mut self, positions: impl IntoIterator<Item = (OptionKind, i64)>) -> Result<(), Refused> {
+        self.inv_half_window = 0.0;
+        self.lots.fill(0);
+        self.slot_puts.fill(0);
+        (self.gross, self.put_gross, self.put_lots) = (0, 0, 0);
+        for (slot, (kind, lots)) in positions.into_iter().enumerate() {
+            let weight = lots.saturating_abs();
+            if slot >= self.lots.len() {
+                return Err(Refused::NoSuchSlot);
+            }
+            if weight > LOTS_MAX || self.gross + weight > LOTS_MAX {
+                return Err(Refused::TooManyLots);
+            }
+            self.lots[slot] = lots;
+            self.gross += weight;
+            if kind == OptionKind::Put {
+                self.slot_puts[slot] = lots;
+                self.put_gross += weight;
+                self.put_lots += lots;
+            }
+        }
         Ok(())
     }
 
@@ -197,20 +234,47 @@ impl<const ROWS: usize> Anchor<ROWS> {
             self.totals.put_strikes.add(&series.strike_ratio, lots as i32);
         }
         add_series(&series.rows, lots as i32, self.lot, &mut self.totals.greeks, &mut self.rows);
-        self.publish_scalars();
-        if self.is_shifted {
-            self.patch();
+        if self.shifts[slot] != Shift::NONE {
+            self.patch.add(&series.rows, &self.shifts[slot], lots, heavier);
+        }
+        self.is_unpatched = self.is_shifted;
+        if self.is_unpatched {
+            self.patch_in();
+        } else {
+            self.publish_scalars();
         }
         Ok(())
     }
 
-    /// Says that volatility at a slot lies `shift` above what the anchor was built with. Both deltas take it in at once,
-    /// to first order; the other greeks wait for the rebuild.
-    pub fn shift_vol(&mut self, slot: usize, shift: f64) {
+    /// Says that volatility and slope at a slot are no longer those that the anchor was built with, but these. Deltas and
+    /// skew take that in to first order, at the next [`patch_in`](Self::patch_in); the other greeks wait for the rebuild.
+    pub fn shift_vol(&mut self, slot: usize, was: (f64, f64), is: (f64, f64)) {
         assert!(slot < self.len);
-        self.shifts[slot] = shift;
-        self.is_shifted = true;
-        self.patch();
+        let shift = Shift::between(was, is, self.years);
+        let before = std::mem::replace(&mut self.shifts[slot], shift);
+        if shift == before {
+            return;
+        }
+        let (series, lots) = (&self.series[slot].rows, self.lots[slot]);
+        self.patch.add(series, &before, -lots, -lots.abs());
+        self.patch.add(series, &shift, lots, lots.abs());
+        (self.is_shifted, self.is_unpatched) = (true, true);
+    }
+
+    /// Puts what volatilities have moved into what a tick reads, once for any number of them.
+    pub fn patch_in(&mut self) {
+        if !self.is_unpatched {
+            return;
+        }
+        self.is_unpatched = false;
+        for (power, row) in self.rows.iter_mut().enumerate() {
+            let (coin_delta, delta, skew) = self.patch.gains(power);
+            let patched = |lane: usize, gain: f64| self.lot * (self.totals.greeks.value(power, lane) + gain);
+            row[lane::COIN_DELTA] = patched(lane::COIN_DELTA, coin_delta);
+            row[lane::DELTA] = patched(lane::DELTA, delta);
+            row[lane::SKEW] = patched(lane::SKEW, skew);
+        }
+        self.publish_scalars();
     }
 
     /// The positions' greeks at a forward; `None` outside the window, or when the anchor does not hold.
@@ -273,6 +337,8 @@ impl<const ROWS: usize> Anchor<ROWS> {
         let [bound] = bound;
         let parity = self.lot * self.put_gross as f64 * (4.0 * ULP);
         let (coin_delta, delta) = (bound[lane::COIN_DELTA] + parity, bound[lane::DELTA]);
+        let (coin_patch, patch, skew_patch) = self.patch.errors();
+        let (coin_delta, delta) = (coin_delta + self.lot * coin_patch, delta + self.lot * patch);
         self.bounds = Exposure {
             value: coin_delta + delta,
             delta,
@@ -282,27 +348,8 @@ impl<const ROWS: usize> Anchor<ROWS> {
             theta: bound[lane::THETA],
             vanna: bound[lane::VANNA],
             volga: bound[lane::VOLGA],
-            skew: bound[lane::SKEW],
+            skew: bound[lane::SKEW] + self.lot * skew_patch,
         };
-    }
-
-    /// Puts what volatility has moved into the two delta lanes: the sums plus Σ lots·shift·vanna, afresh from both.
-    fn patch(&mut self) {
-        for (power, row) in self.rows.iter_mut().enumerate() {
-            let (mut coin_delta, mut delta) = (0.0, 0.0);
-            for slot in 0..self.len {
-                let weight = self.lots[slot] as f64 * self.shifts[slot];
-                if weight != 0.0 {
-                    let coefficients = &self.series[slot].rows;
-                    let vanna: f64 = coefficients.at(power, lane::VANNA).to_num();
-                    let vega: f64 = coefficients.at(power, lane::VEGA).to_num();
-                    delta += weight * vanna;
-                    coin_delta += weight * (vanna - vega);
-                }
-            }
-            row[lane::COIN_DELTA] = self.lot * (self.totals.greeks.value(power, lane::COIN_DELTA) + coin_delta);
-            row[lane::DELTA] = self.lot * (self.totals.greeks.value(power, lane::DELTA) + delta);
-        }
     }
 }
 

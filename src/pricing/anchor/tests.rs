@@ -117,7 +117,7 @@ fn lots_beyond_the_limit_are_refused_whole() {
 }
 
 #[test]
-fn volatility_that_has_moved_is_patched_into_delta() {
+fn volatility_that_has_moved_is_patched_into_the_deltas_within_their_bounds() {
     let mut strip = smile(0.08, 16);
     let mut anchor = Anchor8::with_capacity(16, LOT);
     anchor.rebuild(&strip, 100.0).unwrap();
@@ -125,23 +125,78 @@ fn volatility_that_has_moved_is_patched_into_delta() {
     for (slot, lots) in [40, 0, 5, -60, 9, 8, 0, 20, 0, 5].into_iter().enumerate() {
         anchor.add_fill(slot, Call, lots).unwrap();
     }
-    for slot in 0..10 {
-        let sigma = strip.sigma(slot);
+    let then: Vec<_> = (0..10).map(|slot| (strip.sigma(slot), 0.06 * f64::from(slot as u8) - 0.2)).collect();
+    for (slot, &(sigma, slope)) in then.iter().enumerate() {
+        strip.set_smile_slope(slot, slope);
+        anchor.shift_vol(slot, (sigma, slope), (sigma, slope));
+    }
+    anchor.rebuild(&strip, 100.0).unwrap();
+    for (slot, &(sigma, slope)) in then.iter().enumerate() {
         strip.set_vol(slot, sigma + 0.002);
-        anchor.shift_vol(slot, 0.002);
+        strip.set_smile_slope(slot, slope + 0.003);
+        anchor.shift_vol(slot, (sigma, slope), (sigma + 0.002, slope + 0.003));
     }
     for (slot, lots) in [0, -30, 5, 10, 0, 0, 7, 0, -30, 0].into_iter().enumerate() {
         anchor.add_fill(slot, Put, lots).unwrap();
     }
-    let (patched, exact) = (anchor.evaluate(101.0).unwrap(), strip.exposure(101.0));
-    let gross = LOT * anchor.gross_lots() as f64;
-    assert!((patched.coin_delta - exact.coin_delta).abs() < 2e-5 * gross);
-    assert!((patched.delta - exact.delta).abs() < 2e-5 * gross);
-    for slot in 0..10 {
-        anchor.shift_vol(slot, 0.0);
+    let before = state(&anchor);
+    let (patched, exact, bounds) = (anchor.evaluate(101.0).unwrap(), strip.exposure(101.0), *anchor.bounds());
+    assert!((patched.coin_delta - exact.coin_delta).abs() < bounds.coin_delta);
+    assert!((patched.delta - exact.delta).abs() < bounds.delta);
+    assert!((patched.skew - exact.skew).abs() < bounds.skew);
+    assert!(bounds.delta < 2e-5 * LOT * anchor.gross_lots() as f64);
+    for (slot, &(sigma, slope)) in then.iter().enumerate() {
+        anchor.shift_vol(slot, (sigma, slope), (sigma, slope));
     }
+    anchor.patch_in();
     let unpatched = anchor.evaluate(101.0).unwrap();
     assert!((unpatched.coin_delta - exact.coin_delta).abs() > 10.0 * (patched.coin_delta - exact.coin_delta).abs());
+    assert!((unpatched.skew - exact.skew).abs() > 10.0 * (patched.skew - exact.skew).abs());
+    for (slot, &(sigma, slope)) in then.iter().enumerate() {
+        anchor.shift_vol(slot, (sigma, slope), (sigma + 0.002, slope + 0.003));
+    }
+    anchor.patch_in();
+    assert_eq!(state(&anchor), before, "shifts taken back and made again");
+}
+
+#[test]
+fn a_panel_says_what_its_anchors_say() {
+    for (in_coins, stickiness) in [(true, 0.0), (false, 0.0), (true, 0.7), (false, 1.0)] {
+        let mut panel = Panel::<9>::new(2);
+        let mix = Mix { in_coins, stickiness, amount: 0.5 };
+        let anchors: Vec<_> = (0..11)
+            .map(|i| {
+                let strip = smile(0.01 + 0.1 * f64::from(i), 16);
+                let mut anchor = Anchor8::with_capacity(16, 1.0);
+                anchor.replace((0..16).map(|slot| (if slot % 2 == 0 { Call } else { Put }, 3 - slot))).unwrap();
+                anchor.rebuild(&strip, 100.0).unwrap();
+                anchor
+            })
+            .collect();
+        for (at, anchor) in anchors.iter().enumerate() {
+            panel.load(at, anchor, mix);
+            panel.set_ratio(at, 1.0 + 0.001 * at as f64);
+        }
+        for spot in [99.0, 100.0, 101.5, 103.0, 120.0] {
+            for (group, anchors) in anchors.chunks(PANEL_LANES).enumerate() {
+                let (mut delta, mut log_gamma, mut bits) = (0.0, 0.0, 0);
+                for (i, anchor) in anchors.iter().enumerate() {
+                    let forward = spot * (1.0 + 0.001 * (group * PANEL_LANES + i) as f64);
+                    let Some(said) = anchor.evaluate(forward) else { continue };
+                    bits |= 1 << i;
+                    let plain =
+                        if in_coins { (said.coin_delta, said.coin_log_gamma()) } else { (said.delta, said.gamma) };
+                    delta += 0.5 * (plain.0 + said.floating_smile(stickiness));
+                    log_gamma += 0.5 * plain.1;
+                }
+                assert_eq!(panel.evaluate(group, spot), bits);
+                let said = panel.sum(group);
+                assert!((said.0 - delta).abs() < 1e-12 && (said.1 - log_gamma).abs() < 1e-11, "{said:?} {delta}");
+            }
+        }
+        panel.clear(0);
+        assert_eq!(panel.evaluate(0, 100.0) & 1, 0);
+    }
 }
 
 #[test]

@@ -136,6 +136,9 @@ impl Strip {
     pub fn set_position(&mut self, index: usize, calls: f64, puts: f64) {
         assert!(index < self.len);
         self.blocks[index / LANES].position[index % LANES] = calls + puts;
+        if self.puts[index] == puts {
+            return;
+        }
         self.puts[index] = puts;
         // Afresh rather than by difference: the sums then do not depend on history.
         (self.put_sum, self.put_strike_sum) = (0.0, 0.0);

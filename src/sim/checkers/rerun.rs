@@ -4,7 +4,7 @@ use super::Findings;
 use crate::event::Event;
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::order::Request;
-use crate::portfolio::{Greeks, GreeksConfig};
+use crate::portfolio::{Greeks, GreeksConfig, Rebuilds};
 use crate::risk::Instruction;
 use crate::stage::Stage;
 
@@ -41,7 +41,8 @@ impl Rerun {
         if !self.wanted {
             return;
         }
-        let (mut greeks, mut hedge) = (Greeks::new(self.greeks.clone()), Hedge::new(self.hedge));
+        let mut greeks = Greeks::with_rebuilds(self.greeks.clone(), Rebuilds::Recorded);
+        let mut hedge = Hedge::new(self.hedge);
         let (mut events, mut instructions) = (Vec::new(), Vec::new());
         for input in &self.inputs {
             greeks.step(input, &mut events);

@@ -150,7 +150,18 @@ fn approved() -> Instruction {
         lots: 5,
     };
     let (mut gate, mut orders) = (Gate::new(Limits::default()), OrderStore::new());
+    for body in market(&instrument, bid, ask) {
+        gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
+    }
     Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
+}
+
+/// What a gate must have seen of an instrument: its listing and a book.
+fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
+    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
+    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let quality = BookQuality::Good;
+    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
 }
 
 fn gateway(c: &mut Criterion) {

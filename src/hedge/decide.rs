@@ -54,7 +54,11 @@ impl Hedge {
         } else {
             taker_fee(instrument)
         };
-        let band = Band::of(&self.config, target, cost, event.time);
+        let mut band = Band::of(&self.config, target, cost, event.time);
+        if self.orders.gate.latch().level == KillLevel::Flatten {
+            // One lot, so that the last order does not go through zero.
+            band = Band { shift: 0.0, half_width: delta_per_lot(instrument, top.mid()) };
+        }
         target.half_width = band.half_width;
         hold_if(!top.is_sound(), Hold::BadBook)?;
         hold_if(target.fill_pending, Hold::FillPending)?;

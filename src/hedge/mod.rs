@@ -84,6 +84,7 @@ impl Stage for Hedge {
     type Out = Instruction;
 
     fn step(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
+        self.orders.see(event);
         match event.body {
             Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } => {
                 self.books.set(instrument, Top { bid, ask, bid_lots, ask_lots, quality, is_spent: false });
@@ -97,7 +98,6 @@ impl Stage for Hedge {
             Body::Clock => self.on_clock(event, out),
             Body::Kill { level, cause, by } => self.orders.kill(Latch { level, cause, by, since: event.time }, out),
             Body::Session { up } => self.orders.session(event, up),
-            Body::Position { instrument, lots } => self.orders.add_position(instrument, lots),
             Body::Sent { .. }
             | Body::Accepted { .. }
             | Body::Filled { .. }
@@ -124,7 +124,8 @@ impl Stage for Hedge {
                 }
             }
             Body::Unit { instrument, .. } => self.see_unit(instrument, event),
-            Body::Mark { .. }
+            Body::Position { .. }
+            | Body::Mark { .. }
             | Body::Trade { .. }
             | Body::Forward { .. }
             | Body::Volatility { .. }
@@ -213,7 +214,7 @@ impl Hedge {
     }
 
     fn see_report(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
-        let heard = self.orders.hear(&event.body);
+        let heard = self.orders.hear(event);
         self.counters.strange_reports += u64::from(heard.is_strange);
         if let Some((fill, instrument)) = heard.fill.and_then(|f| Some((f, self.catalogue.find(f.instrument)?))) {
             let target = &mut self.targets[instrument.underlying.index()];
@@ -268,7 +269,7 @@ impl Hedge {
     }
 
     fn on_clock(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
-        self.orders.send_level(event.time, out);
+        self.orders.follow(event.time, out);
         let underlyings = self.catalogue.underlyings().len();
         if !self.desks.is_empty() {
             self.look_around(underlyings, event.time);

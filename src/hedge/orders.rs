@@ -38,10 +38,11 @@ pub(super) struct Orders {
     pub(super) store: OrderStore,
     pub(super) gate: Gate,
     ids: ClientOrderIds,
-    positions: Box<[Lots]>,
     /// Whether the gateway knows how the venue names an instrument.
     is_named: Box<[bool]>,
     session_up: bool,
+    /// The level of the kill switch that was acted on last.
+    followed: KillLevel,
     level_due: bool,
     wind_down: WindDown,
     rejects_in_a_row: u32,
@@ -55,9 +56,9 @@ impl Orders {
             store: OrderStore::new(),
             gate: Gate::new(limits),
             ids: ClientOrderIds::new(started_s),
-            positions: vec![Lots::default(); INSTRUMENTS_MAX].into_boxed_slice(),
             is_named: vec![false; INSTRUMENTS_MAX].into_boxed_slice(),
             session_up: false,
+            followed: KillLevel::Open,
             level_due: false,
             wind_down: WindDown::new(limits.settle_ns),
             rejects_in_a_row: 0,
@@ -67,14 +68,13 @@ impl Orders {
 
     /// Position in a contract.
     pub(super) fn position(&self, instrument: InstrumentId) -> Lots {
-        self.positions.get(instrument.index()).copied().unwrap_or_default()
+        self.gate.position(instrument)
     }
 
-    /// Takes in an execution, or a position that no fill seen here built.
-    pub(super) fn add_position(&mut self, instrument: InstrumentId, lots: i64) {
-        if let Some(position) = self.positions.get_mut(instrument.index()) {
-            position.0 = position.0.saturating_add(lots);
-        }
+    /// Lets the gate see what the hedge sees.
+    #[inline]
+    pub(super) fn see(&mut self, event: &Event) {
+        self.gate.see(event);
     }
 
     /// A listing is new or has changed: the gateway has to hear of it again.
@@ -103,15 +103,12 @@ impl Orders {
     }
 
     /// Hears an execution report.
-    pub(super) fn hear(&mut self, body: &Body) -> Heard {
-        let outcome = self.store.apply(body);
+    pub(super) fn hear(&mut self, event: &Event) -> Heard {
+        let outcome = self.gate.hear(event, &mut self.store);
         let fill = outcome.fill();
-        if let Some(fill) = fill {
-            self.add_position(fill.instrument, fill.signed_lots());
-        }
-        match body {
+        match event.body {
             // An order that was to rest is refused when it would have taken: that is the market's doing.
-            Body::Rejected { order, .. } if self.rests(*order) => {}
+            Body::Rejected { order, .. } if self.rests(order) => {}
             Body::Rejected { .. } => self.rejects_in_a_row += 1,
             Body::Accepted { .. } => self.rejects_in_a_row = 0,
             _ => {}
@@ -156,14 +153,7 @@ impl Orders {
         if !is_named || out.room() == 0 {
             return Err(Hold::NoRoom);
         }
-        let view = View {
-            instrument: Some(instrument),
-            quality: top.quality,
-            bid: top.bid,
-            ask: top.ask,
-            spot,
-            position: self.position(instrument.id),
-        };
+        let view = View { instrument: Some(instrument), quality: top.quality, bid: top.bid, ask: top.ask, spot };
         let order = self.ids.next();
         let time_in_force = if is_passive { TimeInForce::GoodTilCancel } else { TimeInForce::ImmediateOrCancel };
         let request = Request::New {
@@ -207,20 +197,24 @@ impl Orders {
     /// Throws the kill switch: the gateway is told, and everything is asked back unless trading goes on.
     pub(super) fn kill(&mut self, latch: Latch, out: &mut impl Outbox<Instruction>) {
         if self.gate.kill(latch) {
-            self.level_due = true;
-            match latch.level {
-                KillLevel::Open => self.wind_down.end(),
-                _ => self.wind_down.begin(latch.since),
-            }
-            self.send_level(latch.since, out);
+            self.follow(latch.since, out);
         }
     }
 
-    /// Tells the gateway how much may leave, asks everything back and alarms what does not end, as far as each is due and
-    /// fits.
-    pub(super) fn send_level(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
+    /// Follows the gate's kill switch, which the gate may have thrown by itself: tells the gateway how much may leave, asks
+    /// everything back and alarms what does not end, as far as each is due and fits.
+    pub(super) fn follow(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
+        let level = self.gate.latch().level;
+        if level != self.followed {
+            self.followed = level;
+            self.level_due = true;
+            match level {
+                KillLevel::Open => self.wind_down.end(),
+                _ => self.wind_down.begin(now),
+            }
+        }
         if self.level_due {
-            self.level_due = out.send(Instruction::Level(self.gate.latch().level)).is_err();
+            self.level_due = out.send(Instruction::Level(level)).is_err();
         }
         let due = self.wind_down.due(now, self.store.open_orders());
         if due == Due::Alarm {

@@ -1,10 +1,14 @@
 //! The gate: one function between a decision and the wire.
 
+use super::book::{Book, Group, Held, Pushes};
+use super::collar::DriftCollar;
+use super::loss::{LossMeter, Paid};
+use super::repeats::Repeats;
 use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle};
-use crate::event::KillLevel;
+use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{BookQuality, Instrument, InstrumentState};
-use crate::order::{NewOrder, OrderStore, Request};
-use crate::units::{Lots, Nanos, ONE_E9, Price, Side};
+use crate::order::{AppliedFill, NewOrder, OrderStore, Outcome, Request, TimeInForce};
+use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, ONE_E9, Price, Side};
 
 /// What the gate must know about the instrument of a new order, at the moment of the order.
 #[derive(Clone, Copy, Debug)]
@@ -17,23 +21,14 @@ pub struct View<'a> {
     pub bid: Price,
     /// Best offer, zero when there is none.
     pub ask: Price,
-    /// Price of the underlying, for the notional of contracts priced in coins.
+    /// Price of the underlying.
     pub spot: Price,
-    /// Position now.
-    pub position: Lots,
 }
 
 impl View<'_> {
     /// What a cancel is shown: nothing.
     pub const fn of_nothing() -> Self {
-        Self {
-            instrument: None,
-            quality: BookQuality::Unknown,
-            bid: Price::ZERO,
-            ask: Price::ZERO,
-            spot: Price::ZERO,
-            position: Lots(0),
-        }
+        Self { instrument: None, quality: BookQuality::Unknown, bid: Price::ZERO, ask: Price::ZERO, spot: Price::ZERO }
     }
 }
 
@@ -58,23 +53,45 @@ impl RefusalCounts {
     }
 }
 
+/// An order as the checks see it.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    order: ClientOrderId,
+    side: Side,
+    price: Price,
+    lots: u32,
+    /// By how much it adds to what may fill.
+    more: u32,
+    rests: bool,
+}
+
 /// Approves or refuses requests. One gate stands before each order session.
 #[derive(Clone, Debug)]
 pub struct Gate {
     limits: Limits,
     throttle: Throttle,
     kill: KillSwitch,
+    book: Book,
+    collar: DriftCollar,
+    repeats: Repeats,
+    loss: LossMeter,
+    is_venue_down: bool,
     refusals: RefusalCounts,
 }
 
 impl Gate {
-    /// A gate with these limits, open.
+    /// A gate with these limits, open. Allocates all it will ever use.
     pub fn new(limits: Limits) -> Self {
         Self {
             throttle: Throttle::new(limits.messages_per_second, limits.cancel_reserve),
-            limits,
             kill: KillSwitch::default(),
+            book: Book::new(),
+            collar: DriftCollar::new(limits.drift_window_ns, limits.drift_e9),
+            repeats: Repeats::new(limits.repeats_max, limits.repeats_window_ns),
+            loss: LossMeter::new(limits.loss_max_e9),
+            is_venue_down: false,
             refusals: RefusalCounts::default(),
+            limits,
         }
     }
 
@@ -83,9 +100,15 @@ impl Gate {
         &self.limits
     }
 
-    /// Throws the kill switch or, if a person asks for it, loosens it; says whether that changed anything.
+    /// Throws the kill switch or, if a person asks for it, loosens it; says whether that changed anything. Whoever opens it
+    /// has looked: runs of orders and the loss begin anew.
     pub fn kill(&mut self, latch: Latch) -> bool {
-        self.kill.throw(latch)
+        let changed = self.kill.throw(latch);
+        if changed && latch.level == KillLevel::Open {
+            self.repeats.forgive();
+            self.loss.forgive();
+        }
+        changed
     }
 
     /// How much may leave, and why no more.
@@ -103,8 +126,54 @@ impl Gate {
         &self.refusals
     }
 
+    /// Position in a contract: its opening and every execution.
+    pub fn position(&self, instrument: InstrumentId) -> Lots {
+        self.book.position(instrument)
+    }
+
+    /// What is lost by the measure of the loss limit, quote currency, 1e-9; a gain is below zero.
+    pub fn lost_e9(&self) -> i64 {
+        self.loss.lost_e9()
+    }
+
+    /// Takes in what reaches the hedge, execution reports excepted.
+    #[inline]
+    pub fn see(&mut self, event: &Event) {
+        match event.body {
+            Body::Top { instrument, quality: BookQuality::Good, bid, ask, .. } if bid.0 > 0 && ask > bid => {
+                self.collar.see(instrument, bid, ask, event.time);
+                self.book.see_mid(instrument, bid, ask);
+            }
+            Body::Top { .. } => {}
+            Body::Exposure { underlying, quality, net_delta, spot, .. } => {
+                self.book.see(&event.body);
+                if quality == BookQuality::Good {
+                    self.loss.see(underlying, spot, i128::from(net_delta.0));
+                    self.watch_loss(event.time);
+                }
+            }
+            Body::Session { up } => self.is_venue_down = !up,
+            _ => self.book.see(&event.body),
+        }
+    }
+
+    /// Hears an execution report: what it did to its order, and what it makes of positions and exposures.
+    #[inline]
+    pub fn hear(&mut self, event: &Event, orders: &mut OrderStore) -> Outcome {
+        let outcome = orders.apply(&event.body);
+        if let Some(fill) = outcome.fill() {
+            self.execute(&fill);
+            self.watch_loss(event.time);
+        }
+        if let Some(order) = order_of(&event.body).and_then(|order| orders.find(order)) {
+            self.book.count(order.new.instrument, orders);
+        }
+        outcome
+    }
+
     /// Approves a request or says why not. `view` is about the request's instrument; a cancel does not look at it. What is
     /// approved is entered in `orders` at once, so that the next request is held against it.
+    #[inline]
     pub fn approve(
         &mut self,
         request: Request,
@@ -112,11 +181,11 @@ impl Gate {
         orders: &mut OrderStore,
         now: Nanos,
     ) -> Result<Approved<Request>, Refusal> {
-        self.check(&request, view, orders, now).inspect_err(|reason| self.refusals.0[*reason as usize] += 1)?;
+        self.admit(&request, view, orders, now).inspect_err(|reason| self.refusals.0[*reason as usize] += 1)?;
         Ok(Approved(request))
     }
 
-    fn check(
+    fn admit(
         &mut self,
         request: &Request,
         view: &View<'_>,
@@ -125,17 +194,26 @@ impl Gate {
     ) -> Result<(), Refusal> {
         match *request {
             Request::New { order, instrument, side, time_in_force, price, lots, .. } => {
-                self.check_order(side, price, lots, lots, view, orders)?;
+                let rests = time_in_force == TimeInForce::GoodTilCancel;
+                let asked = Asked { order, side, price, lots, more: lots, rests };
+                self.check(&asked, instrument, view, orders, now)?;
                 refuse_if(orders.open_orders() >= self.limits.open_orders_max, Refusal::OpenOrders)?;
                 refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
                 let new = NewOrder { order, instrument, side, time_in_force, price, lots };
-                orders.insert(new).map_err(|_| Refusal::OrderTable)
+                orders.insert(new).map_err(|_| Refusal::OrderTable)?;
+                self.sent(instrument, side, orders, now);
+                Ok(())
             }
-            Request::Amend { order, side, price, lots, .. } => {
-                let more = orders.find(order).map(|known| lots.saturating_sub(known.lots_max()));
-                self.check_order(side, price, lots, more.ok_or(Refusal::OrderTable)?, view, orders)?;
+            Request::Amend { order, instrument, side, price, lots, .. } => {
+                let known = orders.find(order).ok_or(Refusal::OrderTable)?;
+                refuse_if((known.new.instrument, known.new.side) != (instrument, side), Refusal::OrderTable)?;
+                let more = lots.saturating_sub(known.lots_max());
+                let asked = Asked { order, side, price, lots, more, rests: true };
+                self.check(&asked, instrument, view, orders, now)?;
                 refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
-                refuse_if(!orders.ask(request), Refusal::OrderTable)
+                refuse_if(!orders.ask(request), Refusal::OrderTable)?;
+                self.sent(instrument, side, orders, now);
+                Ok(())
             }
             Request::Cancel { .. } | Request::CancelAll => {
                 refuse_if(!self.throttle.take(now, true), Refusal::Rate)?;
@@ -145,40 +223,145 @@ impl Gate {
         }
     }
 
-    /// `lots` is the size of the order, `more` by how much it adds to what may fill.
-    fn check_order(
-        &self,
-        side: Side,
-        price: Price,
-        lots: u32,
-        more: u32,
+    /// An order is entered and counts.
+    #[inline]
+    fn sent(&mut self, instrument: InstrumentId, side: Side, orders: &OrderStore, now: Nanos) {
+        self.repeats.take(instrument, side, now);
+        self.book.count(instrument, orders);
+    }
+
+    #[inline]
+    fn check(
+        &mut self,
+        asked: &Asked,
+        id: InstrumentId,
         view: &View<'_>,
         orders: &OrderStore,
+        now: Nanos,
     ) -> Result<(), Refusal> {
         refuse_if(self.is_shut(), Refusal::Killed)?;
-        let instrument = view.instrument.ok_or(Refusal::NotTrading)?;
+        refuse_if(self.is_venue_down, Refusal::VenueDown)?;
+        let instrument = view.instrument.filter(|instrument| instrument.id == id).ok_or(Refusal::NotTrading)?;
         refuse_if(instrument.state != InstrumentState::Open || instrument.lot.0 <= 0, Refusal::NotTrading)?;
-        refuse_if(view.quality != BookQuality::Good || view.bid.0 <= 0 || view.ask <= view.bid, Refusal::BadBook)?;
-        refuse_if(lots == 0 || lots > self.limits.order_lots_max, Refusal::Quantity)?;
-        refuse_if(price.0 <= 0 || !instrument.ticks.is_valid(price), Refusal::Price)?;
-        refuse_if(!self.within_collar(side, price, view), Refusal::Collar)?;
+        refuse_if(self.limits.restricted.holds(instrument.venue), Refusal::Restricted)?;
+        let sound = view.quality == BookQuality::Good && view.bid.0 > 0 && view.ask > view.bid && view.spot.0 > 0;
+        refuse_if(!sound, Refusal::BadBook)?;
+        refuse_if(asked.lots == 0 || asked.lots > self.limits.order_lots_max, Refusal::Quantity)?;
+        refuse_if(asked.price.0 <= 0 || !instrument.ticks.is_valid(asked.price), Refusal::Price)?;
+        refuse_if(!self.within_collar(asked, view), Refusal::Collar)?;
+        refuse_if(!self.collar.admits(id, asked.price), Refusal::Drift)?;
+        self.check_own(asked, id, orders)?;
+        // Working orders of this instrument are counted at the greeks of this moment.
+        self.book.count(id, orders);
+        let held = *self.book.held(id).filter(|held| held.is_valued).ok_or(Refusal::UnknownGreeks)?;
+        let group = self.book.group(held.underlying).ok_or(Refusal::UnknownGreeks)?;
+        self.check_size(asked, id, &held, view.spot, orders)?;
+        self.check_group(asked, &held, group, view.spot)?;
+        if !self.repeats.admits(id, asked.side, now) {
+            self.kill.throw(Latch::by_the_program(KillLevel::Pause, KillCause::Repeats, now));
+            return Err(Refusal::Repeats);
+        }
+        Ok(())
+    }
 
-        let notional = instrument.notional_e9(u64::from(lots), price, view.spot).ok_or(Refusal::Notional)?;
-        refuse_if(notional > self.limits.order_notional_max_e9, Refusal::Notional)?;
+    /// Against our own orders in the instrument: the same once more, or one that it would trade with. Looks at every live
+    /// order if any works here.
+    #[inline]
+    fn check_own(&self, asked: &Asked, id: InstrumentId, orders: &OrderStore) -> Result<(), Refusal> {
+        if orders.working_lots(id) == (0, 0) {
+            return Ok(());
+        }
+        for order in orders.live(id).filter(|order| order.new.order != asked.order) {
+            if order.new.side == asked.side {
+                let same = order.terms.price == asked.price && order.terms.lots == asked.lots;
+                refuse_if(same && order.is_unanswered(), Refusal::Duplicate)?;
+            } else if order.new.time_in_force == TimeInForce::GoodTilCancel || asked.rests {
+                // An amendment counts at both of its prices.
+                let prices = [Some(order.terms), order.amending].into_iter().flatten().map(|terms| terms.price);
+                let crosses = |theirs: Price| (asked.price.0 - theirs.0) * asked.side.sign() >= 0;
+                refuse_if(prices.into_iter().any(crosses), Refusal::SelfMatch)?;
+            }
+        }
+        Ok(())
+    }
 
-        let (buying, selling) = orders.working_lots(instrument.id);
-        let working = if side == Side::Buy { buying } else { selling };
-        let worst = worst_position(side, working + u64::from(more), view.position).ok_or(Refusal::Position)?;
-        let worst = instrument.notional_e9(worst, price, view.spot).ok_or(Refusal::Position)?;
-        refuse_if(worst > self.limits.position_notional_max_e9, Refusal::Position)
+    /// The order by itself, and with what its instrument holds and works on its side.
+    #[inline]
+    fn check_size(
+        &self,
+        asked: &Asked,
+        id: InstrumentId,
+        held: &Held,
+        spot: Price,
+        orders: &OrderStore,
+    ) -> Result<(), Refusal> {
+        let per_lot = held.lot.notional_e18(spot);
+        refuse_if(per_lot * i128::from(asked.lots) > e18(self.limits.order_notional_max_e9), Refusal::Notional)?;
+        let (buying, selling) = orders.working_lots(id);
+        let working = if asked.side == Side::Buy { buying } else { selling };
+        let worst = worst_position(asked.side, i128::from(working) + i128::from(asked.more), held.position);
+        refuse_if(worst * per_lot > e18(self.limits.position_notional_max_e9), Refusal::Position)
+    }
+
+    /// The order with everything held and working in its underlying: sizes, then each greek in the direction in which the
+    /// order pushes it. What reduces is never refused for being too much.
+    #[inline]
+    fn check_group(&self, asked: &Asked, held: &Held, group: &Group, spot: Price) -> Result<(), Refusal> {
+        let (limits, more) = (&self.limits, i128::from(asked.more));
+        let signed = i128::from(asked.side.sign()) * more;
+        let size = held.lot.times(more);
+        let reduces = i128::from(held.position) * signed < 0 && more <= i128::from(held.position.unsigned_abs());
+        if !reduces {
+            let gross = group.gross.plus(group.working.gross).plus(size).notional_e18(spot);
+            refuse_if(gross > e18(limits.gross_notional_max_e9), Refusal::Gross)?;
+            let futures = group.futures.plus(group.working.futures);
+            let futures = if held.is_option { futures } else { futures.plus(size) }.notional_e18(spot);
+            // Dollars times a rate: nine digits fewer before, so that the product fits.
+            let margin = futures / i128::from(ONE_E9) * i128::from(limits.margin_rate_e9);
+            refuse_if(margin > e18(limits.credit_max_e9), Refusal::Credit)?;
+        }
+        let spot_e9 = i128::from(spot.0);
+        let delta = held.per_lot.delta.notional_e18(spot) * signed;
+        let net_delta = group.net_delta * spot_e9;
+        let pushes =
+            Pushes { up: group.working.delta.up.notional_e18(spot), down: group.working.delta.down.notional_e18(spot) };
+        if self.kill.latch().level != KillLevel::Open {
+            refuse_if(!takes_toward_zero(net_delta, delta, &pushes), Refusal::ReduceOnly)?;
+        }
+        refuse_if(worst(net_delta, delta, &pushes) > e18(limits.delta_notional_max_e9), Refusal::Delta)?;
+        if held.is_option {
+            let percent = i128::from(ONE_E9) * 100;
+            let gamma = worst(group.log_gamma, i128::from(held.per_lot.log_gamma) * signed, &group.working.log_gamma);
+            refuse_if(gamma * spot_e9 > i128::from(limits.gamma_notional_max_e9) * percent, Refusal::Gamma)?;
+            let vega = worst(group.vega, i128::from(held.per_lot.vega) * signed, &group.working.vega);
+            refuse_if(vega * spot_e9 > i128::from(limits.vega_max_e9) * percent, Refusal::Vega)?;
+        }
+        Ok(())
     }
 
     /// A buy may reach `collar` above the offer, a sell as far below the bid; a passive price may lie anywhere behind.
-    fn within_collar(&self, side: Side, price: Price, view: &View<'_>) -> bool {
-        let reach = |reference: Price| i128::from(reference.0) * i128::from(self.limits.collar_e9) / i128::from(ONE_E9);
-        match side {
-            Side::Buy => i128::from(price.0) <= i128::from(view.ask.0) + reach(view.ask),
-            Side::Sell => i128::from(price.0) >= i128::from(view.bid.0) - reach(view.bid),
+    #[inline]
+    fn within_collar(&self, asked: &Asked, view: &View<'_>) -> bool {
+        let best = i128::from(if asked.side == Side::Buy { view.ask.0 } else { view.bid.0 });
+        let beyond = (i128::from(asked.price.0) - best) * i128::from(asked.side.sign());
+        beyond * i128::from(ONE_E9) <= best * i128::from(self.limits.collar_e9)
+    }
+
+    fn execute(&mut self, fill: &AppliedFill) {
+        self.book.execute(fill);
+        let Some(held) = self.book.held(fill.instrument) else { return };
+        let Some(group) = self.book.group(held.underlying) else { return };
+        if !held.is_option {
+            let notional_e18 = held.lot.times(i128::from(fill.lots)).notional_e18(group.spot);
+            let paid = Paid { side: fill.side, price: fill.price, mid: held.mid, notional_e18 };
+            self.loss.execute(held.underlying, paid, group.net_delta);
+        }
+    }
+
+    #[inline]
+    fn watch_loss(&mut self, now: Nanos) {
+        if self.loss.is_over() {
+            self.kill.throw(Latch::by_the_program(KillLevel::ReduceOnly, KillCause::Loss, now));
         }
     }
 }
@@ -188,154 +371,52 @@ fn refuse_if(bad: bool, reason: Refusal) -> Result<(), Refusal> {
     if bad { Err(reason) } else { Ok(()) }
 }
 
-/// Magnitude of the position if `lots` fill on this side. Reducing a position is never a larger worst case than what
-/// remains of it.
-fn worst_position(side: Side, lots: u64, position: Lots) -> Option<u64> {
-    let worst = i128::from(position.0) + i128::from(side.sign()) * i128::from(lots);
-    // Past the far side of flat, or growing: what counts is where it may end, on the side the order pushes to.
-    u64::try_from((worst * i128::from(side.sign())).max(0)).ok()
+/// Money of 1e-9 as 1e-18.
+#[inline]
+fn e18(e9: i64) -> i128 {
+    i128::from(e9) * i128::from(ONE_E9)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{KillCause, Trail};
-    use crate::instrument::{InstrumentKind, Payoff, TickTable};
-    use crate::order::TimeInForce;
-    use crate::units::{ClientOrderId, InstrumentId, Quantity, UnderlyingId, VenueInstrumentId};
+/// Magnitude of the position if `lots` fill on this side. Reducing a position is never a larger worst case than what
+/// remains of it: what counts is where it may end, on the side the order pushes to.
+#[inline]
+fn worst_position(side: Side, lots: i128, position: i64) -> i128 {
+    let sign = i128::from(side.sign());
+    (i128::from(position) * sign + lots).max(0)
+}
 
-    fn perpetual() -> Instrument {
-        Instrument {
-            id: InstrumentId(0),
-            venue: VenueInstrumentId(14),
-            underlying: UnderlyingId(0),
-            kind: InstrumentKind::Perpetual,
-            payoff: Payoff::Inverse,
-            option: None,
-            expiry_s: 0,
-            strike: Price::ZERO,
-            lot: Quantity(10 * ONE_E9),
-            contract: Quantity(10 * ONE_E9),
-            maker_fee_e9: 0,
-            taker_fee_e9: 500_000,
-            ticks: TickTable::new(Price(500_000_000)),
-            state: InstrumentState::Open,
-        }
+/// How far a sum may go in the direction of `change`, if everything working that pushes there fills too.
+#[inline]
+fn worst(sum: i128, change: i128, working: &Pushes<i128>) -> i128 {
+    match change {
+        0 => 0,
+        1.. => sum + working.up + change,
+        _ => -sum + working.down - change,
     }
+}
 
-    fn view(instrument: &Instrument) -> View<'_> {
-        View {
-            instrument: Some(instrument),
-            quality: BookQuality::Good,
-            bid: Price(99_999 * ONE_E9),
-            ask: Price(100_000 * ONE_E9),
-            spot: Price(100_000 * ONE_E9),
-            position: Lots(0),
-        }
+/// Whether a change takes a sum toward zero and, with everything working in its direction, not through it.
+#[inline]
+fn takes_toward_zero(sum: i128, change: i128, working: &Pushes<i128>) -> bool {
+    match change {
+        0 => false,
+        1.. => sum < 0 && working.up + change <= -sum,
+        _ => sum > 0 && working.down - change <= sum,
     }
+}
 
-    fn order(side: Side, price: i64, lots: u32) -> Request {
-        Request::New {
-            trail: Trail::default(),
-            decided: 0,
-            order: ClientOrderId(1),
-            instrument: InstrumentId(0),
-            side,
-            time_in_force: TimeInForce::ImmediateOrCancel,
-            post_only: false,
-            price: Price(price * ONE_E9),
-            lots,
-        }
-    }
-
-    fn verdict(gate: &mut Gate, request: Request, view: &View<'_>) -> Result<(), Refusal> {
-        verdict_beside(gate, request, view, &mut OrderStore::new())
-    }
-
-    fn verdict_beside(
-        gate: &mut Gate,
-        request: Request,
-        view: &View<'_>,
-        orders: &mut OrderStore,
-    ) -> Result<(), Refusal> {
-        let approved = gate.approve(request, view, orders, Nanos::from_secs(100))?;
-        assert_eq!(*approved.request(), request);
-        Ok(())
-    }
-
-    #[test]
-    fn a_sound_order_passes_both_ways() {
-        let instrument = perpetual();
-        let mut gate = Gate::new(Limits::default());
-        assert_eq!(verdict(&mut gate, order(Side::Buy, 100_100, 10), &view(&instrument)), Ok(()));
-        assert_eq!(verdict(&mut gate, order(Side::Sell, 99_900, 10), &view(&instrument)), Ok(()));
-    }
-
-    #[test]
-    fn each_defect_is_refused_with_its_own_reason() {
-        let instrument = perpetual();
-        let closed = Instrument { state: InstrumentState::Closed, ..instrument };
-        let sound = view(&instrument);
-        let buy = order(Side::Buy, 100_000, 10);
-        let cases = [
-            (buy, View { instrument: None, ..sound }, Refusal::NotTrading),
-            (buy, View { instrument: Some(&closed), ..sound }, Refusal::NotTrading),
-            (buy, View { quality: BookQuality::Gapped, ..sound }, Refusal::BadBook),
-            (buy, View { quality: BookQuality::Stale, ..sound }, Refusal::BadBook),
-            (buy, View { quality: BookQuality::Crossed, ..sound }, Refusal::BadBook),
-            (buy, View { bid: Price::ZERO, ..sound }, Refusal::BadBook),
-            (buy, View { ask: sound.bid, ..sound }, Refusal::BadBook),
-            (order(Side::Buy, 100_000, 0), sound, Refusal::Quantity),
-            (order(Side::Buy, 100_000, 1_000_001), sound, Refusal::Quantity),
-            (order(Side::Buy, 0, 1), sound, Refusal::Price),
-            (order(Side::Buy, 100_501, 1), sound, Refusal::Collar),
-            (order(Side::Sell, 99_400, 1), sound, Refusal::Collar),
-            (order(Side::Buy, 100_000, 500_001), sound, Refusal::Notional),
-            (buy, View { position: Lots(4_999_991), ..sound }, Refusal::Position),
-        ];
-        for (request, view, reason) in cases {
-            let mut gate = Gate::new(Limits::default());
-            assert_eq!(verdict(&mut gate, request, &view), Err(reason), "{request:?} {view:?}");
-            assert_eq!(gate.refusals().of(reason), 1);
-        }
-    }
-
-    #[test]
-    fn a_price_off_the_grid_is_refused() {
-        let instrument = perpetual();
-        let mut request = order(Side::Buy, 100_000, 1);
-        if let Request::New { price, .. } = &mut request {
-            price.0 += 1;
-        }
-        assert_eq!(verdict(&mut Gate::new(Limits::default()), request, &view(&instrument)), Err(Refusal::Price));
-    }
-
-    #[test]
-    fn a_position_beyond_its_limit_may_still_be_reduced() {
-        let instrument = perpetual();
-        let long = View { position: Lots(9_000_000), ..view(&instrument) };
-        let mut gate = Gate::new(Limits::default());
-        assert_eq!(verdict(&mut gate, order(Side::Sell, 100_000, 1), &long), Ok(()));
-        assert_eq!(verdict(&mut gate, order(Side::Buy, 100_000, 1), &long), Err(Refusal::Position));
-    }
-
-    #[test]
-    fn after_a_kill_only_cancels_pass() {
-        let instrument = perpetual();
-        let mut gate = Gate::new(Limits::default());
-        gate.kill(Latch::by_the_program(KillLevel::Halt, KillCause::Invariant, Nanos::from_secs(1)));
-        assert_eq!(verdict(&mut gate, order(Side::Buy, 100_000, 1), &view(&instrument)), Err(Refusal::Killed));
-        assert_eq!(verdict(&mut gate, Request::CancelAll, &view(&instrument)), Ok(()));
-    }
-
-    #[test]
-    fn the_rate_counts_at_once() {
-        let instrument = perpetual();
-        let mut gate = Gate::new(Limits { messages_per_second: 3, cancel_reserve: 1, ..Limits::default() });
-        let buy = order(Side::Buy, 100_000, 1);
-        assert_eq!(verdict(&mut gate, buy, &view(&instrument)), Ok(()));
-        assert_eq!(verdict(&mut gate, buy, &view(&instrument)), Ok(()));
-        assert_eq!(verdict(&mut gate, buy, &view(&instrument)), Err(Refusal::Rate));
-        assert_eq!(verdict(&mut gate, Request::CancelAll, &view(&instrument)), Ok(()));
+/// Which order a report is about.
+const fn order_of(body: &Body) -> Option<ClientOrderId> {
+    match *body {
+        Body::Sent { order, .. }
+        | Body::Accepted { order, .. }
+        | Body::Filled { order, .. }
+        | Body::Cancelled { order, .. }
+        | Body::Rejected { order, .. }
+        | Body::CancelRejected { order, .. }
+        | Body::Amended { order, .. }
+        | Body::AmendRejected { order, .. }
+        | Body::Busted { order, .. } => Some(order),
+        _ => None,
     }
 }

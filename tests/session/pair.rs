@@ -44,8 +44,19 @@ pub(crate) fn approved(request: Request) -> Instruction {
         spot: Price(100_000 * ONE_E9),
         ..View::of_nothing()
     };
-    let mut orders = OrderStore::new();
-    Instruction::Send(Gate::new(limits).approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
+    let (mut gate, mut orders) = (Gate::new(limits), OrderStore::new());
+    for body in market(&instrument, view.bid, view.ask) {
+        gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
+    }
+    Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
+}
+
+/// What a gate must have seen of an instrument: its listing and a book.
+fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
+    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
+    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let quality = BookQuality::Good;
+    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
 }
 
 pub(crate) fn new_order(order: u64) -> Instruction {

@@ -1,0 +1,315 @@
+//! What is held and what may be: positions, everything working, and the greeks of both, an underlying at a time.
+//!
+//! Fed with the events that reach the hedge and with every execution, so that it knows what the decision code knows
+//! without asking it. Sizes are exact integers: a contract's amount is dollars (inverse futures) or coins (everything
+//! else), and both are kept apart until a price is needed, so that no sum drifts. Working orders count in the direction
+//! in which they push, all of one direction as filled and none of the other: the worst case of each.
+//!
+//! A table row of 136 bytes an instrument, allocated at construction; an event touches one row and one underlying, and
+//! [`Body::Smile`] at most `EXPIRIES_MAX` entries of it.
+
+use crate::event::Body;
+use crate::instrument::{INSTRUMENTS_MAX, InstrumentKind, OptionKind, Payoff, UNDERLYINGS_MAX};
+use crate::order::{AppliedFill, OrderStore};
+use crate::units::{Coins, InstrumentId, Lots, ONE_E9, Price, Side, UnderlyingId};
+
+/// Expiries of an underlying whose vega is kept.
+const EXPIRIES_MAX: usize = 64;
+
+/// Coins and dollars, 1e-9 of each, not yet added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Amount {
+    pub(super) coins: i128,
+    pub(super) dollars: i128,
+}
+
+impl Amount {
+    /// In quote currency at `spot`, 1e-18.
+    #[inline]
+    pub(super) fn notional_e18(self, spot: Price) -> i128 {
+        self.coins * i128::from(spot.0) + self.dollars * i128::from(ONE_E9)
+    }
+
+    #[inline]
+    pub(super) fn times(self, lots: i128) -> Self {
+        Self { coins: self.coins * lots, dollars: self.dollars * lots }
+    }
+
+    #[inline]
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { coins: self.coins + other.coins, dollars: self.dollars + other.dollars }
+    }
+}
+
+/// What one lot adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PerLot {
+    pub(super) delta: Amount,
+    /// Coins per unit of ln(spot), 1e-9.
+    pub(super) log_gamma: i64,
+    /// Coins per 1.00 of volatility, 1e-9.
+    pub(super) vega: i64,
+}
+
+/// What pushes a greek up and what pushes it down, each as a magnitude.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pushes<T> {
+    pub(super) up: T,
+    pub(super) down: T,
+}
+
+/// What working orders would add if they filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Working {
+    pub(super) delta: Pushes<Amount>,
+    pub(super) log_gamma: Pushes<i128>,
+    pub(super) vega: Pushes<i128>,
+    /// Sizes, whichever way they push.
+    pub(super) gross: Amount,
+    /// Of them, sizes of futures.
+    pub(super) futures: Amount,
+}
+
+/// One instrument.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) underlying: UnderlyingId,
+    pub(super) is_option: bool,
+    /// Whether `per_lot` is known: of options, once the greeks have told.
+    pub(super) is_valued: bool,
+    pub(super) expiry_s: u32,
+    pub(super) position: i64,
+    /// Middle of its last sound book.
+    pub(super) mid: Price,
+    /// Amount of one lot.
+    pub(super) lot: Amount,
+    pub(super) per_lot: PerLot,
+    /// Lots working when they were last counted: buying, selling.
+    counted: (u64, u64),
+    /// At these greeks.
+    counted_at: PerLot,
+}
+
+/// One underlying.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) spot: Price,
+    /// Of the whole book, 1e-9 coins.
+    pub(super) net_delta: i128,
+    pub(super) log_gamma: i128,
+    pub(super) vega: i128,
+    /// Sizes of all positions.
+    pub(super) gross: Amount,
+    /// Of them, of futures.
+    pub(super) futures: Amount,
+    pub(super) working: Working,
+    by_expiry: arrayvec::ArrayVec<(u32, i64), EXPIRIES_MAX>,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            spot: Price::ZERO,
+            net_delta: 0,
+            log_gamma: 0,
+            vega: 0,
+            gross: Amount::default(),
+            futures: Amount::default(),
+            working: Working::default(),
+            by_expiry: arrayvec::ArrayVec::new_const(),
+        }
+    }
+}
+
+/// The book.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    held: Box<[Held]>,
+    groups: [Group; UNDERLYINGS_MAX],
+}
+
+impl Book {
+    /// Nothing held. Allocates all it will ever use.
+    pub(super) fn new() -> Self {
+        Self { held: vec![Held::default(); INSTRUMENTS_MAX].into_boxed_slice(), groups: Default::default() }
+    }
+
+    pub(super) fn held(&self, instrument: InstrumentId) -> Option<&Held> {
+        self.held.get(instrument.index())
+    }
+
+    pub(super) fn group(&self, underlying: UnderlyingId) -> Option<&Group> {
+        self.groups.get(underlying.index())
+    }
+
+    /// Takes in what an event says of instruments, positions and greeks.
+    #[inline]
+    pub(super) fn see(&mut self, body: &Body) {
+        match *body {
+            Body::Exposure { underlying, net_delta, log_gamma, spot, .. } => {
+                if let Some(group) = self.groups.get_mut(underlying.index()) {
+                    (group.net_delta, group.log_gamma) = (i128::from(net_delta.0), i128::from(log_gamma.0));
+                    group.spot = spot;
+                }
+            }
+            Body::Smile { underlying, expiry_s, vega, .. } => {
+                if let Some(group) = self.groups.get_mut(underlying.index()) {
+                    group.see_vega(expiry_s, to_e9(f64::from(vega)));
+                }
+            }
+            Body::Unit { instrument, delta, log_gamma, vega, .. } => {
+                if let Some(held) = self.held.get_mut(instrument.index()) {
+                    let delta = Amount { coins: i128::from(to_e9(delta)), dollars: 0 };
+                    let (log_gamma, vega) = (to_e9(f64::from(log_gamma)), to_e9(f64::from(vega)));
+                    held.per_lot = PerLot { delta, log_gamma, vega };
+                    held.is_valued = true;
+                }
+            }
+            Body::Listed { .. } => self.list(body),
+            Body::Position { instrument, lots } => self.add(instrument, lots),
+            _ => {}
+        }
+    }
+
+    fn list(&mut self, body: &Body) {
+        let Body::Listed { instrument, underlying, kind, payoff, option, expiry_s, lot, .. } = *body else { return };
+        let Some(held) = self.held.get_mut(instrument.index()) else { return };
+        let is_option = kind == InstrumentKind::Option;
+        let size = i128::from(lot.0);
+        let in_dollars = payoff == Payoff::Inverse && !is_option;
+        held.lot = if in_dollars { Amount { coins: 0, dollars: size } } else { Amount { coins: size, dollars: 0 } };
+        (held.underlying, held.is_option, held.expiry_s) = (underlying, is_option, expiry_s);
+        if !is_option {
+            held.per_lot = PerLot { delta: held.lot, log_gamma: 0, vega: 0 };
+            held.is_valued = true;
+        } else if !held.is_valued {
+            // Until the greeks tell, the most an option's delta can be.
+            let sign = if option == Some(OptionKind::Put) { -1 } else { 1 };
+            held.per_lot.delta = held.lot.times(sign);
+        }
+    }
+
+    /// Adds to a position, and to what is held gross.
+    fn add(&mut self, instrument: InstrumentId, lots: i64) {
+        let Some(held) = self.held.get_mut(instrument.index()) else { return };
+        let before = i128::from(held.position.unsigned_abs());
+        held.position = held.position.saturating_add(lots);
+        let change = held.lot.times(i128::from(held.position.unsigned_abs()) - before);
+        let group = &mut self.groups[held.underlying.index()];
+        group.gross = group.gross.plus(change);
+        if !held.is_option {
+            group.futures = group.futures.plus(change);
+        }
+    }
+
+    /// Takes in the middle of a sound book.
+    #[inline]
+    pub(super) fn see_mid(&mut self, instrument: InstrumentId, bid: Price, ask: Price) {
+        if let Some(held) = self.held.get_mut(instrument.index()) {
+            held.mid = Price(bid.0 / 2 + ask.0 / 2);
+        }
+    }
+
+    /// Takes in an execution. Its greeks count at once; the next exposure says the same more precisely.
+    pub(super) fn execute(&mut self, fill: &AppliedFill) {
+        self.add(fill.instrument, fill.signed_lots());
+        let Some(held) = self.held.get(fill.instrument.index()).copied() else { return };
+        let (lots, group) = (i128::from(fill.signed_lots()), &mut self.groups[held.underlying.index()]);
+        let delta = held.per_lot.delta.times(lots);
+        // Dollars become coins at the spot of the last exposure; before one there is nothing to add to.
+        if group.spot.0 > 0 {
+            group.net_delta += delta.coins + delta.dollars * i128::from(ONE_E9) / i128::from(group.spot.0);
+        }
+        group.log_gamma += i128::from(held.per_lot.log_gamma) * lots;
+        if let Some((_, vega)) = group.by_expiry.iter_mut().find(|(expiry_s, _)| *expiry_s == held.expiry_s) {
+            let change = i128::from(held.per_lot.vega) * lots;
+            *vega = vega.saturating_add(change.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64);
+            group.vega += change;
+        }
+    }
+
+    /// Counts an instrument's working orders anew, at its greeks of this moment.
+    #[inline]
+    pub(super) fn count(&mut self, instrument: InstrumentId, orders: &OrderStore) {
+        let Some(held) = self.held.get_mut(instrument.index()) else { return };
+        let working = orders.working_lots(instrument);
+        if held.counted == working && held.counted_at == held.per_lot {
+            return;
+        }
+        let group = &mut self.groups[held.underlying.index()];
+        group.working.take(held, held.counted, held.counted_at, -1);
+        group.working.take(held, working, held.per_lot, 1);
+        (held.counted, held.counted_at) = (working, held.per_lot);
+    }
+
+    /// Position in a contract.
+    pub(super) fn position(&self, instrument: InstrumentId) -> Lots {
+        Lots(self.held(instrument).map_or(0, |held| held.position))
+    }
+}
+
+impl Group {
+    fn see_vega(&mut self, expiry_s: u32, vega: i64) {
+        match self.by_expiry.iter_mut().find(|(known, _)| *known == expiry_s) {
+            Some((_, known)) => *known = vega,
+            None => {
+                if self.by_expiry.is_full() {
+                    // The soonest has expired, or will before anything else does.
+                    let soonest = (0..EXPIRIES_MAX).min_by_key(|at| self.by_expiry[*at].0).unwrap_or_default();
+                    self.by_expiry.swap_remove(soonest);
+                }
+                self.by_expiry.push((expiry_s, vega));
+            }
+        }
+        self.vega = self.by_expiry.iter().map(|(_, vega)| i128::from(*vega)).sum();
+    }
+}
+
+impl Working {
+    /// Adds (`sign` 1) or takes away (−1) so many lots of an instrument.
+    #[inline]
+    fn take(&mut self, held: &Held, (buying, selling): (u64, u64), per_lot: PerLot, sign: i128) {
+        for (side, lots) in [(Side::Buy, buying), (Side::Sell, selling)] {
+            if lots == 0 {
+                continue;
+            }
+            let lots = i128::from(lots) * sign;
+            push(&mut self.delta, per_lot.delta, side, lots);
+            let (log_gamma, vega) = (i128::from(per_lot.log_gamma), i128::from(per_lot.vega));
+            *direction(&mut self.log_gamma, side, log_gamma < 0) += log_gamma.abs() * lots;
+            *direction(&mut self.vega, side, vega < 0) += vega.abs() * lots;
+            let size = held.lot.times(lots);
+            self.gross = self.gross.plus(size);
+            if !held.is_option {
+                self.futures = self.futures.plus(size);
+            }
+        }
+    }
+}
+
+fn push(pushes: &mut Pushes<Amount>, per_lot: Amount, side: Side, lots: i128) {
+    let is_negative = per_lot.coins + per_lot.dollars < 0;
+    let size = per_lot.times(if is_negative { -lots } else { lots });
+    let pushed = direction(pushes, side, is_negative);
+    *pushed = pushed.plus(size);
+}
+
+/// Where buying or selling something of this sign pushes.
+#[inline]
+pub(super) fn direction<T>(pushes: &mut Pushes<T>, side: Side, is_negative: bool) -> &mut T {
+    if (side == Side::Buy) != is_negative { &mut pushes.up } else { &mut pushes.down }
+}
+
+/// Nearest 1e-9, zero for what is no number and the bounds for what is too large: a greek, never a price.
+fn to_e9(value: f64) -> i64 {
+    Coins::from_f64(value).map_or(
+        if value > 0.0 {
+            i64::MAX
+        } else if value < 0.0 {
+            i64::MIN
+        } else {
+            0
+        },
+        |c| c.0,
+    )
+}

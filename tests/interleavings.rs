@@ -1,0 +1,412 @@
+//! Random interleavings of everything that may happen to orders, held against a naive account at every step.
+//!
+//! A hundred thousand histories of a few dozen steps each: orders, amendments and cancels go through the gate to a model
+//! venue, whose reports come late, twice, in any order, or contradict each other; fills overtake acceptances and trail
+//! cancels, busts trail fills or overtake them, the session breaks. After every step:
+//!
+//! 1. the position is the sum of the unique executions told so far, by instrument;
+//! 2. `cum + leaves ≤ quantity`, an ended order stays ended, no execution counts twice;
+//! 3. position plus everything that may still fill lies within the limit on either side.
+//!
+//! The generator is a splitmix of the history's number, so that a failure names the history to run again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hedgecore::event::{Body, Event, Trail};
+use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::order::{CANCELLED_ON_REQUEST, OrderState, OrderStore, Outcome, Request, TimeInForce};
+use hedgecore::risk::{Gate, Limits, View};
+use hedgecore::units::*;
+
+const HISTORIES: u64 = 100_000;
+/// Histories that share a gate and a store, whose tables are large. Each has orders and instruments of its own.
+const BATCH: u64 = 1_000;
+const STEPS: u64 = 24;
+/// Instruments of a history.
+const INSTRUMENTS: u16 = 2;
+/// Ten dollars a lot.
+const LIMIT_LOTS: i64 = 60;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+        if of.is_empty() { None } else { of.get(self.below(of.len() as u64) as usize) }
+    }
+}
+
+fn instrument(id: u16) -> Instrument {
+    Instrument {
+        id: InstrumentId(id),
+        venue: VenueInstrumentId(u32::from(id) + 1),
+        underlying: UnderlyingId(0),
+        kind: InstrumentKind::Perpetual,
+        payoff: Payoff::Inverse,
+        option: None,
+        expiry_s: 0,
+        strike: Price::ZERO,
+        lot: Quantity(10 * ONE_E9),
+        contract: Quantity(10 * ONE_E9),
+        maker_fee_e9: 0,
+        taker_fee_e9: 0,
+        ticks: TickTable::new(Price(ONE_E9)),
+        state: InstrumentState::Open,
+    }
+}
+
+/// What the venue has of an order.
+#[derive(Clone, Copy)]
+struct AtVenue {
+    order: ClientOrderId,
+    instrument: InstrumentId,
+    side: Side,
+    lots: u32,
+    filled: u32,
+    is_open: bool,
+}
+
+/// What is known without cleverness.
+#[derive(Default)]
+struct Naive {
+    positions: [i64; INSTRUMENTS as usize],
+    told: BTreeSet<(u64, u64, bool)>,
+    ended: BTreeMap<u64, OrderState>,
+}
+
+struct World {
+    gate: Gate,
+    store: OrderStore,
+    venue: Vec<AtVenue>,
+    /// Reports on their way; a random one arrives next.
+    wire: Vec<Body>,
+    /// Reports that arrived, to arrive again.
+    past: Vec<Body>,
+    naive: Naive,
+    executions: u64,
+    orders: u64,
+    /// Of them, those of earlier histories.
+    earlier: u64,
+    /// The history's first instrument.
+    first: u16,
+    now: Nanos,
+    /// Contradictions that the venue was made to tell, after which limits may be passed by what it then says.
+    lied: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let limits = Limits {
+            position_notional_max_e9: LIMIT_LOTS * 10 * ONE_E9,
+            messages_per_second: 1_000_000,
+            repeats_max: u32::MAX,
+            ..Limits::default()
+        };
+        Self {
+            gate: Gate::new(limits),
+            store: OrderStore::new(),
+            venue: Vec::new(),
+            wire: Vec::new(),
+            past: Vec::new(),
+            naive: Naive::default(),
+            executions: 0,
+            orders: 0,
+            earlier: 0,
+            first: 0,
+            now: Nanos::from_secs(1_000),
+            lied: false,
+        }
+    }
+
+    /// Begins the `nth` history on these tables, with everything before it ended.
+    fn begin(&mut self, nth: u16) {
+        self.venue.clear();
+        self.wire.clear();
+        self.past.clear();
+        self.naive = Naive::default();
+        self.lied = false;
+        (self.earlier, self.first) = (self.orders, nth * INSTRUMENTS);
+        for id in self.first..self.first + INSTRUMENTS {
+            let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument(id);
+            self.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+            let (bid, ask) = (Price(99 * ONE_E9), Price(101 * ONE_E9));
+            let quality = BookQuality::Good;
+            self.see(Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
+        }
+    }
+
+    fn any_instrument(&self, random: &mut Random) -> InstrumentId {
+        InstrumentId(self.first + random.below(u64::from(INSTRUMENTS)) as u16)
+    }
+
+    fn see(&mut self, body: Body) {
+        self.gate.see(&Event { trail: Trail::default(), time: self.now, body });
+    }
+
+    fn ask(&mut self, request: Request) -> bool {
+        let id = match request {
+            Request::New { instrument, .. } | Request::Amend { instrument, .. } => instrument,
+            Request::Cancel { .. } | Request::CancelAll => InstrumentId(0),
+        };
+        let instrument = instrument(id.0);
+        let view = View {
+            instrument: Some(&instrument),
+            quality: BookQuality::Good,
+            bid: Price(99 * ONE_E9),
+            ask: Price(101 * ONE_E9),
+            spot: Price(100 * ONE_E9),
+        };
+        self.now.0 += 1_000;
+        self.gate.approve(request, &view, &mut self.store, self.now).is_ok()
+    }
+
+    fn step(&mut self, random: &mut Random) {
+        match random.below(16) {
+            0..=3 => self.order(random),
+            4 => self.amend(random),
+            5 => self.cancel(random),
+            6..=7 => self.trade(random),
+            8 => self.bust(random),
+            9 => self.lie(random),
+            10 => {
+                if let Some(&again) = random.pick(&self.past) {
+                    self.arrive(again);
+                }
+            }
+            11 if random.below(8) == 0 => {
+                self.arrive(Body::Session { up: false });
+                self.arrive(Body::Session { up: true });
+            }
+            _ => {
+                if !self.wire.is_empty() {
+                    let at = random.below(self.wire.len() as u64) as usize;
+                    let body = self.wire.swap_remove(at);
+                    self.past.push(body);
+                    self.arrive(body);
+                }
+            }
+        }
+    }
+
+    fn order(&mut self, random: &mut Random) {
+        self.orders += 1;
+        let (order, instrument) = (ClientOrderId(self.orders), self.any_instrument(random));
+        let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
+        let lots = 1 + random.below(30) as u32;
+        let price = Price((100 - side.sign()) * ONE_E9);
+        let request = Request::New {
+            trail: Trail::default(),
+            decided: 0,
+            order,
+            instrument,
+            side,
+            time_in_force: TimeInForce::GoodTilCancel,
+            post_only: false,
+            price,
+            lots,
+        };
+        if !self.ask(request) {
+            return;
+        }
+        if random.below(8) == 0 {
+            self.wire.push(Body::Rejected { order, instrument, reason: 3 });
+        } else {
+            self.venue.push(AtVenue { order, instrument, side, lots, filled: 0, is_open: true });
+            self.wire.push(Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument });
+        }
+    }
+
+    fn amend(&mut self, random: &mut Random) {
+        let Some(at) = self.open(random) else { return };
+        let AtVenue { order, instrument, side, .. } = self.venue[at];
+        let lots = 1 + random.below(40) as u32;
+        let price = Price((100 - side.sign()) * ONE_E9);
+        let (trail, decided) = (Trail::default(), 0);
+        if !self.ask(Request::Amend { trail, decided, order, instrument, side, price, lots }) {
+            return;
+        }
+        if lots <= self.venue[at].filled || random.below(4) == 0 {
+            self.wire.push(Body::AmendRejected { order, instrument, reason: 5 });
+        } else {
+            self.venue[at].lots = lots;
+            self.wire.push(Body::Amended { order, instrument, price, lots });
+        }
+    }
+
+    fn cancel(&mut self, random: &mut Random) {
+        let Some(at) = self.open(random) else { return };
+        let AtVenue { order, instrument, filled, .. } = self.venue[at];
+        self.ask(Request::Cancel { order, instrument });
+        if random.below(4) == 0 {
+            self.wire.push(Body::CancelRejected { order, instrument, reason: 4 });
+        } else {
+            self.venue[at].is_open = false;
+            self.wire.push(Body::Cancelled { order, instrument, cum_lots: filled, reason: CANCELLED_ON_REQUEST });
+        }
+    }
+
+    fn trade(&mut self, random: &mut Random) {
+        let Some(at) = self.open(random) else { return };
+        let AtVenue { order, instrument, side, lots, filled, .. } = self.venue[at];
+        let traded = 1 + random.below(u64::from(lots - filled)) as u32;
+        self.venue[at].filled += traded;
+        self.venue[at].is_open = filled + traded < lots;
+        self.executions += 1;
+        let (execution, price) = (ExecutionId(self.executions), Price(100 * ONE_E9));
+        self.wire.push(Body::Filled { order, execution, instrument, side, price, lots: traded });
+    }
+
+    fn bust(&mut self, random: &mut Random) {
+        let fills: Vec<Body> =
+            self.wire.iter().chain(&self.past).filter(|body| matches!(body, Body::Filled { .. })).copied().collect();
+        if let Some(&Body::Filled { order, execution, instrument, side, price, lots }) = random.pick(&fills) {
+            let bust = Body::Busted { order, execution, instrument, side, price, lots };
+            if !self.wire.contains(&bust) && !self.past.contains(&bust) {
+                self.wire.push(bust);
+            }
+        }
+    }
+
+    /// Something that no venue should say.
+    fn lie(&mut self, random: &mut Random) {
+        if random.below(6) > 0 {
+            return;
+        }
+        let order = ClientOrderId(self.earlier + 1 + random.below(self.orders - self.earlier + 2));
+        let instrument = self.any_instrument(random);
+        let side = if random.below(2) == 0 { Side::Buy } else { Side::Sell };
+        self.executions += 1;
+        let (execution, price, lots) = (ExecutionId(self.executions), Price(ONE_E9), random.below(50) as u32);
+        self.lied = true;
+        self.arrive(match random.below(5) {
+            0 => Body::Filled { order, execution, instrument, side, price, lots },
+            1 => Body::Amended { order, instrument, price, lots },
+            2 => Body::Cancelled { order, instrument, cum_lots: lots, reason: 7 },
+            3 => Body::Busted { order, execution, instrument, side, price, lots },
+            _ => Body::Accepted { order, venue_order: VenueOrderId(execution.0), instrument },
+        });
+    }
+
+    fn open(&self, random: &mut Random) -> Option<usize> {
+        let open: Vec<usize> = (0..self.venue.len()).filter(|at| self.venue[*at].is_open).collect();
+        random.pick(&open).copied()
+    }
+
+    fn arrive(&mut self, body: Body) {
+        if let Body::Session { .. } = body {
+            self.see(body);
+            self.store.apply(&body);
+            return;
+        }
+        let event = Event { trail: Trail::default(), time: self.now, body };
+        let outcome = self.gate.hear(&event, &mut self.store);
+        let (execution, sign) = match body {
+            Body::Filled { order, execution, instrument, side, lots, .. } => {
+                (Some((order, execution, instrument, lots, false)), side.sign())
+            }
+            Body::Busted { order, execution, instrument, side, lots, .. } => {
+                (Some((order, execution, instrument, lots, true)), -side.sign())
+            }
+            _ => (None, 0),
+        };
+        if let Some((order, execution, instrument, lots, is_bust)) = execution
+            && lots > 0
+        {
+            let is_new = self.naive.told.insert((order.0, execution.0, is_bust));
+            assert_eq!(is_new, outcome != Outcome::Duplicate, "an execution counts once: {body:?}");
+            if is_new {
+                self.naive.positions[instrument.index() - usize::from(self.first)] += sign * i64::from(lots);
+            }
+        }
+    }
+
+    fn hold(&mut self, history: u64) {
+        let mut open = [(0, 0); INSTRUMENTS as usize];
+        for number in self.earlier + 1..=self.orders {
+            let Some(order) = self.store.find(ClientOrderId(number)) else { continue };
+            let (cum, leaves) = (order.cum_lots, order.leaves_lots());
+            assert!(cum + leaves <= order.lots_max(), "history {history}: {order:?}");
+            assert!(order.busted_lots <= order.lots_max(), "history {history}: {order:?}");
+            if order.state.is_terminal() {
+                let ended = *self.naive.ended.entry(number).or_insert(order.state);
+                assert_eq!(ended, order.state, "history {history}: an ended order stays as it ended");
+            } else {
+                assert!(!self.naive.ended.contains_key(&number), "history {history}: {number} came back");
+            }
+            let (buying, selling) = &mut open[order.new.instrument.index() - usize::from(self.first)];
+            *(if order.new.side == Side::Buy { buying } else { selling }) += i64::from(leaves);
+        }
+        for at in 0..INSTRUMENTS {
+            let (id, position) = (InstrumentId(self.first + at), self.naive.positions[usize::from(at)]);
+            assert_eq!(self.gate.position(id), Lots(position), "history {history}");
+            let (buying, selling) = open[usize::from(at)];
+            let working = self.store.working_lots(id);
+            assert_eq!(working, (buying as u64, selling as u64), "history {history}");
+            if !self.lied {
+                // A bust of what a reducing order relied on may pass the limit by what it took back, and by no more.
+                let slack = self.busted(id);
+                assert!(position + buying <= LIMIT_LOTS + slack, "history {history}: {position} + {buying}");
+                assert!(selling - position <= LIMIT_LOTS + slack, "history {history}: {position} - {selling}");
+            }
+        }
+    }
+
+    /// Lots that busts have moved.
+    fn busted(&self, id: InstrumentId) -> i64 {
+        let moved = self.past.iter().chain(&self.wire).map(|body| match body {
+            Body::Busted { instrument, lots, .. } if *instrument == id => i64::from(*lots),
+            _ => 0,
+        });
+        moved.sum()
+    }
+
+    /// Ends every order that is live.
+    fn settle(&mut self) {
+        for number in self.earlier + 1..=self.orders {
+            let order = ClientOrderId(number);
+            if self.store.is_live(order)
+                && let Some(instrument) = self.store.find(order).map(|order| order.new.instrument)
+            {
+                let cum_lots = self.store.find(order).map_or(0, |order| order.cum_lots);
+                self.arrive(Body::Cancelled { order, instrument, cum_lots, reason: CANCELLED_ON_REQUEST });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_interleavings_keep_the_invariants() {
+    let (mut asked, mut executed, mut alike) = (0, 0, BTreeSet::new());
+    for batch in 0..HISTORIES / BATCH {
+        let mut world = World::new();
+        for nth in 0..BATCH {
+            let history = batch * BATCH + nth;
+            let mut random = Random(history);
+            world.begin(nth as u16);
+            for _ in 0..STEPS {
+                world.step(&mut random);
+                world.hold(history);
+            }
+            world.settle();
+            world.hold(history);
+            assert_eq!(world.store.open_orders(), 0, "history {history}");
+            asked += world.orders - world.earlier;
+            executed += world.naive.told.len();
+            alike.insert(world.naive.positions);
+        }
+    }
+    // The histories are worth something: they order, they trade, and they differ.
+    assert!(asked > HISTORIES && executed as u64 > HISTORIES, "{asked} orders, {executed} executions");
+    assert!(alike.len() > 1_000, "{} ends", alike.len());
+}

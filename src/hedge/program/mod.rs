@@ -37,12 +37,14 @@ pub mod objective;
 mod solver;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use covariance::{Covariance, Estimator, Stress};
 pub use curvature::{Curvature, NotConvex};
 pub use lots::Rounded;
 pub use objective::{MarketView, ObjectiveConfig};
 pub use solver::{Certificate, Counts, GAP_TOLERANCE, ITERATIONS_MAX, Outcome, Solver, Unsolved};
+pub use waiting::Waiting;
 
 /// Hedges in a problem at most.
 pub const HEDGES_MAX: usize = 32;
@@ -192,6 +194,15 @@ impl Problem {
         self.sells_beyond[index] = if lower < 0.0 { sell } else { f64::INFINITY };
         self.hedges += 1;
         Ok(index)
+    }
+
+    /// What a unit of hedge `i` adds to each factor.
+    pub fn loading(&self, i: usize) -> [f64; FACTORS_MAX] {
+        let mut loading = [0.0; FACTORS_MAX];
+        for (l, row) in loading.iter_mut().zip(&self.loadings[..self.factors]) {
+            *l = row[i];
+        }
+        loading
     }
 
     /// φ of hedge `i`: what trading `z` of it costs. Limits are not looked at.

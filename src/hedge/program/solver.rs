@@ -217,10 +217,7 @@ impl Solver {
     pub(super) fn column(&mut self, problem: &Problem, i: usize) -> &[f64; HEDGES_MAX] {
         if self.known & (1 << i) == 0 {
             let m = problem.factors;
-            let mut loading = [0.0; FACTORS_MAX];
-            for (l, row) in loading.iter_mut().zip(&problem.loadings[..m]) {
-                *l = row[i];
-            }
+            let loading = problem.loading(i);
             let mut risk = [0.0; FACTORS_MAX];
             combine(&problem.curvature.rows[..m], &loading[..m], m, &mut risk);
             combine(&problem.loadings[..m], &risk[..m], self.hedges, &mut self.columns[i]);

@@ -1,55 +1,25 @@
-//! A book of options, what may hedge it, and the policies, which decide with the live band and program.
+//! The policies at work: desks that decide with the live band and program.
 
 use super::market::{Market, State};
+use super::tick::{
+    Book, DAY, EXPIRIES, FACTORS, GAMMA, PERPETUAL_COST, Quote, SPOT, STEP_YEARS, STEPS, STRIKES, Tick, expiries,
+    nearest_strike,
+};
 use crate::cli::evaluate::lab::{Random, trade_to_edge};
 use crate::hedge::BandConfig;
 use crate::hedge::program::objective::{self, MarketView, ObjectiveConfig};
-use crate::hedge::program::{Candidate, Covariance, FACTORS_MAX, Outcome, Problem, Solver};
-use crate::instrument::OptionKind;
-use crate::pricing::black76::Greeks;
-use crate::pricing::elementary::exp;
+use crate::hedge::program::{
+    Candidate, Covariance, Estimator, FACTORS_MAX, NotConvex, Outcome, Problem, Solver, Waiting,
+};
 
-pub(super) const SPOT: f64 = 100.0;
-const OPTIONS: usize = 50;
-/// Days to the expiries of the book.
-const EXPIRIES_DAYS: [f64; 4] = [10.0, 17.0, 31.0, 59.0];
-const EXPIRIES: usize = EXPIRIES_DAYS.len();
-const DAY: f64 = 1.0 / 365.0;
-/// A week in steps of five minutes.
-pub(super) const STEPS: usize = 7 * 288;
-const STEP_YEARS: f64 = DAY / 288.0;
-const HORIZON_YEARS: f64 = 7.0 * DAY;
-
-/// Proportional cost of the perpetual.
-const PERPETUAL_COST: f64 = 5e-4;
-/// Half-spread of options in volatility; their fee on the spot, at most this share of the premium.
-const OPTION_HALF_SPREAD: f64 = 0.005;
-const OPTION_FEE: f64 = 3e-4;
-const OPTION_FEE_SHARE_MAX: f64 = 0.125;
 /// Perpetual, then one option an expiry.
 const HEDGES: usize = 1 + EXPIRIES;
 const PERPETUAL_LOT: f64 = 1e-3;
 const LOTS: [f64; HEDGES] = [PERPETUAL_LOT, 0.1, 0.1, 0.1, 0.1];
 const HEDGE_LIMIT: f64 = 1_000.0;
-/// Delta, vega by expiry, gamma.
-const FACTORS: usize = EXPIRIES + 2;
-
-/// One option line.
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    kind: OptionKind,
-    expiry: usize,
-    strike: f64,
-    /// Coins, positive long.
-    position: f64,
-}
-
-/// A book, and the options that may hedge it.
-#[derive(Clone, Debug)]
-pub(super) struct Book {
-    lines: Vec<Line>,
-    hedges: [Line; EXPIRIES],
-}
+/// For how long the estimate has watched the market before the week, and what it and the desk remember.
+const WATCHED_STEPS: usize = 2 * 288;
+const MEMORY_YEARS: f64 = 2.0 * DAY;
 
 /// How the book is hedged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,8 +34,17 @@ pub(super) enum Policy {
     /// The quadratic program over perpetual and options.
     Program {
         /// What is believed of the market.
-        assumed: Market,
+        beliefs: Beliefs,
     },
+}
+
+/// Where a desk has its covariance from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Beliefs {
+    /// From a model.
+    Model(Market),
+    /// From what the market did: the live estimator.
+    Estimated,
 }
 
 /// What came of one path under one policy.
@@ -79,77 +58,18 @@ pub(super) struct Result {
     pub(super) unsolved: u64,
 }
 
-/// What the market shows in one step, the same for every policy.
-struct Tick {
-    state: State,
-    years_left: f64,
-    /// Of the book to be hedged: delta, vega by expiry, gamma; value.
-    book: [f64; FACTORS],
-    value: f64,
-    /// The same a coin of each hedge.
-    hedges: [[f64; FACTORS]; HEDGES],
-    prices: [f64; HEDGES],
-    costs: [f64; HEDGES],
-    expiries: [f64; EXPIRIES],
-}
-
-impl Book {
-    /// A book drawn at random: strikes within a standard deviation and a half, up to ten coins long or short.
-    pub(super) fn draw(random: &mut Random, sigma: f64) -> Self {
-        let lines = (0..OPTIONS)
-            .map(|i| {
-                let expiry = i % EXPIRIES;
-                let width = sigma * (EXPIRIES_DAYS[expiry] * DAY).sqrt();
-                let strike = SPOT * exp(1.5 * (2.0 * random.uniform() - 1.0) * width);
-                let kind = if strike > SPOT { OptionKind::Call } else { OptionKind::Put };
-                Line { kind, expiry, strike, position: 20.0 * random.uniform() - 10.0 }
-            })
-            .collect();
-        let hedge = |expiry| Line { kind: OptionKind::Call, expiry, strike: SPOT, position: 1.0 };
-        Self { lines, hedges: std::array::from_fn(hedge) }
-    }
-
-    fn tick(&self, market: &Market, state: State, step: usize) -> Tick {
-        let elapsed = step as f64 * STEP_YEARS;
-        let expiries = EXPIRIES_DAYS.map(|days| days * DAY - elapsed);
-        let sigmas = expiries.map(|years| market.sigma(&state, years));
-        let greeks =
-            |line: &Line| Greeks::new(line.kind, state.spot, line.strike, sigmas[line.expiry], expiries[line.expiry]);
-        let (mut book, mut value) = ([0.0; FACTORS], 0.0);
-        for line in &self.lines {
-            let g = greeks(line);
-            book[0] += line.position * g.delta;
-            book[1 + line.expiry] += line.position * g.vega;
-            book[FACTORS - 1] += line.position * g.gamma;
-            value += line.position * g.price;
-        }
-        let (mut hedges, mut prices, mut costs) = ([[0.0; FACTORS]; HEDGES], [0.0; HEDGES], [0.0; HEDGES]);
-        hedges[0][0] = 1.0;
-        prices[0] = state.spot;
-        costs[0] = PERPETUAL_COST * state.spot;
-        for (i, line) in (1..).zip(&self.hedges) {
-            let g = greeks(line);
-            hedges[i][0] = g.delta;
-            hedges[i][1 + line.expiry] = g.vega;
-            hedges[i][FACTORS - 1] = g.gamma;
-            prices[i] = g.price;
-            let fee = (OPTION_FEE * state.spot).min(OPTION_FEE_SHARE_MAX * g.price);
-            costs[i] = OPTION_HALF_SPREAD * g.vega + fee;
-        }
-        let years_left = HORIZON_YEARS - elapsed;
-        Tick { state, years_left, book, value, hedges, prices, costs, expiries }
-    }
-}
-
 /// A policy at work: what it holds and has spent.
 pub(super) struct Desk {
     policy: Policy,
     risk_aversion: f64,
-    holds: [f64; HEDGES],
+    /// Coins of the perpetual, and of the calls by strike and expiry.
+    perpetual: f64,
+    calls: Box<[[f64; EXPIRIES]; STRIKES]>,
     cash: f64,
     result: Result,
     problem: Problem,
     solver: Solver,
+    waiting: Waiting,
 }
 
 impl Desk {
@@ -158,11 +78,13 @@ impl Desk {
         Self {
             policy,
             risk_aversion,
-            holds: [0.0; HEDGES],
+            perpetual: 0.0,
+            calls: Box::new([[0.0; EXPIRIES]; STRIKES]),
             cash: 0.0,
             result: Result::default(),
             problem: Problem::new(FACTORS),
             solver: Solver::new(),
+            waiting: Waiting::new(MEMORY_YEARS),
         }
     }
 
@@ -170,11 +92,18 @@ impl Desk {
         BandConfig { risk_aversion: self.risk_aversion, half_width_min: 1e-3, half_width_max: 1e6 }
     }
 
+    /// Every hedge that was ever to be had: coins held, and what is shown of one.
+    fn held<'a>(&self, tick: &'a Tick) -> impl Iterator<Item = (f64, &'a Quote)> {
+        let calls = self.calls[tick.lowest..].iter().zip(&tick.calls);
+        let calls = calls.flat_map(|(held, quotes)| held.iter().copied().zip(quotes));
+        std::iter::once((self.perpetual, &tick.perpetual)).chain(calls)
+    }
+
     /// Exposures of book and hedges together.
     fn exposure(&self, tick: &Tick) -> [f64; FACTORS] {
         let mut exposure = tick.book;
-        for (held, hedge) in self.holds.iter().zip(&tick.hedges) {
-            for (x, h) in exposure.iter_mut().zip(hedge) {
+        for (held, quote) in self.held(tick).filter(|(held, _)| *held != 0.0) {
+            for (x, h) in exposure.iter_mut().zip(&quote.exposure) {
                 *x += held * h;
             }
         }
@@ -184,13 +113,13 @@ impl Desk {
     fn decide(&mut self, tick: &Tick) {
         let exposure = self.exposure(tick);
         match self.policy {
-            Policy::Band => self.follow_delta(tick, exposure[0], exposure[FACTORS - 1]),
+            Policy::Band => self.follow_delta(tick, exposure[0], exposure[GAMMA]),
             Policy::FloatingBand { assumed } => {
                 let slopes = spot_slopes(&assumed, tick);
                 let floating: f64 = (0..EXPIRIES).map(|k| slopes[k] * exposure[1 + k]).sum();
-                self.follow_delta(tick, exposure[0] + floating, exposure[FACTORS - 1]);
+                self.follow_delta(tick, exposure[0] + floating, exposure[GAMMA]);
             }
-            Policy::Program { assumed } => self.solve(tick, &assumed, &exposure),
+            Policy::Program { beliefs } => self.solve(tick, beliefs, &exposure),
         }
     }
 
@@ -199,34 +128,10 @@ impl Desk {
         self.trade(tick, 0, trade_to_edge(delta, half_width, PERPETUAL_LOT));
     }
 
-    fn solve(&mut self, tick: &Tick, assumed: &Market, exposure: &[f64; FACTORS]) {
-        let spot = tick.state.spot;
-        let config = ObjectiveConfig {
-            band: self.band(),
-            horizon_years: tick.years_left.max(DAY / 4.0),
-            gamma_min: 1e-3,
-            jump_fourth: assumed.jump_moments().1,
-        };
-        let (variance, gamma) = (tick.state.variance.max(1e-4) + assumed.jump_moments().0, exposure[FACTORS - 1]);
-        let view = MarketView { spot, delta_cost: PERPETUAL_COST, sigma: variance.sqrt(), gamma };
-        self.problem.reset();
-        let written = covariance(assumed, tick)
-            .and_then(|covariance| objective::write(self.problem.curvature_mut(), &config, &view, &covariance));
-        if written.is_err() {
+    fn solve(&mut self, tick: &Tick, beliefs: Beliefs, exposure: &[f64; FACTORS]) {
+        if self.pose(tick, beliefs, exposure).is_err() {
             self.result.unsolved += 1;
-            return self.follow_delta(tick, exposure[0], gamma);
-        }
-        self.problem.exposure_mut().copy_from_slice(exposure);
-        for i in 0..HEDGES {
-            let mut loading = [0.0; FACTORS_MAX];
-            loading[..FACTORS].copy_from_slice(&tick.hedges[i]);
-            let (buy, sell) = (tick.costs[i], tick.costs[i]);
-            let (lower, upper) = ((-HEDGE_LIMIT - self.holds[i]).min(0.0), (HEDGE_LIMIT - self.holds[i]).max(0.0));
-            let candidate = Candidate { loading, buy, sell, impact: 0.0, lower, upper };
-            if self.problem.push(&candidate).is_err() {
-                self.result.unsolved += 1;
-                return self.follow_delta(tick, exposure[0], gamma);
-            }
+            return self.follow_delta(tick, exposure[0], exposure[GAMMA]);
         }
         match self.solver.solve(&self.problem) {
             Outcome::StandStill => {}
@@ -239,33 +144,73 @@ impl Desk {
             }
             Outcome::Unsolved(_) => {
                 self.result.unsolved += 1;
-                self.follow_delta(tick, exposure[0], gamma);
+                self.follow_delta(tick, exposure[0], exposure[GAMMA]);
             }
         }
     }
 
-    fn trade(&mut self, tick: &Tick, hedge: usize, coins: f64) {
-        let cost = coins.abs() * tick.costs[hedge];
-        self.holds[hedge] += coins;
-        self.cash -= coins * tick.prices[hedge] + cost;
+    /// Puts the decision to be made as a problem.
+    fn pose(&mut self, tick: &Tick, beliefs: Beliefs, exposure: &[f64; FACTORS]) -> std::result::Result<(), NotConvex> {
+        let spot = tick.state.spot;
+        let covariance = match beliefs {
+            Beliefs::Model(assumed) => covariance(&assumed, tick)?,
+            Beliefs::Estimated => tick.estimate.clone().ok_or(NotConvex)?,
+        };
+        let horizon_years = tick.years_left.max(DAY / 4.0);
+        let config = ObjectiveConfig { band: self.band(), horizon_years, gamma_min: 1e-3, jump_fourth: 0.0 };
+        let sigma = covariance.at(0, 0).sqrt() / spot;
+        let view = MarketView { spot, delta_cost: PERPETUAL_COST, sigma, gamma: exposure[GAMMA] };
+        self.problem.reset();
+        objective::write(self.problem.curvature_mut(), &config, &view, &covariance)?;
+        self.problem.exposure_mut().copy_from_slice(exposure);
+        for i in 0..HEDGES {
+            let (held, quote) = self.hedge(tick, i);
+            let mut loading = [0.0; FACTORS_MAX];
+            loading[..FACTORS].copy_from_slice(&quote.exposure);
+            let cost = self.waiting.cost(i, quote.cost);
+            let (lower, upper) = ((-HEDGE_LIMIT - held).min(0.0), (HEDGE_LIMIT - held).max(0.0));
+            let candidate = Candidate { loading, buy: cost, sell: cost, impact: 0.0, lower, upper };
+            self.problem.push(&candidate).map_err(|_| NotConvex)?;
+        }
+        self.waiting.observe(&self.problem, horizon_years, STEP_YEARS);
+        Ok(())
+    }
+
+    /// What is held of hedge `i`, and what is shown of it.
+    fn hedge<'a>(&self, tick: &'a Tick, i: usize) -> (f64, &'a Quote) {
+        match i.checked_sub(1) {
+            None => (self.perpetual, &tick.perpetual),
+            Some(expiry) => (self.calls[tick.strike][expiry], &tick.calls[tick.strike - tick.lowest][expiry]),
+        }
+    }
+
+    fn trade(&mut self, tick: &Tick, i: usize, coins: f64) {
+        let (_, quote) = self.hedge(tick, i);
+        let cost = coins.abs() * quote.cost;
+        match i.checked_sub(1) {
+            None => self.perpetual += coins,
+            Some(expiry) => self.calls[tick.strike][expiry] += coins,
+        }
+        self.cash -= coins * quote.price + cost;
         self.result.cost += cost;
+        self.waiting.traded(&quote.exposure, coins);
     }
 }
 
 /// ∂sigma/∂spot of each expiry: how volatility moves with the spot.
 fn spot_slopes(assumed: &Market, tick: &Tick) -> [f64; EXPIRIES] {
     let variance = tick.state.variance.max(1e-4);
-    let share = variance / (variance + assumed.jump_moments().0);
+    let share = variance / (variance + assumed.jump_variance());
     std::array::from_fn(|k| {
         assumed.rho * assumed.xi * assumed.sigma_slope(&tick.state, tick.expiries[k]) / tick.state.spot * share
     })
 }
 
 /// Covariance a year of spot and volatilities, as `assumed` has it.
-fn covariance(assumed: &Market, tick: &Tick) -> std::result::Result<Covariance, crate::hedge::program::NotConvex> {
+fn covariance(assumed: &Market, tick: &Tick) -> std::result::Result<Covariance, NotConvex> {
     let variance = tick.state.variance.max(1e-4);
-    let spot_sd = tick.state.spot * (variance + assumed.jump_moments().0).sqrt();
-    let share = (variance / (variance + assumed.jump_moments().0)).sqrt();
+    let spot_sd = tick.state.spot * (variance + assumed.jump_variance()).sqrt();
+    let share = (variance / (variance + assumed.jump_variance())).sqrt();
     let mut matrix = [[0.0; 1 + EXPIRIES]; 1 + EXPIRIES];
     let sds: [f64; EXPIRIES] =
         std::array::from_fn(|k| assumed.xi * variance.sqrt() * assumed.sigma_slope(&tick.state, tick.expiries[k]));
@@ -281,21 +226,41 @@ fn covariance(assumed: &Market, tick: &Tick) -> std::result::Result<Covariance, 
 
 /// One path of the market, hedged by every desk; gains net of costs.
 pub(super) fn run_path(book: &Book, market: &Market, desks: &mut [Desk], random: &mut Random) -> Vec<Result> {
-    let mut state = market.start(SPOT);
-    let mut tick = book.tick(market, state, 0);
+    let mut estimator = Estimator::new(1 + EXPIRIES, MEMORY_YEARS);
+    let mut watched = market.start(SPOT);
+    for _ in 0..WATCHED_STEPS {
+        let before = factors(market, &watched, 0);
+        market.step(&mut watched, STEP_YEARS, random);
+        estimator.observe(&moves(&before, &factors(market, &watched, 0)), STEP_YEARS);
+    }
+    let (mut state, mut strikes) = (market.start(SPOT), (nearest_strike(SPOT), nearest_strike(SPOT)));
+    let mut tick = book.tick(market, state, 0, &mut strikes);
     let opening = tick.value;
     for step in 0..STEPS {
+        tick.estimate = estimator.covariance();
         for desk in desks.iter_mut() {
             desk.decide(&tick);
         }
+        let before = factors(market, &state, step);
         market.step(&mut state, STEP_YEARS, random);
-        tick = book.tick(market, state, step + 1);
+        estimator.observe(&moves(&before, &factors(market, &state, step + 1)), STEP_YEARS);
+        tick = book.tick(market, state, step + 1, &mut strikes);
     }
     desks
         .iter_mut()
         .map(|desk| {
-            let held: f64 = desk.holds.iter().zip(&tick.prices).map(|(held, price)| held * price).sum();
+            let held: f64 = desk.held(&tick).map(|(held, quote)| held * quote.price).sum();
             Result { gain: tick.value - opening + desk.cash + held, ..desk.result }
         })
         .collect()
+}
+
+/// What the estimate watches: spot and the volatility of each expiry.
+fn factors(market: &Market, state: &State, step: usize) -> [f64; 1 + EXPIRIES] {
+    let expiries = expiries(step);
+    std::array::from_fn(|k| if k == 0 { state.spot } else { market.sigma(state, expiries[k - 1]) })
+}
+
+fn moves(from: &[f64; 1 + EXPIRIES], to: &[f64; 1 + EXPIRIES]) -> [f64; 1 + EXPIRIES] {
+    std::array::from_fn(|k| to[k] - from[k])
 }

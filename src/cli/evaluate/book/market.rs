@@ -95,12 +95,9 @@ impl Market {
         exp(self.jump.0 + 0.5 * self.jump.1 * self.jump.1) - 1.0
     }
 
-    /// Second and fourth moments of log-jumps J per year, λ·E(J²) and λ·E(J⁴).
-    pub(super) fn jump_moments(&self) -> (f64, f64) {
-        let (mean, sd) = (self.jump.0, self.jump.1);
-        let second = mean * mean + sd * sd;
-        let fourth = mean.powi(4) + 6.0 * mean * mean * sd * sd + 3.0 * sd.powi(4);
-        (self.jumps * second, self.jumps * fourth)
+    /// Variance a year of log-jumps J, λ·E(J²).
+    pub(super) fn jump_variance(&self) -> f64 {
+        self.jumps * (self.jump.0 * self.jump.0 + self.jump.1 * self.jump.1)
     }
 
     /// Share of today's deviation of variance from its mean that is left on average over `years`.
@@ -112,7 +109,7 @@ impl Market {
     /// Volatility at which an option with `years` to go is marked.
     pub(super) fn sigma(&self, state: &State, years: f64) -> f64 {
         let deviation = state.variance.max(0.0) - self.theta;
-        (self.theta + deviation * self.persistence(years) + self.jump_moments().0).sqrt()
+        (self.theta + deviation * self.persistence(years) + self.jump_variance()).sqrt()
     }
 
     /// ∂sigma/∂variance.

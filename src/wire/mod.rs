@@ -2,4 +2,5 @@
 //! the same bytes. What they mean is for `feed` and `gateway`.
 
 pub mod deribit_multicast;
+pub mod fix;
 pub mod starbase;

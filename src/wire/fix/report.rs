@@ -1,0 +1,267 @@
+//! Execution reports as Deribit writes them.
+//!
+//! The client's own number of the order comes back in `OrigClOrdID` (41); where that is absent, as in plain FIX 4.4, it is
+//! `ClOrdID` (11). Fills come as the group `NoFills` (1362); a single one may come as `LastQty` and `LastPx` instead.
+
+use super::decimal::{decimal_e9, number};
+use super::fields::{Fault, Fields, RejectReason};
+use super::tags::tag;
+use crate::units::Side;
+
+/// What an execution report says.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutionReport<'a> {
+    /// The client's number of the order; `None` when it is none of ours.
+    pub order: Option<u64>,
+    /// The number in the venue's name of the order, 0 when it has none.
+    pub venue_order: u64,
+    /// `OrdStatus` (39).
+    pub status: u8,
+    /// `ExecType` (150), 0 when it is absent.
+    pub exec_type: u8,
+    /// Side.
+    pub side: Option<Side>,
+    /// Name of the instrument; empty when it is absent.
+    pub symbol: &'a [u8],
+    /// Filled over its life, 1e-9 contracts; `None` when it is absent or unreadable.
+    pub cum_qty: Option<i64>,
+    /// Amount asked, 1e-9 contracts.
+    pub order_qty: Option<i64>,
+    /// Limit, 1e-9.
+    pub price: Option<i64>,
+    /// `OrdRejReason` (103).
+    pub reject_reason: Option<u64>,
+    /// Explanation; empty when it is absent.
+    pub text: &'a [u8],
+    /// The fills told with this report.
+    pub fills: Fills<'a>,
+}
+
+/// One fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// The number in its name.
+    pub execution: u64,
+    /// Price, 1e-9.
+    pub price: i64,
+    /// Amount, 1e-9 contracts.
+    pub qty: i64,
+}
+
+/// The fills of a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Fills<'a> {
+    group: Fields<'a>,
+    count: u64,
+    /// A fill told in the report's own fields: execution, price, amount.
+    last: Option<[&'a [u8]; 3]>,
+}
+
+impl<'a> ExecutionReport<'a> {
+    /// From the fields of a message of type `8`.
+    #[inline]
+    pub fn new(fields: &Fields<'a>) -> Result<Self, Fault> {
+        let mut report = Self {
+            order: None,
+            venue_order: 0,
+            status: 0,
+            exec_type: 0,
+            side: None,
+            symbol: &[],
+            cum_qty: None,
+            order_qty: None,
+            price: None,
+            reject_reason: None,
+            text: &[],
+            fills: Fills { group: fields.skip(fields.len()), count: 0, last: None },
+        };
+        let (mut client, mut original) = (None, None);
+        let (mut exec_id, mut last_px, mut last_qty) = (&[][..], &[][..], &[][..]);
+        for (position, (tag, value)) in fields.iter().enumerate() {
+            match tag {
+                tag::CL_ORD_ID => client = Some(value),
+                tag::ORIG_CL_ORD_ID => original = Some(value),
+                tag::ORDER_ID => report.venue_order = trailing_number(value),
+                tag::ORD_STATUS => report.status = one(tag, value)?,
+                tag::EXEC_TYPE => report.exec_type = one(tag, value)?,
+                tag::SIDE => report.side = side(value),
+                tag::SYMBOL => report.symbol = value,
+                tag::CUM_QTY => report.cum_qty = decimal_e9(value),
+                tag::ORDER_QTY => report.order_qty = decimal_e9(value),
+                tag::PRICE => report.price = decimal_e9(value),
+                tag::ORD_REJ_REASON => report.reject_reason = number(value),
+                tag::TEXT => report.text = value,
+                tag::EXEC_ID => exec_id = value,
+                tag::LAST_PX => last_px = value,
+                tag::LAST_QTY => last_qty = value,
+                tag::NO_FILLS => {
+                    report.fills.count = number(value).ok_or(Fault { tag, reason: RejectReason::IncorrectFormat })?;
+                    report.fills.group = fields.skip(position + 1);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if report.status == 0 {
+            return Err(Fault { tag: tag::ORD_STATUS, reason: RejectReason::RequiredTagMissing });
+        }
+        report.order = original.or(client).and_then(number);
+        if report.fills.count == 0 && report.exec_type == b'F' {
+            report.fills.last = Some([exec_id, last_px, last_qty]);
+        }
+        Ok(report)
+    }
+}
+
+impl<'a> Fills<'a> {
+    /// How many the report announces.
+    pub fn len(&self) -> u64 {
+        if self.last.is_some() { 1 } else { self.count }
+    }
+
+    /// Whether it announces none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each fill, `None` for one that cannot be read. An entry begins with `FillExecID`; as many come as are announced.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = Option<Fill>> + use<'a> {
+        let (last, announced) = (self.last, if self.last.is_some() { 0 } else { self.count });
+        let mut fields = self.group.iter().peekable();
+        let single = last.into_iter().map(fill);
+        // A group can hold no more entries than the tape holds fields.
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX).min(super::FIELDS_MAX);
+        let group = (0..announced).map(move |_| {
+            let (tag::FILL_EXEC_ID, execution) = fields.next()? else { return None };
+            let mut parts = [execution, &[][..], &[][..]];
+            while let Some((tag, value)) = fields.next_if(|(tag, _)| is_fill_member(*tag)) {
+                match tag {
+                    tag::FILL_PX => parts[1] = value,
+                    tag::FILL_QTY => parts[2] = value,
+                    _ => {}
+                }
+            }
+            fill(parts)
+        });
+        single.chain(group)
+    }
+}
+
+const fn is_fill_member(tag: u32) -> bool {
+    matches!(tag, tag::FILL_PX | tag::FILL_QTY | tag::FILL_LIQUIDITY_IND)
+}
+
+#[inline]
+fn fill([execution, price, qty]: [&[u8]; 3]) -> Option<Fill> {
+    let execution = Some(trailing_number(execution)).filter(|_| !execution.is_empty())?;
+    Some(Fill { execution, price: decimal_e9(price)?, qty: decimal_e9(qty)? })
+}
+
+#[inline]
+fn one(tag: u32, value: &[u8]) -> Result<u8, Fault> {
+    match value {
+        [byte] => Ok(*byte),
+        _ => Err(Fault { tag, reason: RejectReason::IncorrectFormat }),
+    }
+}
+
+#[inline]
+fn side(value: &[u8]) -> Option<Side> {
+    match value {
+        b"1" => Some(Side::Buy),
+        b"2" => Some(Side::Sell),
+        _ => None,
+    }
+}
+
+/// The number at the end of a name such as `ETH-4711` or `BTC-PERPETUAL#38`; 0 when there is none, cut to what fits.
+#[inline]
+fn trailing_number(name: &[u8]) -> u64 {
+    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count().min(19);
+    number(&name[name.len() - digits..]).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tape;
+    use super::*;
+    use proptest::prelude::*;
+
+    const REPORT: &str = "35=8|49=DERIBITSERVER|56=DESK|34=17|52=20261122-19:00:00.123|527=9|37=ETH-4711|11=ETH-4711|\
+        41=3855759433760014337|39=2|54=2|60=20261122-19:00:00.122|12=0|151=0|14=50|38=50|40=2|44=97650.5|150=I|103=0|\
+        58=success|207=DERIBITSERVER|55=BTC-PERPETUAL|6=97651.25|1362=2|1363=BTC-PERPETUAL#38|1364=97651.5|1365=20|1443=2|\
+        1363=BTC-PERPETUAL#39|1364=97651|1365=30|1443=2|";
+
+    fn with(text: &str, check: impl FnOnce(Result<ExecutionReport<'_>, Fault>)) {
+        let body = text.replace('|', "\x01");
+        let mut tape = Tape::new();
+        check(ExecutionReport::new(&tape.read(body.as_bytes()).0));
+    }
+
+    #[test]
+    fn a_report_of_the_venue_is_read_whole() {
+        with(REPORT, |report| {
+            let report = report.unwrap();
+            assert_eq!((report.order, report.venue_order), (Some(3_855_759_433_760_014_337), 4_711));
+            assert_eq!((report.status, report.exec_type, report.side), (b'2', b'I', Some(Side::Sell)));
+            assert_eq!((report.symbol, report.text), (&b"BTC-PERPETUAL"[..], &b"success"[..]));
+            assert_eq!((report.cum_qty, report.price), (Some(50_000_000_000), Some(97_650_500_000_000)));
+            let fills: Vec<_> = report.fills.iter().collect();
+            let fill = |execution, price, qty| Some(Fill { execution, price, qty });
+            assert_eq!(
+                fills,
+                [fill(38, 97_651_500_000_000, 20_000_000_000), fill(39, 97_651_000_000_000, 30_000_000_000)]
+            );
+        });
+    }
+
+    #[test]
+    fn a_plain_report_tells_its_fill_in_its_own_fields() {
+        with("35=8|37=A1|11=7|17=E5|150=F|39=1|55=X|54=1|32=3|31=10.5|14=3|", |report| {
+            let report = report.unwrap();
+            assert_eq!((report.order, report.fills.len()), (Some(7), 1));
+            let fill = Fill { execution: 5, price: 10_500_000_000, qty: 3_000_000_000 };
+            assert_eq!(report.fills.iter().collect::<Vec<_>>(), [Some(fill)]);
+        });
+    }
+
+    #[test]
+    fn a_fill_that_cannot_be_read_is_told_as_such() {
+        for (text, expected) in [
+            ("39=2|1362=1|1363=9|1364=1e5|1365=2|", vec![false]),
+            ("39=2|1362=2|1363=9|1364=5|1365=2|", vec![true, false]),
+            ("39=2|1362=1|1364=5|1365=2|", vec![false]),
+            ("39=2|1362=1|1363=9|1364=5|", vec![false]),
+            ("39=2|150=F|17=9|31=5|", vec![false]),
+            ("39=2|1362=2|1363=9|58=x|1363=9|1364=5|1365=2|", vec![false, false]),
+        ] {
+            with(text, |report| {
+                let readable: Vec<bool> = report.unwrap().fills.iter().map(|fill| fill.is_some()).collect();
+                assert_eq!(readable, expected, "{text}");
+            });
+        }
+    }
+
+    #[test]
+    fn a_report_without_a_status_is_faulty() {
+        with("35=8|11=7|", |report| assert_eq!(report.unwrap_err().tag, tag::ORD_STATUS));
+        with("35=8|39=22|", |report| assert_eq!(report.unwrap_err().reason, RejectReason::IncorrectFormat));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_fields_never_panic(fields in prop::collection::vec(
+            (prop_oneof![
+                Just(11u32), Just(37), Just(39), Just(41), Just(150), Just(1362), Just(1363), Just(1364), Just(1365), 1u32..2_000,
+            ], "[0-9.#A-Z-]{1,24}"),
+            0..60,
+        )) {
+            let body: String = fields.iter().map(|(tag, value)| format!("{tag}={value}\x01")).collect();
+            let mut tape = Tape::new();
+            if let Ok(report) = ExecutionReport::new(&tape.read(body.as_bytes()).0) {
+                prop_assert!(report.fills.iter().count() <= super::super::FIELDS_MAX);
+            }
+        }
+    }
+}

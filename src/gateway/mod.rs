@@ -19,6 +19,10 @@
 //! - Cancels have bytes of the send buffer to themselves, and a mass cancel asked for while the session is down goes out
 //!   first when it comes up.
 //!
+//! The protocol is chosen by [`GatewayConfig`]: Starbase's binary order entry, or FIX 4.4 ([`fix`]). What does not depend
+//! on it (the send buffer, the listing, whose request is under which number, answers owed) is the clerk's; a protocol adds
+//! its session and how its messages read.
+//!
 //! Cost: 64 KiB send buffer, 1,024 frames in it, 4,096 instruments, all allocated at construction; a step encodes in place
 //! and probes at most 64 slots. Back-pressure: a report that the outbox does not take stays in the stream, and while
 //! answers of the gateway's own wait, [`Gateway::has_room`] asks for no more instructions.
@@ -26,19 +30,24 @@
 //! Failure: [`Gateway::wants_disconnect`], with the session rule that was broken; the runtime closes the connection, calls
 //! [`Gateway::disconnected`], and may connect again: sequence numbers live on.
 
-mod config;
+mod clerk;
+mod counters;
+mod delivery;
+pub mod fix;
 mod listing;
+mod numbers;
 mod outgoing;
 mod queue;
-mod reports;
-mod sequence;
-mod session;
+mod reasons;
 mod stage;
+mod starbase;
 
-pub use config::{ConfigError, ResetPolicy, SequenceNumbers, SessionConfig};
+pub use counters::GatewayCounters;
+pub use numbers::{ResetPolicy, SequenceNumbers};
 pub use outgoing::{FRAMES_MAX, OrderTraffic, SEND_BUFFER_BYTES};
-pub use session::DisconnectReason;
-pub use stage::{Gateway, GatewayCounters};
+pub use reasons::DisconnectReason;
+pub use stage::{Gateway, GatewayConfig};
+pub use starbase::{ConfigError, SessionConfig};
 
 /// Reasons in `Rejected` and `CancelRejected` that come from this side of the wire. The venue's own are below 128.
 pub mod local_reason {

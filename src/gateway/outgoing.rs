@@ -13,11 +13,6 @@
 use super::queue::Queue;
 use crate::event::Trail;
 use crate::units::{ClientOrderId, InstrumentId, Ticks};
-use crate::wire::starbase::orders::{
-    Block, CancelOrderRequest, Encoder, Envelope, HEADER_BYTES, Header, Heartbeat, NoRoom,
-};
-use zerocopy::FromBytes;
-use zerocopy::byteorder::little_endian::U16;
 
 /// Bytes that may wait for the socket.
 pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
@@ -28,6 +23,10 @@ pub(super) const RESERVE_BYTES: usize = 8 * 1024;
 pub(super) const RESERVE_FRAMES: usize = 128;
 
 const _: () = assert!(FRAMES_MAX.is_power_of_two() && RESERVE_FRAMES < FRAMES_MAX && RESERVE_BYTES < SEND_BUFFER_BYTES);
+
+/// There is no room for a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoRoom;
 
 /// What a frame is, as far as somebody waits for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,18 +84,6 @@ pub struct OrderTraffic {
     pub bytes: u64,
 }
 
-/// Overwrites a longer message with a heartbeat under the same number; its length.
-fn write_heartbeat(message: &mut [u8]) -> usize {
-    const LENGTH: usize = HEADER_BYTES + size_of::<Heartbeat>();
-    const { assert!(LENGTH < HEADER_BYTES + size_of::<CancelOrderRequest>()) };
-    if let Ok((header, rest)) = Header::mut_from_prefix(message) {
-        header.message_type_id = U16::new(Heartbeat::TYPE);
-        header.message_length = U16::new(LENGTH as u16);
-        rest[..size_of::<Heartbeat>()].fill(0);
-    }
-    LENGTH
-}
-
 #[derive(Debug)]
 pub(super) struct Outgoing {
     bytes: Box<[u8]>,
@@ -117,14 +104,19 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new() -> Self {
+        Self::with_room(SEND_BUFFER_BYTES, FRAMES_MAX)
+    }
+
+    /// For so many bytes and frames.
+    pub(super) fn with_room(bytes: usize, frames: usize) -> Self {
         Self {
-            bytes: vec![0; SEND_BUFFER_BYTES].into_boxed_slice(),
+            bytes: vec![0; bytes].into_boxed_slice(),
             start: 0,
             end: 0,
             taken: 0,
             whole: 0,
             orders: OrderTraffic::default(),
-            frames: Queue::new(FRAMES_MAX, Framed::FILLER),
+            frames: Queue::new(frames, Framed::FILLER),
             written: 0,
             unstamped: 0,
         }
@@ -139,34 +131,33 @@ impl Outgoing {
         self.frames.len()
     }
 
-    /// Encodes a frame behind the others.
+    /// Lets `encode` lay a frame behind the others and say how long it is; returns the frame. `encode` is called again, with
+    /// more room, when at first it finds too little. A frame without a number of its own has 0.
     #[inline]
-    pub(super) fn put<B: Block>(
+    pub(super) fn put_with(
         &mut self,
-        envelope: &Envelope,
-        block: &B,
-        text: Option<&[u8]>,
+        sequence: i64,
         note: Note,
-    ) -> Result<(), NoRoom> {
+        mut encode: impl FnMut(&mut [u8]) -> Option<usize>,
+    ) -> Result<&[u8], NoRoom> {
         let (bytes_reserved, frames_reserved) = if note.is_order() { (RESERVE_BYTES, RESERVE_FRAMES) } else { (0, 0) };
         if self.frames.room() <= frames_reserved {
             return Err(NoRoom);
         }
-        let limit = SEND_BUFFER_BYTES - bytes_reserved;
-        let length = match self.encode(limit, envelope, block, text) {
-            Err(NoRoom) if self.start > 0 => {
-                self.bytes.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-                self.encode(limit, envelope, block, text)?
-            }
-            encoded => encoded?,
-        };
-        self.end += length;
+        let limit = self.bytes.len() - bytes_reserved;
+        let mut length = encode(self.bytes.get_mut(self.end..limit).unwrap_or_default());
+        if length.is_none() && self.start > 0 {
+            self.bytes.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            length = encode(self.bytes.get_mut(self.end..limit).unwrap_or_default());
+        }
+        let begin = self.end;
+        self.end += length.ok_or(NoRoom)?;
         let end = self.taken + (self.end - self.start) as u64;
-        self.frames.push(Framed { note, sequence: envelope.sequence, end, encoded: 0, written: 0 });
+        self.frames.push(Framed { note, sequence, end, encoded: 0, written: 0 });
         self.unstamped += 1;
-        Ok(())
+        Ok(&self.bytes[begin..self.end])
     }
 
     /// Stamps the frames put since the last call. Bounded by [`FRAMES_MAX`]; one in the usual case.
@@ -220,7 +211,12 @@ impl Outgoing {
 
     /// Takes back every order and amendment of which no byte was handed over. A heartbeat goes in its place under its
     /// number, so that the venue sees no gap. One that is partly written has left and is finished.
-    pub(super) fn withdraw_orders(&mut self, mut withdrawn: impl FnMut(Note)) {
+    /// `hollow` overwrites a message with a shorter one under its number and returns the new length.
+    pub(super) fn withdraw_orders(
+        &mut self,
+        mut hollow: impl FnMut(&mut [u8]) -> usize,
+        mut withdrawn: impl FnMut(Note),
+    ) {
         let (mut begin, mut read, mut write) = (self.whole, self.start, self.start);
         for age in self.written..self.frames.len() {
             let Some(framed) = self.frames.at(age) else { break };
@@ -229,7 +225,7 @@ impl Outgoing {
             begin = framed.end;
             let mut kept = length;
             if framed.note.is_order() && !partly_written {
-                kept = write_heartbeat(&mut self.bytes[read..read + length]);
+                kept = hollow(&mut self.bytes[read..read + length]).min(length);
                 withdrawn(std::mem::replace(&mut framed.note, Note::Session));
             }
             self.bytes.copy_within(read..read + kept, write);
@@ -266,27 +262,14 @@ impl Outgoing {
         self.whole = self.taken;
         if self.frames.len() > self.written { self.frames.pop_newest() } else { None }
     }
-
-    fn encode<B: Block>(
-        &mut self,
-        limit: usize,
-        envelope: &Envelope,
-        block: &B,
-        text: Option<&[u8]>,
-    ) -> Result<usize, NoRoom> {
-        let free = self.bytes.get_mut(self.end..limit).ok_or(NoRoom)?;
-        let encoder = Encoder::new(free, envelope, block)?;
-        match text {
-            Some(text) => encoder.text(text)?.finish(),
-            None => encoder.finish(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::starbase::orders::{CancelOrderRequest, TestRequest, next_frame};
+    use crate::wire::starbase::orders::{
+        Block, CancelOrderRequest, Encoder, Envelope, HEADER_BYTES, Heartbeat, Logout, TestRequest, next_frame,
+    };
     use zerocopy::byteorder::little_endian::I64;
 
     fn order(number: u64) -> Note {
@@ -295,8 +278,27 @@ mod tests {
     }
 
     fn put(outgoing: &mut Outgoing, sequence: i64, note: Note) -> Result<(), NoRoom> {
-        let block = TestRequest { correlation_id: I64::new(sequence) };
-        outgoing.put(&Envelope { sequence, ..Envelope::default() }, &block, None, note)
+        put_block(outgoing, sequence, &TestRequest { correlation_id: I64::new(sequence) }, &[], note)
+    }
+
+    fn put_block<B: Block>(
+        outgoing: &mut Outgoing,
+        sequence: i64,
+        block: &B,
+        text: &[u8],
+        note: Note,
+    ) -> Result<(), NoRoom> {
+        let envelope = Envelope { sequence, ..Envelope::default() };
+        let encode = |free: &mut [u8]| Encoder::new(free, &envelope, block)?.text(text)?.finish();
+        outgoing.put_with(sequence, note, |free| encode(free).ok()).map(|_| ())
+    }
+
+    /// Leaves a heartbeat's bytes of a message.
+    fn hollow(message: &mut [u8]) -> usize {
+        const LENGTH: usize = HEADER_BYTES + size_of::<Heartbeat>();
+        message[2..4].copy_from_slice(&(LENGTH as u16).to_le_bytes());
+        message[4..6].copy_from_slice(&Heartbeat::TYPE.to_le_bytes());
+        LENGTH
     }
 
     #[test]
@@ -332,13 +334,12 @@ mod tests {
     fn the_byte_reserve_holds_when_frames_are_large() {
         let mut outgoing = Outgoing::new();
         let text = [b'x'; 255];
-        let block = crate::wire::starbase::orders::Logout {};
-        while outgoing.put(&Envelope::default(), &block, Some(&text), order(1)).is_ok() {}
+        while put_block(&mut outgoing, 1, &Logout {}, &text, order(1)).is_ok() {}
         assert!(outgoing.pending().len() <= SEND_BUFFER_BYTES - RESERVE_BYTES);
         let cancel =
             CancelOrderRequest { client_order_id: I64::ZERO, correlation_id: I64::ZERO, instrument_id: I64::ZERO };
         let note = Note::Cancel { order: ClientOrderId(1), instrument: InstrumentId(0) };
-        assert_eq!(outgoing.put(&Envelope::default(), &cancel, None, note), Ok(()));
+        assert_eq!(put_block(&mut outgoing, 1, &cancel, &[], note), Ok(()));
     }
 
     #[test]
@@ -373,12 +374,12 @@ mod tests {
                     correlation_id: I64::new(9),
                     instrument_id: I64::new(9),
                 };
-                outgoing.put(&Envelope { sequence, ..Envelope::default() }, &block, None, note).expect("room");
+                put_block(&mut outgoing, sequence, &block, &[], note).expect("room");
             }
             let begun = outgoing.pending()[..written].to_vec();
             outgoing.advance(written, Ticks(0));
             let mut withdrawn = Vec::new();
-            outgoing.withdraw_orders(|note| withdrawn.push(note));
+            outgoing.withdraw_orders(hollow, |note| withdrawn.push(note));
             let expected = [order(1), order(3), order(4)];
             assert_eq!(withdrawn, expected[written..]);
             assert_eq!(outgoing.order_traffic().frames, written as u64);

@@ -58,6 +58,15 @@ impl<T: Copy> Queue<T> {
         Some(self.slots[self.slot(self.len)])
     }
 
+    pub(super) fn newest(&self) -> Option<&T> {
+        Some(&self.slots[self.slot(self.len.checked_sub(1)?)])
+    }
+
+    /// Every item, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        (0..self.len).map(|age| &self.slots[self.slot(age)])
+    }
+
     fn slot(&self, age: usize) -> usize {
         (self.first + age) & (self.slots.len() - 1)
     }
@@ -89,7 +98,8 @@ mod tests {
                     3 => prop_assert_eq!(queue.pop_newest(), model.pop_back()),
                     _ => prop_assert_eq!(queue.at(item % 5).copied(), model.get(item % 5).copied()),
                 }
-                prop_assert_eq!(queue.oldest(), model.front());
+                prop_assert_eq!((queue.oldest(), queue.newest()), (model.front(), model.back()));
+                prop_assert!(queue.iter().eq(&model));
                 prop_assert_eq!((queue.len(), queue.room()), (model.len(), 4 - model.len()));
             }
         }

@@ -95,6 +95,14 @@ impl Header {
         Ok(Writer { buffer, at: self.bytes.len(), length_at: self.length_at, fits: true })
     }
 
+    /// Turns a message that was begun with this header into a heartbeat under the same number, and returns its length,
+    /// which is no longer than before.
+    pub fn hollow(&self, message: &mut [u8]) -> usize {
+        message[self.kind_at] = super::kind::HEARTBEAT;
+        let at = self.bytes.len();
+        Writer { buffer: message, at, length_at: self.length_at, fits: true }.finish().unwrap_or(at)
+    }
+
     /// Bytes before the body.
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -164,7 +172,17 @@ impl Writer<'_> {
         self.put(&[SOH])
     }
 
-    /// Fields as they stood in another message.
+    /// Digits within a field.
+    pub fn digits(&mut self, value: u64) -> &mut Self {
+        self.put(itoa::Buffer::new().format(value).as_bytes())
+    }
+
+    /// Bytes that are left.
+    pub fn room(&self) -> usize {
+        self.buffer.len() - self.at
+    }
+
+    /// Fields as they stood in another message, or a part of one.
     pub fn raw(&mut self, fields: &[u8]) -> &mut Self {
         self.put(fields)
     }

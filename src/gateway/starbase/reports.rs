@@ -1,14 +1,11 @@
 //! The venue's reports as events.
-//!
-//! One frame may hold more reports than the outbox has room for. [`Reports`] counts those delivered, so that the frame
-//! can be offered again and goes on where it stopped: each report leaves once.
 
-use super::listing::{Listed, Listing};
-use super::stage::GatewayCounters;
-use crate::event::{Body, Event, Trail};
+use super::super::delivery::Delivery;
+use super::super::listing::Listed;
+use crate::event::{Body, Event};
 use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, INSTRUMENT_EXPIRED, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE};
 use crate::stage::{Full, Outbox};
-use crate::units::{ClientOrderId, ExecutionId, Nanos, Price, Side, VenueOrderId};
+use crate::units::{ClientOrderId, ExecutionId, Price, Side, VenueOrderId};
 use crate::wire::starbase::orders::{
     AmendOrderReject, AmendOrderResponse, CancelOrderReject, CancelOrderResponse, CanceledOrder, Decimal72, Fill,
     FilledOrder, Group, NewOrderReject, NewOrderResponse, OrderPlaced, cancel_reason, order_status, reject_reason,
@@ -23,16 +20,7 @@ const _: () = {
 };
 
 /// Delivers the reports of one frame from the one after the last delivered.
-pub(super) struct Reports<'a, O> {
-    pub(super) out: &'a mut O,
-    pub(super) listing: &'a Listing,
-    pub(super) counters: &'a mut GatewayCounters,
-    /// Reports of this frame that are behind us.
-    pub(super) delivered: &'a mut usize,
-    /// Reports of this frame met in this pass.
-    pub(super) met: usize,
-    pub(super) time: Nanos,
-}
+pub(super) struct Reports<'a, O>(pub(super) Delivery<'a, O>);
 
 impl<O: Outbox<Event>> Reports<'_, O> {
     /// Taken, filled, and perhaps cancelled in one breath.
@@ -40,7 +28,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         let order = order_id(r.client_order_id.get());
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
         let venue_order = VenueOrderId(r.order_id.get() as u64);
-        self.deliver(Body::Accepted { order, venue_order, instrument: listed.instrument })?;
+        self.0.deliver(Body::Accepted { order, venue_order, instrument: listed.instrument })?;
         self.fills(order, &listed, side_from_wire(r.side), fills)?;
         self.ended(order, &listed, r.status, r.cancel_reason, r.total_filled)
     }
@@ -56,7 +44,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     pub(super) fn new_order_reject(&mut self, r: &NewOrderReject) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
-        self.deliver(Body::Rejected { order, instrument, reason: r.reason as u8 })
+        self.0.deliver(Body::Rejected { order, instrument, reason: r.reason as u8 })
     }
 
     /// Stands at other terms, may have filled at them, perhaps ended. The side comes back in the correlation.
@@ -66,9 +54,9 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         match r.quantity.to_quantity().ok().and_then(|quantity| listed.fill_lots(quantity)) {
             Some(lots) => {
                 let (instrument, price) = (listed.instrument, Price(r.price.get()));
-                self.deliver(Body::Amended { order, instrument, price, lots })?;
+                self.0.deliver(Body::Amended { order, instrument, price, lots })?;
             }
-            None => self.count(|counters| counters.unrepresentable += 1),
+            None => self.0.count(|counters| counters.unrepresentable += 1),
         }
         self.fills(order, &listed, Some(side_of_correlation(r.correlation_id.get())), fills)?;
         self.ended(order, &listed, r.status, r.cancel_reason, r.total_filled)
@@ -77,20 +65,20 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     pub(super) fn amend_reject(&mut self, r: &AmendOrderReject) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
-        self.deliver(Body::AmendRejected { order, instrument, reason: r.reason as u8 })
+        self.0.deliver(Body::AmendRejected { order, instrument, reason: r.reason as u8 })
     }
 
     pub(super) fn cancel(&mut self, r: &CancelOrderResponse) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
         let reason = CANCELLED_ON_REQUEST;
-        self.deliver(Body::Cancelled { order, instrument, cum_lots: CUM_LOTS_UNKNOWN, reason })
+        self.0.deliver(Body::Cancelled { order, instrument, cum_lots: CUM_LOTS_UNKNOWN, reason })
     }
 
     pub(super) fn cancel_reject(&mut self, r: &CancelOrderReject) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
-        self.deliver(Body::CancelRejected { order, instrument, reason: r.reason as u8 })
+        self.0.deliver(Body::CancelRejected { order, instrument, reason: r.reason as u8 })
     }
 
     pub(super) fn filled(&mut self, fills: &Group<'_, FilledOrder>) -> Result<(), Full> {
@@ -107,15 +95,6 @@ impl<O: Outbox<Event>> Reports<'_, O> {
             let Some(listed) = self.listed(canceled.instrument_id.get()) else { continue };
             let order = order_id(canceled.client_order_id.get());
             self.ended(order, &listed, order_status::CANCELED, canceled.cancel_reason, canceled.total_filled)?;
-        }
-        Ok(())
-    }
-
-    /// One report that needs no instrument of the venue's.
-    pub(super) fn deliver(&mut self, body: Body) -> Result<(), Full> {
-        if self.is_new() {
-            self.out.send(Event { trail: Trail::default(), time: self.time, body })?;
-            self.done();
         }
         Ok(())
     }
@@ -144,11 +123,11 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     ) -> Result<(), Full> {
         let lots = amount.to_quantity().ok().and_then(|quantity| listed.fill_lots(quantity));
         let (Some(side), Some(lots)) = (side, lots) else {
-            self.count(|counters| counters.unrepresentable += 1);
+            self.0.count(|counters| counters.unrepresentable += 1);
             return Ok(());
         };
         let (execution, instrument) = (ExecutionId(match_id as u64), listed.instrument);
-        self.deliver(Body::Filled { order, execution, instrument, side, price: Price(price), lots })
+        self.0.deliver(Body::Filled { order, execution, instrument, side, price: Price(price), lots })
     }
 
     fn ended(
@@ -164,36 +143,19 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         }
         let cum_lots = filled.to_quantity().ok().and_then(|quantity| listed.lots(quantity));
         if cum_lots.is_none() {
-            self.count(|counters| counters.unrepresentable += 1);
+            self.0.count(|counters| counters.unrepresentable += 1);
         }
         let cum_lots = cum_lots.unwrap_or(CUM_LOTS_UNKNOWN);
-        self.deliver(Body::Cancelled { order, instrument: listed.instrument, cum_lots, reason: reason as u8 })
+        self.0.deliver(Body::Cancelled { order, instrument: listed.instrument, cum_lots, reason: reason as u8 })
     }
 
     /// The instrument behind the venue's number; a report on an unknown one is counted, and could be of a fill.
     fn listed(&mut self, number: i64) -> Option<Listed> {
-        let listed = self.listing.find_venue(number).copied();
+        let listed = self.0.listing.find_venue(number).copied();
         if listed.is_none() {
-            self.count(|counters| counters.unknown_instruments += 1);
+            self.0.count(|counters| counters.unknown_instruments += 1);
         }
         listed
-    }
-
-    /// Counts as one report, so that a frame offered again is not counted again.
-    fn count(&mut self, add: impl FnOnce(&mut GatewayCounters)) {
-        if self.is_new() {
-            add(self.counters);
-            self.done();
-        }
-    }
-
-    fn is_new(&mut self) -> bool {
-        self.met += 1;
-        self.met > *self.delivered
-    }
-
-    fn done(&mut self) {
-        *self.delivered = self.met;
     }
 }
 

@@ -9,12 +9,14 @@
 //! Resends go one way: a client asks the venue, the venue never asks a client. An order that was written and lost with
 //! the connection is therefore known only by what the venue says of it.
 
-use super::config::{ResetPolicy, SequenceNumbers, SessionConfig};
-use super::outgoing::{Note, Outgoing};
+use super::super::numbers::{ResetPolicy, SequenceNumbers};
+use super::super::outgoing::{NoRoom, Note, Outgoing};
+use super::super::reasons::DisconnectReason;
+use super::config::SessionConfig;
 use super::sequence::{Arrival, Incoming};
 use crate::units::Nanos;
 use crate::wire::starbase::orders::{
-    Block, Envelope, FLAG_RESEND, Header, Heartbeat, Logon, Logout, NoRoom, ResendRequest, TestRequest,
+    Block, Encoder, Envelope, FLAG_RESEND, Header, Heartbeat, Logon, Logout, ResendRequest, TestRequest,
 };
 use zerocopy::byteorder::little_endian::I64;
 
@@ -25,33 +27,8 @@ const ANSWER_INTERVALS: u64 = 2;
 /// The venue's heartbeat interval is believed up to this.
 const HEARTBEAT_MAX_NS: u64 = 600 * Nanos::PER_SECOND;
 
-/// Why the connection has to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisconnectReason {
-    /// No answer to the logon.
-    LogonTimeout,
-    /// The venue refused the logon, or closed the session.
-    LoggedOut,
-    /// The logon was answered by something else.
-    LogonExpected,
-    /// No answer to the logout.
-    LogoutTimeout,
-    /// The stream lost its framing.
-    Framing,
-    /// A number below the one expected, on a message that is no resend: the two sides disagree about the past.
-    SequenceTooLow,
-    /// More gaps than are remembered.
-    TooManyGaps,
-    /// What was missed was asked for, and did not come.
-    ResendUnanswered,
-    /// Nothing heard, a test request included.
-    Silence,
-    /// The socket takes nothing: not even the session's own messages fit the send buffer.
-    SendBufferFull,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(in crate::gateway) enum State {
     Down,
     LoggingOn { since: Nanos },
     Up,
@@ -60,7 +37,7 @@ pub(super) enum State {
 
 /// What a frame's number asks of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::gateway) enum Verdict {
     /// Handle it, then [`Session::took`] it.
     Take,
     /// Seen before: pass over it.
@@ -70,12 +47,12 @@ pub(super) enum Verdict {
 }
 
 #[derive(Debug)]
-pub(super) struct Session {
+pub(in crate::gateway) struct Session {
     config: SessionConfig,
-    pub(super) state: State,
-    pub(super) failed: Option<DisconnectReason>,
+    pub(in crate::gateway) state: State,
+    pub(in crate::gateway) failed: Option<DisconnectReason>,
     /// Why the connection before this one was closed.
-    pub(super) failed_before: Option<DisconnectReason>,
+    pub(in crate::gateway) failed_before: Option<DisconnectReason>,
     next_outgoing: i64,
     incoming: Incoming,
     first_logon: bool,
@@ -92,7 +69,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(config: SessionConfig) -> Self {
+    pub(in crate::gateway) fn new(config: SessionConfig) -> Self {
         Self {
             state: State::Down,
             failed: None,
@@ -111,33 +88,33 @@ impl Session {
         }
     }
 
-    pub(super) fn config(&self) -> &SessionConfig {
+    pub(in crate::gateway) fn config(&self) -> &SessionConfig {
         &self.config
     }
 
-    pub(super) fn is_up(&self) -> bool {
+    pub(in crate::gateway) fn is_up(&self) -> bool {
         self.state == State::Up && self.failed.is_none()
     }
 
     /// Up, and nothing of the past missing.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::gateway) fn is_whole(&self) -> bool {
         self.is_up() && self.incoming.missing().is_none()
     }
 
-    pub(super) fn numbers(&self) -> SequenceNumbers {
+    pub(in crate::gateway) fn numbers(&self) -> SequenceNumbers {
         SequenceNumbers { outgoing: self.next_outgoing, incoming: self.incoming.last_processed() + 1 }
     }
 
-    pub(super) fn next_outgoing(&self) -> i64 {
+    pub(in crate::gateway) fn next_outgoing(&self) -> i64 {
         self.next_outgoing
     }
 
     /// The first reason counts.
-    pub(super) fn fail(&mut self, reason: DisconnectReason) {
+    pub(in crate::gateway) fn fail(&mut self, reason: DisconnectReason) {
         self.failed.get_or_insert(reason);
     }
 
-    pub(super) fn connected(&mut self, time: Nanos, outgoing: &mut Outgoing) {
+    pub(in crate::gateway) fn connected(&mut self, time: Nanos, outgoing: &mut Outgoing) {
         let reset = match self.config.reset {
             ResetPolicy::FirstLogon => self.first_logon,
             ResetPolicy::EveryLogon => true,
@@ -158,13 +135,13 @@ impl Session {
     }
 
     /// The connection is gone, and the messages from `unsent` on never left.
-    pub(super) fn disconnected(&mut self, unsent: Option<i64>) {
+    pub(in crate::gateway) fn disconnected(&mut self, unsent: Option<i64>) {
         self.state = State::Down;
         self.failed_before = self.failed.take();
         self.next_outgoing = unsent.unwrap_or(self.next_outgoing);
     }
 
-    pub(super) fn log_out(&mut self, reason: &[u8], time: Nanos, outgoing: &mut Outgoing) {
+    pub(in crate::gateway) fn log_out(&mut self, reason: &[u8], time: Nanos, outgoing: &mut Outgoing) {
         if self.is_up() {
             self.state = State::LoggingOut { since: time };
             self.send_own(&Logout {}, Some(reason), time, outgoing);
@@ -172,7 +149,7 @@ impl Session {
     }
 
     /// The venue confirmed the logon.
-    pub(super) fn confirmed(&mut self, interval_s: i32) {
+    pub(in crate::gateway) fn confirmed(&mut self, interval_s: i32) {
         if let Ok(seconds @ 1..) = u64::try_from(interval_s) {
             self.heartbeat_ns = seconds.saturating_mul(Nanos::PER_SECOND).min(HEARTBEAT_MAX_NS);
         }
@@ -183,7 +160,7 @@ impl Session {
 
     /// Judges a frame before it is handled.
     #[inline]
-    pub(super) fn judge(&self, header: &Header) -> Verdict {
+    pub(in crate::gateway) fn judge(&self, header: &Header) -> Verdict {
         match self.incoming.classify(header.sequence_number.get()) {
             Arrival::Next | Arrival::Ahead | Arrival::Recovered => Verdict::Take,
             Arrival::Seen if header.flags & FLAG_RESEND != 0 => Verdict::Duplicate,
@@ -193,7 +170,7 @@ impl Session {
 
     /// Something arrived.
     #[inline]
-    pub(super) fn heard(&mut self, time: Nanos) {
+    pub(in crate::gateway) fn heard(&mut self, time: Nanos) {
         self.last_received = self.last_received.max(time);
         self.tested = false;
     }
@@ -201,7 +178,7 @@ impl Session {
     /// The numbers in `from..until` are dealt with. Progress clears the count of resends; a new gap, of
     /// which it returns whether there is one, is asked for at once.
     #[inline]
-    pub(super) fn took(&mut self, from: i64, until: i64, time: Nanos, outgoing: &mut Outgoing) -> bool {
+    pub(in crate::gateway) fn took(&mut self, from: i64, until: i64, time: Nanos, outgoing: &mut Outgoing) -> bool {
         let missed = self.incoming.last_processed();
         let ahead = from > self.incoming.next();
         if self.incoming.take(from, until).is_err() {
@@ -219,7 +196,7 @@ impl Session {
     }
 
     /// The venue's parting message: one that is the next leaves no gap for the session after.
-    pub(super) fn took_last(&mut self, number: i64) {
+    pub(in crate::gateway) fn took_last(&mut self, number: i64) {
         if number == self.incoming.next() {
             // The next number opens no gap, so there is room for it.
             let _ = self.incoming.take(number, number.saturating_add(1));
@@ -227,7 +204,7 @@ impl Session {
     }
 
     /// Heartbeats, test requests, time-outs.
-    pub(super) fn tick(&mut self, time: Nanos, outgoing: &mut Outgoing) {
+    pub(in crate::gateway) fn tick(&mut self, time: Nanos, outgoing: &mut Outgoing) {
         let interval = self.heartbeat_ns;
         match self.state {
             _ if self.failed.is_some() => {}
@@ -277,7 +254,13 @@ impl Session {
     }
 
     /// A message that the session cannot do without.
-    pub(super) fn send_own<B: Block>(&mut self, block: &B, text: Option<&[u8]>, time: Nanos, outgoing: &mut Outgoing) {
+    pub(in crate::gateway) fn send_own<B: Block>(
+        &mut self,
+        block: &B,
+        text: Option<&[u8]>,
+        time: Nanos,
+        outgoing: &mut Outgoing,
+    ) {
         if self.send(block, text, Note::Session, time, outgoing).is_err() {
             self.fail(DisconnectReason::SendBufferFull);
         }
@@ -285,7 +268,7 @@ impl Session {
 
     /// A message under the next number.
     #[inline]
-    pub(super) fn send<B: Block>(
+    pub(in crate::gateway) fn send<B: Block>(
         &mut self,
         block: &B,
         text: Option<&[u8]>,
@@ -299,7 +282,14 @@ impl Session {
             last_processed: self.incoming.last_processed(),
             send_time_ns: time.0 as i64,
         };
-        outgoing.put(&envelope, block, text, note)?;
+        let encode = |free: &mut [u8]| {
+            let encoder = Encoder::new(free, &envelope, block)?;
+            match text {
+                Some(text) => encoder.text(text)?.finish(),
+                None => encoder.finish(),
+            }
+        };
+        outgoing.put_with(envelope.sequence, note, |free| encode(free).ok())?;
         self.next_outgoing += 1;
         self.last_sent = time;
         Ok(())

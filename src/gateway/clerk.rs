@@ -1,0 +1,181 @@
+//! What a session needs whatever its protocol: the way out, whose request is under which number, answers owed.
+
+use super::counters::GatewayCounters;
+use super::delivery::Delivery;
+use super::listing::{Listed, Listing};
+use super::local_reason;
+use super::outgoing::{FRAMES_MAX, Note, OrderTraffic, Outgoing, SentOrder};
+use super::queue::Queue;
+use crate::event::{Body, Event, KillLevel, Trail};
+use crate::stage::Outbox;
+use crate::units::{ClientOrderId, InstrumentId, Nanos};
+
+/// Answers that wait for room in the outbox: those of a lost connection for every frame it hands back, and as many again.
+const OWED_MAX: usize = 2 * FRAMES_MAX;
+/// Answers that one call may add beyond one for each frame.
+const OWED_SPARE: usize = 8;
+/// Requests whose number is remembered, for a session-level reject.
+const REQUESTS_MAX: usize = 1_024;
+
+#[derive(Debug)]
+pub(super) struct Clerk {
+    pub(super) outgoing: Outgoing,
+    pub(super) listing: Listing,
+    pub(super) counters: GatewayCounters,
+    pub(super) time: Nanos,
+    /// Reports of the frame at the head of the stream that were delivered.
+    pub(super) delivered: usize,
+    /// A mass cancel waits for the session, or for room.
+    pub(super) cancel_all_due: bool,
+    /// By sequence number modulo the length: number, and whose request it was.
+    requests: Box<[(i64, Note)]>,
+    owed: Queue<Event>,
+    /// Whether the hedge believes the session up.
+    announced: bool,
+    pub(super) level: KillLevel,
+    pub(super) shut_at: Option<OrderTraffic>,
+}
+
+impl Clerk {
+    pub(super) fn new() -> Self {
+        Self {
+            outgoing: Outgoing::new(),
+            listing: Listing::new(),
+            counters: GatewayCounters::default(),
+            time: Nanos(0),
+            delivered: 0,
+            cancel_all_due: false,
+            requests: vec![(0, Note::Session); REQUESTS_MAX].into_boxed_slice(),
+            owed: Queue::new(OWED_MAX, Event { trail: Trail::default(), time: Nanos(0), body: Body::Clock }),
+            announced: false,
+            level: KillLevel::Open,
+            shut_at: None,
+        }
+    }
+
+    /// Whether the answers that an instruction may need have room.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.owed.room() >= self.outgoing.frames() + OWED_SPARE
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.level >= KillLevel::Pause
+    }
+
+    /// What is known of the instrument of an order that may leave now.
+    #[inline]
+    pub(super) fn admit(&self, whole: bool, instrument: InstrumentId, lots: u32) -> Result<Listed, u8> {
+        if self.is_shut() {
+            return Err(local_reason::KILLED);
+        }
+        if !whole {
+            return Err(local_reason::NOT_READY);
+        }
+        if self.counters.untrusted() {
+            return Err(local_reason::UNTRUSTED);
+        }
+        let listed = *self.listing.find(instrument).ok_or(local_reason::UNKNOWN_INSTRUMENT)?;
+        if lots == 0 { Err(local_reason::OUT_OF_RANGE) } else { Ok(listed) }
+    }
+
+    /// Takes back what was not wholly written and answers it as never sent; the first number that was not.
+    pub(super) fn take_back(&mut self) -> Option<i64> {
+        let mut unsent = None;
+        while let Some(framed) = self.outgoing.take_back() {
+            if framed.sequence > 0 {
+                unsent = Some(framed.sequence);
+            }
+            match refusal(&framed.note, local_reason::NEVER_SENT) {
+                Some(answer) => self.refuse(answer),
+                None => self.cancel_all_due |= framed.note == Note::CancelAll,
+            }
+        }
+        unsent
+    }
+
+    /// Takes back the orders of which no byte was written; `hollow` leaves a heartbeat in the place of each.
+    pub(super) fn withdraw_orders(&mut self, hollow: impl FnMut(&mut [u8]) -> usize) {
+        let Self { outgoing, owed, counters, time, .. } = self;
+        outgoing.withdraw_orders(hollow, |note| {
+            let Some(body) = refusal(&note, local_reason::KILLED) else { return };
+            counters.refused += 1;
+            counters.answers_lost += u64::from(!owed.push(Event { trail: Trail::default(), time: *time, body }));
+        });
+        self.shut_at = Some(self.outgoing.order_traffic());
+    }
+
+    /// Keeps under a number whose request it is.
+    #[inline]
+    pub(super) fn note(&mut self, number: i64, note: Note) {
+        self.requests[number as usize % REQUESTS_MAX] = (number, note);
+    }
+
+    /// The answer to the request under a number that the venue could not read.
+    pub(super) fn unreadable(&self, number: i64) -> Option<Body> {
+        let (known, note) = &self.requests[number as usize % REQUESTS_MAX];
+        if *known == number { refusal(note, local_reason::UNREADABLE) } else { None }
+    }
+
+    /// A way for the reports of the frame at the head of the stream.
+    pub(super) fn delivery<'a, O: Outbox<Event>>(&'a mut self, out: &'a mut O) -> Delivery<'a, O> {
+        Delivery {
+            out,
+            listing: &self.listing,
+            counters: &mut self.counters,
+            delivered: &mut self.delivered,
+            met: 0,
+            time: self.time,
+        }
+    }
+
+    /// Owes the hedge an answer of our own.
+    pub(super) fn refuse(&mut self, body: Body) {
+        self.counters.refused += 1;
+        self.owe(body);
+    }
+
+    /// Owes the hedge the news that the session came or went. It comes when it is whole, and goes when it is down.
+    pub(super) fn announce(&mut self, is_up: bool, is_whole: bool) {
+        let up = if self.announced { is_up } else { is_whole };
+        if up != self.announced {
+            self.announced = up;
+            self.owe(Body::Session { up });
+        }
+    }
+
+    fn owe(&mut self, body: Body) {
+        let kept = self.owed.push(Event { trail: Trail::default(), time: self.time, body });
+        self.counters.answers_lost += u64::from(!kept);
+    }
+
+    /// Delivers `Sent`s, then answers owed; false when the outbox is full.
+    #[inline]
+    pub(super) fn flush(&mut self, out: &mut impl Outbox<Event>) -> bool {
+        while let Some(SentOrder { order, trail, decided, encoded, written }) = self.outgoing.next_sent() {
+            let body = Body::Sent { order, decided, encoded, written };
+            if out.send(Event { trail, time: self.time, body }).is_err() {
+                return false;
+            }
+            self.outgoing.forget_sent();
+        }
+        while let Some(event) = self.owed.oldest() {
+            if out.send(*event).is_err() {
+                return false;
+            }
+            self.owed.drop_oldest();
+        }
+        true
+    }
+}
+
+/// The answer to a request that went nowhere; `None` when nobody waits for one.
+pub(super) fn refusal(note: &Note, reason: u8) -> Option<Body> {
+    let rejected = |order: ClientOrderId, instrument| Body::Rejected { order, instrument, reason };
+    match *note {
+        Note::New { order, instrument, .. } => Some(rejected(order, instrument)),
+        Note::Amend { order, instrument } => Some(Body::AmendRejected { order, instrument, reason }),
+        Note::Cancel { order, instrument } => Some(Body::CancelRejected { order, instrument, reason }),
+        Note::CancelAll | Note::Session => None,
+    }
+}

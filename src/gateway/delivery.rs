@@ -1,0 +1,48 @@
+//! One frame may hold more reports than the outbox has room for. [`Delivery`] counts those delivered, so that the frame
+//! can be offered again and goes on where it stopped: each report leaves once.
+
+use super::counters::GatewayCounters;
+use super::listing::Listing;
+use crate::event::{Body, Event, Trail};
+use crate::stage::{Full, Outbox};
+use crate::units::Nanos;
+
+/// Delivers the reports of one frame from the one after the last delivered.
+pub(super) struct Delivery<'a, O> {
+    pub(super) out: &'a mut O,
+    pub(super) listing: &'a Listing,
+    pub(super) counters: &'a mut GatewayCounters,
+    /// Reports of this frame that are behind us.
+    pub(super) delivered: &'a mut usize,
+    /// Reports of this frame met in this pass.
+    pub(super) met: usize,
+    pub(super) time: Nanos,
+}
+
+impl<O: Outbox<Event>> Delivery<'_, O> {
+    /// One report.
+    pub(super) fn deliver(&mut self, body: Body) -> Result<(), Full> {
+        if self.is_new() {
+            self.out.send(Event { trail: Trail::default(), time: self.time, body })?;
+            self.done();
+        }
+        Ok(())
+    }
+
+    /// Counts as one report, so that a frame offered again is not counted again.
+    pub(super) fn count(&mut self, add: impl FnOnce(&mut GatewayCounters)) {
+        if self.is_new() {
+            add(self.counters);
+            self.done();
+        }
+    }
+
+    fn is_new(&mut self) -> bool {
+        self.met += 1;
+        self.met > *self.delivered
+    }
+
+    fn done(&mut self) {
+        *self.delivered = self.met;
+    }
+}

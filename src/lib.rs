@@ -28,7 +28,7 @@
 //! The mathematics: [`pricing`] holds the kernels and the constant-time anchors, [`surface`] calibrates forwards and smiles
 //! on a cold thread.
 //!
-//! What puts stages to work and shows it: [`journal`] (what they met, written down and read back), [`runtime`] (threads, cores, sockets, clocks, memory), [`telemetry`] (histograms,
+//! What puts stages to work and shows it: [`journal`] (what they met, written down and read back), [`runtime`] (threads, cores, sockets, clocks, memory), [`config`] (what a live run reads), [`telemetry`] (histograms,
 //! the ledger, reports), [`capture`] (pcap files), [`sim`] (the embedded venue, replays), [`cli`].
 //!
 //! `tests/tidy.rs` holds the direction of imports between them.
@@ -78,6 +78,7 @@ pub mod runtime;
 pub mod telemetry;
 
 pub mod capture;
+pub mod config;
 pub mod sim;
 
 pub mod cli;

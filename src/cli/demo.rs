@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::conventions::ConventionArgs;
 use super::kill::{self, Thrown};
@@ -13,16 +13,18 @@ use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
 use super::{CliError, summary};
 use crate::feed::FeedConfig;
-use crate::gateway::SessionConfig;
+use crate::gateway::fix::{Credentials, FixConfig, FixRules};
+use crate::gateway::{GatewayConfig, SessionConfig};
 use crate::hedge::{BandConfig, HedgeConfig, Policy};
 use crate::instrument::OptionKind;
 use crate::journal::WriterConfig;
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request, Topology};
+use crate::runtime::socket::OrderAddress;
 use crate::runtime::{Finished, JournalConfig, OnFailure, Pipeline, PipelineConfig};
 use crate::sim::random::Random;
-use crate::sim::venue::{Statement, Universe, VenueConfig, VenueServer};
+use crate::sim::venue::{FixNames, Statement, Universe, VenueConfig, VenueServer};
 use crate::surface::SurfaceConfig;
 use crate::telemetry::{Report, VenueFigures};
 use crate::units::{Lots, Nanos, VenueInstrumentId};
@@ -56,6 +58,9 @@ pub(super) struct DemoArgs {
     /// Absolute risk aversion of the no-trade band, per unit of quote currency
     #[arg(long, value_name = "GAMMA", default_value_t = 1e-3, value_parser = super::positive)]
     risk_aversion: f64,
+    /// Which protocol orders go by
+    #[arg(long, value_enum, default_value_t = OrderProtocol::Starbase)]
+    orders: OrderProtocol,
     /// Throw the kill switch after so many seconds, and check on the venue's side that nothing left afterwards
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     kill_after: Option<f64>,
@@ -86,14 +91,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let plan = placement::plan(&request, &cores)?;
     let topology = plan.topology;
     let started = SystemTime::now();
-    let (venue_config, opening) = venue_and_book(args.seed, started);
-    let session = SessionConfig::new(&venue_config.session.client_id, &venue_config.session.secret)?;
+    let (mut venue_config, opening) = venue_and_book(args.seed, started);
+    let session = session(args.orders, &mut venue_config)?;
     let venue = VenueServer::spawn(venue_config)?;
     let band = BandConfig { risk_aversion: args.risk_aversion, ..BandConfig::default() };
     let config = PipelineConfig {
         plan,
         feeds: venue.feed_addresses().to_vec(),
-        orders: venue.order_address(),
+        orders: OrderAddress::new(venue.order_address()),
         feed: FeedConfig::default(),
         greeks: args.conventions.apply(GreeksConfig { opening, ..GreeksConfig::default() }),
         surface: SurfaceConfig::default(),
@@ -127,6 +132,30 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
 fn journal_in(directory: &Path) -> JournalConfig {
     let (writer, on_failure) = (WriterConfig::default(), OnFailure::default());
     JournalConfig { directory: directory.join("journal"), writer, on_failure }
+}
+
+/// A protocol for orders.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OrderProtocol {
+    /// Binary, over TCP
+    Starbase,
+    /// FIX 4.4
+    Fix,
+}
+
+/// The order session, and the venue's end of it.
+fn session(protocol: OrderProtocol, venue: &mut VenueConfig) -> Result<GatewayConfig, CliError> {
+    let (client, secret) = (&venue.session.client_id, &venue.session.secret);
+    Ok(match protocol {
+        OrderProtocol::Starbase => SessionConfig::new(client, secret)?.into(),
+        OrderProtocol::Fix => {
+            let (desk, server) = ("DESK", "DERIBITSERVER");
+            let credentials = Credentials::new(client, secret)?;
+            let names = FixNames { sender: server.to_owned(), target: desk.to_owned(), reset_on_logon: false };
+            venue.session.fix = Some(names);
+            FixConfig::new(FixRules::new(desk, server)?, credentials, super::unguessable()?).into()
+        }
+    })
 }
 
 fn since_epoch(time: SystemTime) -> Duration {

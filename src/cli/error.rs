@@ -27,6 +27,12 @@ pub enum CliError {
     /// Credentials of an order session do not fit the wire.
     #[error(transparent)]
     Session(#[from] crate::gateway::ConfigError),
+    /// Names or credentials of a FIX session do not fit the wire.
+    #[error(transparent)]
+    Fix(#[from] crate::gateway::fix::FixConfigError),
+    /// The configuration file does not hold.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
     /// Threads cannot be laid out as asked.
     #[error(transparent)]
     Placement(#[from] crate::runtime::placement::PlacementError),

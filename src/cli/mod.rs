@@ -14,13 +14,24 @@ mod output;
 mod positions;
 mod progress;
 mod replay;
+mod run;
 mod simulate;
 mod summary;
+mod venue;
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::gateway::fix::NonceSeed;
 
 pub use error::CliError;
 
@@ -39,6 +50,10 @@ struct Cli {
 enum Command {
     /// The whole pipeline over real loopback sockets against the embedded venue (the default).
     Demo(demo::DemoArgs),
+    /// The pipeline against a venue, as a configuration file says; sends orders only when the file arms it.
+    Run(run::RunArgs),
+    /// The embedded venue on its own, for a pipeline or another FIX engine to connect to.
+    Venue(venue::VenueArgs),
     /// An operator's commands to a running pipeline: pause, reduce-only, flatten, kill, re-enable, status.
     Control(control::ControlArgs),
     /// A capture or a journal through the same stages, deterministically.
@@ -57,12 +72,31 @@ fn positive(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "must be a number above zero".to_owned())
 }
 
+/// Bytes that nobody can foresee, for the proofs of logons.
+fn unguessable() -> Result<NonceSeed, CliError> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 32];
+    File::open(path).and_then(|mut file| file.read_exact(&mut bytes)).map_err(CliError::file(path))?;
+    Ok(NonceSeed(bytes))
+}
+
+/// Set by `SIGINT` and `SIGTERM`.
+fn stop_signal() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
 /// Parses the command line and runs what it asks for.
 pub fn run() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => match cli.command.unwrap_or(Command::Demo(cli.demo)) {
             Command::Demo(args) => demo::run(&args),
             Command::Control(args) => control::run(&args),
+            Command::Run(args) => run::run(&args),
+            Command::Venue(args) => venue::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Simulate(args) => simulate::run(&args),

@@ -7,6 +7,7 @@ use super::local_reason;
 use super::outgoing::{FRAMES_MAX, Note, OrderTraffic, Outgoing, SentOrder};
 use super::queue::Queue;
 use crate::event::{Body, Event, KillLevel, Trail};
+use crate::order::{Request, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE};
 use crate::stage::Outbox;
 use crate::units::{ClientOrderId, InstrumentId, Nanos};
 
@@ -127,6 +128,24 @@ impl Clerk {
             met: 0,
             time: self.time,
         }
+    }
+
+    /// Answers a request that is not to leave: an order found nothing, and there is nothing to take back.
+    pub(super) fn withhold(&mut self, request: &Request) {
+        let body = match *request {
+            Request::New { order, instrument, .. } => {
+                Body::Cancelled { order, instrument, cum_lots: 0, reason: TIME_IN_FORCE_ENDED }
+            }
+            Request::Amend { order, instrument, .. } => {
+                Body::AmendRejected { order, instrument, reason: UNKNOWN_TO_VENUE }
+            }
+            Request::Cancel { order, instrument } => {
+                Body::CancelRejected { order, instrument, reason: UNKNOWN_TO_VENUE }
+            }
+            Request::CancelAll => return,
+        };
+        self.counters.withheld += 1;
+        self.owe(body);
     }
 
     /// Owes the hedge an answer of our own.

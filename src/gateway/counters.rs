@@ -11,6 +11,8 @@ pub struct GatewayCounters {
     pub cancels: u64,
     /// Requests answered with a [`local_reason`].
     pub refused: u64,
+    /// Requests that a gateway which is not armed kept to itself.
+    pub withheld: u64,
     /// Frames of the venue taken.
     pub frames: u64,
     /// Frames seen before, passed over.

@@ -46,7 +46,7 @@ pub use counters::GatewayCounters;
 pub use numbers::{ResetPolicy, SequenceNumbers};
 pub use outgoing::{FRAMES_MAX, OrderTraffic, SEND_BUFFER_BYTES};
 pub use reasons::DisconnectReason;
-pub use stage::{Gateway, GatewayConfig};
+pub use stage::{Gateway, GatewayConfig, ProtocolConfig};
 pub use starbase::{ConfigError, SessionConfig};
 
 /// Reasons in `Rejected` and `CancelRejected` that come from this side of the wire. The venue's own are below 128.

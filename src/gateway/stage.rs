@@ -42,9 +42,19 @@ pub(super) trait Protocol {
     fn numbers(&self) -> SequenceNumbers;
 }
 
+/// What a gateway is made from.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct GatewayConfig {
+    /// Whether orders leave. Otherwise there is no session: the hedge is told that it is up, and every order is answered as
+    /// one that found nothing to take.
+    pub armed: bool,
+    /// The protocol, and what the session is opened with.
+    pub protocol: ProtocolConfig,
+}
+
 /// Which protocol a session speaks, and what it is opened with.
-#[derive(Clone, Debug)]
-pub enum GatewayConfig {
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub enum ProtocolConfig {
     /// Binary order entry.
     Starbase(Box<SessionConfig>),
     /// FIX 4.4.
@@ -53,13 +63,23 @@ pub enum GatewayConfig {
 
 impl From<SessionConfig> for GatewayConfig {
     fn from(config: SessionConfig) -> Self {
-        Self::Starbase(Box::new(config))
+        Self { armed: true, protocol: ProtocolConfig::Starbase(Box::new(config)) }
     }
 }
 
 impl From<FixConfig> for GatewayConfig {
     fn from(config: FixConfig) -> Self {
-        Self::Fix(Box::new(config))
+        Self { armed: true, protocol: ProtocolConfig::Fix(Box::new(config)) }
+    }
+}
+
+impl GatewayConfig {
+    /// The protocol's name.
+    pub fn protocol_name(&self) -> &'static str {
+        match self.protocol {
+            ProtocolConfig::Starbase(_) => "Starbase",
+            ProtocolConfig::Fix(_) => "FIX 4.4",
+        }
     }
 }
 
@@ -72,6 +92,7 @@ enum Spoken {
 /// One order session. See the [module](super) for its contract.
 #[derive(Debug)]
 pub struct Gateway {
+    armed: bool,
     clerk: Clerk,
     protocol: Spoken,
 }
@@ -96,11 +117,12 @@ macro_rules! ask {
 impl Gateway {
     /// A session that is down. Allocates all it will ever use.
     pub fn new(config: impl Into<GatewayConfig>) -> Self {
-        let protocol = match config.into() {
-            GatewayConfig::Starbase(config) => Spoken::Starbase(Box::new(Starbase::new(*config))),
-            GatewayConfig::Fix(config) => Spoken::Fix(Box::new(Fix::new(*config))),
+        let GatewayConfig { armed, protocol } = config.into();
+        let protocol = match protocol {
+            ProtocolConfig::Starbase(config) => Spoken::Starbase(Box::new(Starbase::new(*config))),
+            ProtocolConfig::Fix(config) => Spoken::Fix(Box::new(Fix::new(*config))),
         };
-        Self { clerk: Clerk::new(), protocol }
+        Self { armed, clerk: Clerk::new(), protocol }
     }
 
     /// The connection stands: asks to log on.
@@ -138,6 +160,10 @@ impl Gateway {
                 if self.clerk.listing.put(listed).is_err() {
                     self.clerk.counters.listings_refused += 1;
                 }
+            }
+            Instruction::Send(approved) if !self.armed => {
+                self.clerk.withhold(approved.request());
+                self.clerk.flush(out);
             }
             Instruction::Send(approved) => {
                 if let Err(answer) = self.send(approved.request()) {
@@ -224,6 +250,11 @@ impl Gateway {
         self.announce();
     }
 
+    /// Whether orders leave at all.
+    pub fn is_armed(&self) -> bool {
+        self.armed
+    }
+
     /// Whether a new order would be encoded.
     pub fn ready(&self) -> bool {
         ask!(self, protocol => protocol.is_whole()) && !self.clerk.counters.untrusted() && !self.clerk.is_shut()
@@ -287,7 +318,8 @@ impl Gateway {
     }
 
     fn announce(&mut self) {
-        let (is_up, is_whole) = ask!(self, protocol => (protocol.is_up(), protocol.is_whole()));
+        let (is_up, is_whole) =
+            if self.armed { ask!(self, protocol => (protocol.is_up(), protocol.is_whole())) } else { (true, true) };
         self.clerk.announce(is_up, is_whole);
     }
 }

@@ -323,12 +323,15 @@ mod tests {
 
     #[test]
     fn settings_come_back_and_the_secret_does_not() {
-        let session = crate::gateway::SessionConfig::new("client", "swordfish").unwrap();
+        let session = crate::gateway::SessionConfig::new("client", "swordfish").unwrap().into();
         let settings = Settings { greeks: Default::default(), hedge: Default::default(), session };
         let json = settings.to_json();
         assert!(!String::from_utf8_lossy(&json).contains("swordfish") && !json.windows(4).any(|w| w == b"115,"));
         let back = Settings::from_json(&json).unwrap();
         assert_eq!((back.greeks, back.hedge), (settings.greeks, settings.hedge));
-        assert_eq!(back.session.secret.0, [0; 48]);
+        let crate::gateway::ProtocolConfig::Starbase(session) = back.session.protocol else {
+            panic!("another protocol")
+        };
+        assert_eq!(session.secret.0, [0; 48]);
     }
 }

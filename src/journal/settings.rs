@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::gateway::SessionConfig;
+use crate::gateway::GatewayConfig;
 use crate::hedge::HedgeConfig;
 use crate::portfolio::GreeksConfig;
 
@@ -15,7 +15,7 @@ pub struct Settings {
     /// Of the hedge.
     pub hedge: HedgeConfig,
     /// Of the gateway.
-    pub session: SessionConfig,
+    pub session: GatewayConfig,
 }
 
 impl Settings {

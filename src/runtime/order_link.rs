@@ -1,11 +1,14 @@
 //! The order session's thread: instructions to bytes on a socket, bytes from it to reports; connects, and connects again.
+//!
+//! A venue that lets a connection in and then refuses the logon is waited for longer each time, like one that does not answer:
+//! the wait starts again only with a session that came up. A gateway that is not armed is connected to nobody.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::clock::StampClock;
 use super::control::Board;
 use super::placement::HotStage;
-use super::socket::{Alarm, OrderSocket};
+use super::socket::{Alarm, OrderAddress, OrderSocket};
 use super::threads::{BATCH, Beat, Control, Rest};
 use super::watched_gateway::WatchedGateway;
 use crate::event::KillLevel;
@@ -18,8 +21,6 @@ use crate::units::Nanos;
 const INBOX_BYTES: usize = 1 << 17;
 /// How often the session is given the time, nanoseconds.
 const CLOCK_NS: u64 = Nanos::PER_MILLI;
-/// First wait before connecting again; doubled at each failure up to the last.
-const RECONNECT_NS: (u64, u64) = (10 * Nanos::PER_MILLI, Nanos::PER_SECOND);
 /// How long the last bytes may take after everything else has ended.
 const FAREWELL_NS: u64 = 200 * Nanos::PER_MILLI;
 
@@ -27,7 +28,7 @@ const FAREWELL_NS: u64 = 200 * Nanos::PER_MILLI;
 #[derive(Debug)]
 pub(super) struct OrderLink {
     gateway: WatchedGateway,
-    address: SocketAddr,
+    address: OrderAddress,
     socket: Option<OrderSocket>,
     /// Whether the gateway was told that bytes flow.
     connected: bool,
@@ -44,7 +45,7 @@ pub(super) struct OrderLink {
 
 impl OrderLink {
     /// A link that is not connected yet.
-    pub(super) fn new(gateway: WatchedGateway, address: SocketAddr, alarm: Alarm, clock: StampClock) -> Self {
+    pub(super) fn new(gateway: WatchedGateway, address: OrderAddress, alarm: Alarm, clock: StampClock) -> Self {
         Self {
             gateway,
             address,
@@ -53,7 +54,7 @@ impl OrderLink {
             inbox: vec![0; INBOX_BYTES].into(),
             filled: 0,
             reconnect_at: Nanos::default(),
-            reconnect_ns: RECONNECT_NS.0,
+            reconnect_ns: nanos(address.reconnect_first),
             level_shown: KillLevel::Open,
             alarm,
             clock,
@@ -147,6 +148,12 @@ impl OrderLink {
     /// What time asks for: heartbeats, connecting, giving up a session that is broken.
     fn tend(&mut self, now: Nanos, rest: &mut Rest) {
         self.gateway.tick(now);
+        if !self.gateway.gateway().is_armed() {
+            return;
+        }
+        if self.gateway.gateway().ready() {
+            self.reconnect_ns = nanos(self.address.reconnect_first);
+        }
         let Some(socket) = &mut self.socket else {
             if now >= self.reconnect_at {
                 self.connect(now, rest);
@@ -155,7 +162,6 @@ impl OrderLink {
         };
         if !self.connected && socket.is_connected() {
             self.connected = true;
-            self.reconnect_ns = RECONNECT_NS.0;
             self.gateway.connected(now);
         } else if self.gateway.gateway().wants_disconnect() {
             self.write();
@@ -164,7 +170,7 @@ impl OrderLink {
     }
 
     fn connect(&mut self, now: Nanos, rest: &mut Rest) {
-        self.socket = OrderSocket::connect(self.address).ok();
+        self.socket = OrderSocket::open(&self.address).ok();
         let watched = self.socket.as_mut().map(|socket| rest.poller.watch_order(socket));
         if !matches!(watched, Some(Ok(()))) {
             self.socket = None;
@@ -186,7 +192,7 @@ impl OrderLink {
 
     fn back_off(&mut self, now: Nanos) {
         self.reconnect_at = Nanos(now.0 + self.reconnect_ns);
-        self.reconnect_ns = (2 * self.reconnect_ns).min(RECONNECT_NS.1);
+        self.reconnect_ns = (2 * self.reconnect_ns).min(nanos(self.address.reconnect_last));
     }
 
     /// Logs out and gives the last bytes a moment each way.
@@ -199,4 +205,8 @@ impl OrderLink {
             rest.idle(worked);
         }
     }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -12,7 +12,6 @@
 //! ends first and closes its ring, each next stage drains what was published and follows, the gateway logs out last; what
 //! it still reported is then given to the greeks and the hedge. Nothing published is lost, and every stage comes back.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -26,13 +25,13 @@ use super::memory::{MemoryLock, lock_memory, prefault_stack};
 use super::order_link::OrderLink;
 use super::outbox::Link;
 use super::placement::{HotStage, Plan, Topology, pin_current_thread};
-use super::socket::{Alarm, FeedAddress, FeedSocket, SocketError};
+use super::socket::{Alarm, FeedAddress, FeedSocket, OrderAddress, SocketError};
 use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps, WatchedGreeks, WatchedHedge};
 use super::watched::Watched;
 use super::watched_gateway::WatchedGateway;
 use crate::event::{Event, KillCause, KillLevel, Operator};
 use crate::feed::{Feed, FeedConfig};
-use crate::gateway::{Gateway, OrderTraffic, SessionConfig};
+use crate::gateway::{Gateway, GatewayConfig, OrderTraffic};
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::journal::{Decision, Directory, Head, Record, Settings, Stream, WriteError, Writer};
 use crate::portfolio::{Greeks, GreeksConfig, rebuild};
@@ -56,8 +55,8 @@ pub struct PipelineConfig {
     pub plan: Plan,
     /// Where market data comes from.
     pub feeds: Vec<FeedAddress>,
-    /// Where orders go.
-    pub orders: SocketAddr,
+    /// Where orders go, and how the connection is kept.
+    pub orders: OrderAddress,
     /// Settings of the feed.
     pub feed: FeedConfig,
     /// Settings of the greeks.
@@ -67,7 +66,7 @@ pub struct PipelineConfig {
     /// Settings of the hedge.
     pub hedge: HedgeConfig,
     /// Settings of the order session.
-    pub session: SessionConfig,
+    pub session: GatewayConfig,
     /// How it is controlled.
     pub control: ControlConfig,
     /// Where everything is written down, if it is.
@@ -355,7 +354,8 @@ fn begin_journal(journal: &JournalConfig, config: &PipelineConfig) -> Result<Jou
     let unusable = |error| PipelineError::JournalDirectory(journal.directory.clone(), error);
     let disk = Directory::create(&journal.directory).map_err(unusable)?;
     let run = crate::journal::runs(&disk).map_err(unusable)?.last().map_or(1, |last| last + 1);
-    let settings = Settings { greeks: config.greeks.clone(), hedge: config.hedge, session: config.session }.to_json();
+    let settings =
+        Settings { greeks: config.greeks.clone(), hedge: config.hedge, session: config.session.clone() }.to_json();
     let head = Head::of_this_process(run, config.hedge.started_s, &settings);
     let writer = Writer::begin(disk, journal.writer, head, &settings)?;
     let health = Arc::new(Health::default());

@@ -16,7 +16,7 @@ use std::io;
 use thiserror::Error;
 
 pub use feed::{FeedAddress, FeedSocket};
-pub use order::{CONNECT_TIME_OUT, OrderSocket, OrderSocketState};
+pub use order::{CONNECT_TIME_OUT, OrderAddress, OrderSocket, OrderSocketState};
 pub use poller::{Alarm, LONGEST_WAIT, Poller};
 
 /// Why a socket was not opened.

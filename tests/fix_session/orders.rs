@@ -1,7 +1,7 @@
 //! What is asked, as bytes; what is reported, as events.
 
 use crate::initiator::{LOT, PERPETUAL, Venue};
-use hedgecore::event::{Body, Trail};
+use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::local_reason;
 use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
 use hedgecore::order::{
@@ -43,7 +43,19 @@ pub(crate) fn approved(request: Request) -> Instruction {
         orders.insert(NewOrder { order, instrument, side, time_in_force, price, lots }).expect("room");
         orders.apply(&Body::Accepted { order, venue_order: VenueOrderId(1), instrument });
     }
-    Instruction::Send(Gate::new(limits).approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
+    let mut gate = Gate::new(limits);
+    for body in market(&instrument, view.bid, view.ask) {
+        gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
+    }
+    Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
+}
+
+/// What a gate must have seen of an instrument: its listing and a book.
+fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
+    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
+    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let quality = BookQuality::Good;
+    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
 }
 
 pub(crate) fn request(order: u64) -> Request {

@@ -94,6 +94,11 @@ impl Acceptor {
         self.session.connected(now, &mut self.outgoing);
     }
 
+    /// Both directions start again at 1 with the next logon; what was kept is forgotten.
+    pub fn start_again(&mut self) {
+        self.session.reset();
+    }
+
     /// The connection is gone, and with it what was not written: it stays in the store.
     pub fn disconnected(&mut self) {
         while self.outgoing.take_back().is_some() {}

@@ -7,16 +7,17 @@ use crate::units::Nanos;
 use crate::wire::fix::{SecretText, Text};
 
 /// Proof of who a client is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Credentials {
     /// `Username` (553): the venue's name for the key.
     pub username: Text,
-    /// What `Password` (554) is made from; never printed.
+    /// What `Password` (554) is made from; never printed, never written down.
+    #[serde(skip, default = "SecretText::unknown")]
     pub secret: SecretText,
 }
 
 /// Rules that hold on both ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FixRules {
     /// `SenderCompID` (49) of what is sent.
     pub sender: Text,
@@ -33,7 +34,7 @@ pub struct FixRules {
 }
 
 /// Where nonces come from; never printed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct NonceSeed(pub [u8; 32]);
 
 impl fmt::Debug for NonceSeed {
@@ -43,13 +44,14 @@ impl fmt::Debug for NonceSeed {
 }
 
 /// What a client's session is opened with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct FixConfig {
     /// Rules of the session.
     pub rules: FixRules,
     /// Who we are.
     pub credentials: Credentials,
     /// Bytes that nobody can guess, from which each logon's nonce is made with its time.
+    #[serde(skip)]
     pub nonce_seed: NonceSeed,
     /// When sequence numbers start again.
     pub reset: ResetPolicy,

@@ -65,7 +65,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         };
         let instrument = listed.instrument;
         if report.status == status::REJECTED {
-            let reason = report.reject_reason.and_then(|reason| u8::try_from(reason).ok()).unwrap_or(OTHER);
+            let reason = report.reject_reason().and_then(|reason| u8::try_from(reason).ok()).unwrap_or(OTHER);
             return self.delivery.deliver(Body::Rejected { order, instrument, reason: reason.min(127) });
         }
         self.accepted(order, instrument, report.venue_order)?;
@@ -80,7 +80,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
             (status::DONE_FOR_DAY, _) => TIME_IN_FORCE_ENDED,
             _ => return Ok(()),
         };
-        let cum_lots = report.cum_qty.and_then(|contracts| listed.lots_of_contracts(Quantity(contracts)));
+        let cum_lots = report.cum_qty().and_then(|contracts| listed.lots_of_contracts(Quantity(contracts)));
         let cum_lots = cum_lots.unwrap_or(CUM_LOTS_UNKNOWN);
         self.delivery.deliver(Body::Cancelled { order, instrument, cum_lots, reason })
     }
@@ -120,8 +120,8 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     }
 
     fn amended(&mut self, order: ClientOrderId, listed: &Listed, report: &ExecutionReport<'_>) -> Result<(), Full> {
-        let lots = report.order_qty.and_then(|contracts| listed.lots_of_contracts(Quantity(contracts)));
-        match (report.price, lots.filter(|lots| *lots > 0)) {
+        let lots = report.order_qty().and_then(|contracts| listed.lots_of_contracts(Quantity(contracts)));
+        match (report.price(), lots.filter(|lots| *lots > 0)) {
             (Some(price), Some(lots)) => {
                 let (instrument, price) = (listed.instrument, Price(price));
                 self.delivery.deliver(Body::Amended { order, instrument, price, lots })

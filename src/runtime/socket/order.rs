@@ -10,11 +10,40 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::SocketError;
 
 /// How long a peer may take to answer, unless said otherwise.
 pub const CONNECT_TIME_OUT: Duration = Duration::from_secs(5);
+
+/// Where orders go, and how the connection is made and kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderAddress {
+    /// The venue's.
+    pub address: SocketAddr,
+    /// Ours; chosen by the system when `None`, its port when that is 0.
+    pub source: Option<SocketAddr>,
+    /// How long the venue may take to answer.
+    pub connect_time_out: Duration,
+    /// First wait before connecting again; doubled at each failure,
+    pub reconnect_first: Duration,
+    /// up to this. A session that came up starts again with the first.
+    pub reconnect_last: Duration,
+}
+
+impl OrderAddress {
+    /// From any address of ours, at most a second between two attempts.
+    pub const fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            source: None,
+            connect_time_out: CONNECT_TIME_OUT,
+            reconnect_first: Duration::from_millis(10),
+            reconnect_last: Duration::from_secs(1),
+        }
+    }
+}
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +59,7 @@ pub enum OrderSocketState {
     Closed(io::ErrorKind),
 }
 
-/// One TCP connection, without Nagle's delay.
+/// One TCP connection, without Nagle's delay and with acknowledgements sent at once.
 pub struct OrderSocket {
     stream: TcpStream,
     state: OrderSocketState,
@@ -40,6 +69,17 @@ impl OrderSocket {
     /// Begins to connect, for [`CONNECT_TIME_OUT`] at most.
     pub fn connect(address: SocketAddr) -> Result<Self, SocketError> {
         Self::connect_within(address, CONNECT_TIME_OUT)
+    }
+
+    /// Begins to connect as an address says.
+    pub fn open(address: &OrderAddress) -> Result<Self, SocketError> {
+        let Some(source) = address.source else {
+            return Self::connect_within(address.address, address.connect_time_out);
+        };
+        let stream = connect_from(source, address.address)
+            .map_err(|cause| SocketError::new("connect from", format!("{source} to {}", address.address), cause))?;
+        let deadline = Instant::now() + address.connect_time_out;
+        Ok(Self { stream, state: OrderSocketState::Connecting { deadline } })
     }
 
     /// Begins to connect. Every other call moves the connection on, and fails when it was refused or took longer than
@@ -78,7 +118,11 @@ impl OrderSocket {
         }
         match self.stream.read(buffer) {
             Ok(0) => self.end(io::ErrorKind::UnexpectedEof),
-            Ok(length) => Ok(length),
+            Ok(length) => {
+                // The kernel forgets it after a while, so it is said again; where it is not known, nothing is lost.
+                let _ = socket2::SockRef::from(&self.stream).set_tcp_quickack(true);
+                Ok(length)
+            }
             Err(error) => self.none_if_transient(&error),
         }
     }
@@ -133,6 +177,21 @@ impl OrderSocket {
         let _ = self.stream.shutdown(Shutdown::Both);
         Err(cause.into())
     }
+}
+
+/// Begins to connect from an address of ours.
+fn connect_from(source: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(target), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if source.port() != 0 {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&source.into())?;
+    match socket.connect(&target.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+        _ => {}
+    }
+    Ok(TcpStream::from_std(socket.into()))
 }
 
 impl fmt::Debug for OrderSocket {
@@ -229,6 +288,21 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_comes_from_the_address_it_was_given() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let source = Some("127.0.0.7:0".parse().unwrap());
+        let mut socket = OrderSocket::open(&OrderAddress { source, ..OrderAddress::new(to) }).unwrap();
+        let (peer, from) = listener.accept().unwrap();
+        within_patience(|| socket.is_connected().then_some(()));
+        assert_eq!(from.ip().to_string(), "127.0.0.7");
+        drop(peer);
+        let elsewhere = Some("192.0.2.1:0".parse().unwrap());
+        let error = OrderSocket::open(&OrderAddress { source: elsewhere, ..OrderAddress::new(to) }).unwrap_err();
+        assert!(error.to_string().contains("no interface of this host has that address"), "{error}");
+    }
+
+    #[test]
     fn nobody_listening_is_a_refused_connection() {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         match OrderSocket::connect(address) {
@@ -243,7 +317,7 @@ mod tests {
         let mut socket = OrderSocket::connect(listener.local_addr().unwrap()).unwrap();
         socket.state = OrderSocketState::Connecting { deadline: Instant::now() };
         // On loopback the kernel answers for a listener at once; a socket that never connected stands in for silence.
-        let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         silent.set_nonblocking(true).unwrap();
         socket.stream = TcpStream::from_std(silent.into());
         assert_eq!(socket.write(b"early").unwrap_err().kind(), io::ErrorKind::TimedOut);

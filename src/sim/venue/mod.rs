@@ -15,6 +15,8 @@ pub mod account;
 pub mod crowd;
 pub mod desk;
 pub mod exchange;
+pub mod fix;
+mod front;
 pub mod link;
 pub mod market;
 pub mod matching;
@@ -28,7 +30,7 @@ pub use account::{Equity, Position, Quote, Statement};
 pub use market::MarketConfig;
 pub use publish::{Channel, PublishConfig};
 pub use server::{Endpoints, VenueError, VenueHandle, VenueServer};
-pub use session::{CancelOnDisconnect, SessionConfig};
+pub use session::{CancelOnDisconnect, FixNames, SessionConfig};
 pub use spec::{Universe, UniverseConfig};
 
 use crate::sim::random::splitmix64;
@@ -37,9 +39,9 @@ use account::Account;
 use crowd::Crowd;
 use desk::Floor;
 use exchange::Exchange;
+use front::Front;
 use market::Market;
 use publish::{Publisher, Scene};
-use session::Session;
 
 /// Steps that one [`Venue::advance`] runs at most; what lies beyond is skipped, as a venue does that was suspended.
 const STEPS_MAX: u64 = 10_000_000;
@@ -84,6 +86,9 @@ pub enum ConfigError {
     /// A position in something that is not listed.
     #[error("no instrument named {0} is listed at the venue")]
     UnknownInstrument(String),
+    /// Names or credentials of a FIX session that the wire has no room for.
+    #[error(transparent)]
+    Fix(#[from] crate::gateway::fix::FixConfigError),
 }
 
 /// The venue.
@@ -94,7 +99,7 @@ pub struct Venue {
     crowd: Crowd,
     exchange: Exchange,
     publisher: Publisher,
-    session: Session,
+    session: Front,
     account: Account,
     step_ns: u64,
     stepped: Nanos,
@@ -125,7 +130,7 @@ impl Venue {
         }
         Ok(Self {
             publisher: Publisher::new(config.publish, &universe),
-            session: Session::new(config.session),
+            session: Front::new(config.session)?,
             account,
             step_ns: config.market.step_ns.max(1),
             stepped: config.start,

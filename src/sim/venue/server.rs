@@ -43,13 +43,21 @@ pub struct Endpoints {
     pub incremental_port: u16,
     /// Port of the snapshot lines.
     pub snapshot_port: u16,
+    /// Where the order session listens.
+    pub order_host: Ipv4Addr,
     /// Port of the order session.
     pub order_port: u16,
 }
 
 impl Default for Endpoints {
     fn default() -> Self {
-        Self { group: Some(Ipv4Addr::new(239, 111, 111, 1)), incremental_port: 0, snapshot_port: 0, order_port: 0 }
+        Self {
+            group: Some(Ipv4Addr::new(239, 111, 111, 1)),
+            incremental_port: 0,
+            snapshot_port: 0,
+            order_host: Ipv4Addr::LOCALHOST,
+            order_port: 0,
+        }
     }
 }
 
@@ -96,7 +104,7 @@ impl VenueServer {
         // One refusal is enough: the second outlet goes the way of the first.
         let group = endpoints.group.filter(|group| incremental.address.ip() == group);
         let snapshot = Outlet::open("snapshots", group, endpoints.snapshot_port, &mut notices)?;
-        let order_address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, endpoints.order_port);
+        let order_address = SocketAddrV4::new(endpoints.order_host, endpoints.order_port);
         let fail = |source| VenueError::Socket { purpose: "orders", address: order_address, source };
         let mut listener = TcpListener::bind(order_address.into()).map_err(fail)?;
         let orders = listener.local_addr().map_err(fail)?;

@@ -41,6 +41,19 @@ pub struct SessionConfig {
     pub cancel_on_disconnect: CancelOnDisconnect,
     /// New orders a second, and at once.
     pub orders_per_second: u32,
+    /// Orders come by FIX, between these names; by the binary protocol when `None`.
+    pub fix: Option<FixNames>,
+}
+
+/// Names of the two ends of a FIX session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixNames {
+    /// The venue.
+    pub sender: String,
+    /// The client. Without a [`SessionConfig::client_id`] whoever bears this name is let in.
+    pub target: String,
+    /// Whether every logon starts both directions again.
+    pub reset_on_logon: bool,
 }
 
 impl Default for SessionConfig {
@@ -51,6 +64,7 @@ impl Default for SessionConfig {
             heartbeat_s: 5,
             cancel_on_disconnect: CancelOnDisconnect::PerOrder,
             orders_per_second: 500,
+            fix: None,
         }
     }
 }

@@ -1,18 +1,38 @@
 //! Numbers as text.
 
+use super::fields::digits_value;
+
+/// Digits that always fit a `u64`.
+const SAFE_DIGITS: usize = 19;
+
 /// A whole number without sign; leading zeros are allowed. `None` when it is none or does not fit.
 #[inline]
 pub fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() {
-        return None;
+    match text.len() {
+        0 => None,
+        1..=SAFE_DIGITS => digits_of(text),
+        _ => text.iter().try_fold(0u64, |value, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 { None } else { value.checked_mul(10)?.checked_add(u64::from(digit)) }
+        }),
     }
+}
+
+/// Of at most [`SAFE_DIGITS`] digits: eight at once, then one by one.
+#[inline]
+fn digits_of(text: &[u8]) -> Option<u64> {
+    let (eights, rest) = text.as_chunks::<8>();
     let mut value = 0u64;
-    for byte in text {
+    for eight in eights {
+        let digits = u64::from_le_bytes(*eight) ^ u64::from_le_bytes([b'0'; 8]);
+        value = value * 100_000_000 + digits_value(digits)?;
+    }
+    for byte in rest {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
         }
-        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        value = value * 10 + u64::from(digit);
     }
     Some(value)
 }
@@ -20,32 +40,22 @@ pub fn number(text: &[u8]) -> Option<u64> {
 /// A decimal number in 1e-9 units. `None` when it is none, has digits below 1e-9, or does not fit: it is never rounded.
 #[inline]
 pub fn decimal_e9(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
+    let (negative, text) = match text {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    let (mut value, mut digits_seen, mut point, mut places) = (0u64, 0, false, 0);
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        match digit {
-            // Zeros below 1e-9 say nothing.
-            0 if point && places == 9 => {}
-            0..=9 if !point || places < 9 => {
-                value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
-                places += usize::from(point);
-            }
-            _ if *byte == b'.' && !point => {
-                point = true;
-                continue;
-            }
-            _ => return None,
-        }
-        digits_seen += 1;
-    }
-    if digits_seen == 0 {
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let (whole, fraction) = (&text[..point], text.get(point + 1..).unwrap_or_default());
+    // Zeros below 1e-9 say nothing.
+    let (fraction, below) = fraction.split_at(fraction.len().min(9));
+    if whole.len() + fraction.len() == 0 || below.iter().any(|byte| *byte != b'0') {
         return None;
     }
-    let signed = i64::try_from(value.checked_mul(POWERS[9 - places])?).ok()?;
+    let whole = if whole.is_empty() { 0 } else { number(whole)? };
+    let places = fraction.len();
+    let fraction = if places == 0 { 0 } else { digits_of(fraction)? * POWERS[9 - places] };
+    let scaled = whole.checked_mul(POWERS[9])?.checked_add(fraction)?;
+    let signed = i64::try_from(scaled).ok()?;
     Some(if negative { -signed } else { signed })
 }
 

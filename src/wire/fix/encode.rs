@@ -13,8 +13,23 @@ use arrayvec::ArrayVec;
 pub struct NoRoom;
 
 /// A name on the wire: printable ASCII, at most 32 bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Text(ArrayVec<u8, 32>);
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text).ok_or("a name on the wire is 1 to 32 printable ASCII characters")
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0.iter().map(|byte| char::from(*byte)).collect()
+    }
+}
 
 impl Text {
     /// `None` when it is empty, too long, or holds anything but printable ASCII.

@@ -1,6 +1,6 @@
 //! The fields of a message, found in one pass and kept on a tape of fixed length.
 //!
-//! Separators are found eight bytes at a time, so that the place of a field does not wait for the one before it.
+//! Separators are found many bytes at a time, so that the place of a field does not wait for the one before it.
 
 use super::frame::SOH;
 use super::tags::tag;
@@ -87,25 +87,46 @@ impl Tape {
             if end < data_until {
                 continue;
             }
-            match field(body, start, end) {
-                Ok(tag) if len < FIELDS_MAX => {
-                    let value = start + digits(tag) + 1;
-                    self.fields[len] = Field { tag, start: value as u16, end: end as u16 };
-                    len += 1;
-                    if is_length_of_data(tag) {
-                        data_until = data_end(body, value, end);
+            let (tag, value) = match short_field(body, start, end) {
+                Some(found) => found,
+                None => match field(body, start, end) {
+                    Ok(tag) => (tag, start + digits(tag) + 1),
+                    Err(bad) => {
+                        fault = Some(bad);
+                        break;
                     }
-                }
-                Ok(_) => fault = Some(Fault { tag: 0, reason: RejectReason::Other }),
-                Err(bad) => fault = Some(bad),
-            }
-            if fault.is_some() {
+                },
+            };
+            let Some(slot) = self.fields.get_mut(len) else {
+                fault = Some(Fault { tag: 0, reason: RejectReason::Other });
                 break;
+            };
+            *slot = Field { tag, start: value as u16, end: end as u16 };
+            len += 1;
+            if is_length_of_data(tag) {
+                data_until = data_end(body, value, end);
             }
             start = end + 1;
         }
         (Fields { fields: &self.fields[..len], body }, fault)
     }
+}
+
+/// Tag and start of the value of the field in `start..end`, all digits at once; `None` for one that is at the very end,
+/// or at fault.
+#[inline]
+fn short_field(body: &[u8], start: usize, end: usize) -> Option<(u32, usize)> {
+    let head = u64::from_le_bytes(*body.get(start..)?.first_chunk::<8>()?);
+    let differs = head ^ u64::from_le_bytes([b'='; 8]);
+    // The lowest byte flagged is the first that is equal.
+    let equals = differs.wrapping_sub(LOWEST) & !differs & HIGHEST;
+    let places = equals.trailing_zeros() as usize / 8;
+    if equals == 0 || places == 0 || start + places + 1 >= end || head as u8 == b'0' {
+        return None;
+    }
+    let number = (head ^ u64::from_le_bytes([b'0'; 8])) << (64 - 8 * places);
+    let tag = digits_value(number)?;
+    Some((tag as u32, start + places + 1))
 }
 
 /// The tag of the field in `start..end`, written without leading zeros.
@@ -208,7 +229,23 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Where the separators are, found a word of eight bytes at a time.
+/// The lowest bit, and the highest, of every byte.
+const LOWEST: u64 = 0x0101_0101_0101_0101;
+const HIGHEST: u64 = 0x8080_8080_8080_8080;
+
+/// The number whose decimal digits are these bytes, lowest byte first; `None` when one is above nine.
+#[inline]
+pub(super) fn digits_value(digits: u64) -> Option<u64> {
+    if (digits.wrapping_add(LOWEST * 0x76) | digits) & HIGHEST != 0 {
+        return None;
+    }
+    // Neighbours are joined to pairs, pairs to fours, fours to the whole (Lemire, 2022).
+    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00FF_00FF_00FF_00FF;
+    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
+    Some((fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xFFFF_FFFF)
+}
+
+/// Where the separators are, found 64 bytes at a time.
 struct Separators<'a> {
     bytes: &'a [u8],
     /// Bit a separator of the 64 bytes from `base` on, less those already told.
@@ -247,9 +284,10 @@ fn mask_of(bytes: &[u8]) -> u64 {
     mask_of_block(&block)
 }
 
+/// Eight bytes are compared at once.
 #[inline]
 fn mask_of_block(block: &[u8; LANES]) -> u64 {
-    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    const LOW: u64 = !HIGHEST;
     let mut mask = 0;
     let (words, _) = block.as_chunks::<8>();
     for (lane, word) in words.iter().enumerate() {

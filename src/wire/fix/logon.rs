@@ -29,6 +29,11 @@ impl SecretText {
         bytes.try_extend_from_slice(secret.as_bytes()).ok()?;
         (!secret.is_empty()).then_some(Self(bytes))
     }
+
+    /// In the place of one that was not kept.
+    pub fn unknown() -> Self {
+        Self(ArrayVec::new())
+    }
 }
 
 impl fmt::Debug for SecretText {

@@ -23,14 +23,10 @@ pub struct ExecutionReport<'a> {
     pub side: Option<Side>,
     /// Name of the instrument; empty when it is absent.
     pub symbol: &'a [u8],
-    /// Filled over its life, 1e-9 contracts; `None` when it is absent or unreadable.
-    pub cum_qty: Option<i64>,
-    /// Amount asked, 1e-9 contracts.
-    pub order_qty: Option<i64>,
-    /// Limit, 1e-9.
-    pub price: Option<i64>,
-    /// `OrdRejReason` (103).
-    pub reject_reason: Option<u64>,
+    cum_qty: &'a [u8],
+    order_qty: &'a [u8],
+    price: &'a [u8],
+    reject_reason: &'a [u8],
     /// Explanation; empty when it is absent.
     pub text: &'a [u8],
     /// The fills told with this report.
@@ -68,10 +64,10 @@ impl<'a> ExecutionReport<'a> {
             exec_type: 0,
             side: None,
             symbol: &[],
-            cum_qty: None,
-            order_qty: None,
-            price: None,
-            reject_reason: None,
+            cum_qty: &[],
+            order_qty: &[],
+            price: &[],
+            reject_reason: &[],
             text: &[],
             fills: Fills { group: fields.skip(fields.len()), count: 0, last: None },
         };
@@ -86,10 +82,10 @@ impl<'a> ExecutionReport<'a> {
                 tag::EXEC_TYPE => report.exec_type = one(tag, value)?,
                 tag::SIDE => report.side = side(value),
                 tag::SYMBOL => report.symbol = value,
-                tag::CUM_QTY => report.cum_qty = decimal_e9(value),
-                tag::ORDER_QTY => report.order_qty = decimal_e9(value),
-                tag::PRICE => report.price = decimal_e9(value),
-                tag::ORD_REJ_REASON => report.reject_reason = number(value),
+                tag::CUM_QTY => report.cum_qty = value,
+                tag::ORDER_QTY => report.order_qty = value,
+                tag::PRICE => report.price = value,
+                tag::ORD_REJ_REASON => report.reject_reason = value,
                 tag::TEXT => report.text = value,
                 tag::EXEC_ID => exec_id = value,
                 tag::LAST_PX => last_px = value,
@@ -110,6 +106,27 @@ impl<'a> ExecutionReport<'a> {
             report.fills.last = Some([exec_id, last_px, last_qty]);
         }
         Ok(report)
+    }
+
+    /// Filled over its life, 1e-9 contracts; `None` when it is absent or unreadable.
+    #[inline]
+    pub fn cum_qty(&self) -> Option<i64> {
+        decimal_e9(self.cum_qty)
+    }
+
+    /// Amount asked, 1e-9 contracts.
+    pub fn order_qty(&self) -> Option<i64> {
+        decimal_e9(self.order_qty)
+    }
+
+    /// Limit, 1e-9.
+    pub fn price(&self) -> Option<i64> {
+        decimal_e9(self.price)
+    }
+
+    /// `OrdRejReason` (103).
+    pub fn reject_reason(&self) -> Option<u64> {
+        number(self.reject_reason)
     }
 }
 
@@ -206,7 +223,7 @@ mod tests {
             assert_eq!((report.order, report.venue_order), (Some(3_855_759_433_760_014_337), 4_711));
             assert_eq!((report.status, report.exec_type, report.side), (b'2', b'I', Some(Side::Sell)));
             assert_eq!((report.symbol, report.text), (&b"BTC-PERPETUAL"[..], &b"success"[..]));
-            assert_eq!((report.cum_qty, report.price), (Some(50_000_000_000), Some(97_650_500_000_000)));
+            assert_eq!((report.cum_qty(), report.price()), (Some(50_000_000_000), Some(97_650_500_000_000)));
             let fills: Vec<_> = report.fills.iter().collect();
             let fill = |execution, price, qty| Some(Fill { execution, price, qty });
             assert_eq!(

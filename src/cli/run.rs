@@ -1,0 +1,132 @@
+//! `hedgecore run --config FILE`: the pipeline against a venue, as the file says.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::CliError;
+use super::progress::ProgressLine;
+use crate::config::Settings;
+use crate::feed::FeedConfig;
+use crate::hedge::HedgeConfig;
+use crate::portfolio::GreeksConfig;
+use crate::runtime::control::ControlConfig;
+use crate::runtime::placement::{self, Request};
+use crate::runtime::{Finished, Pipeline, PipelineConfig};
+use crate::surface::SurfaceConfig;
+use crate::telemetry::Report;
+
+/// How often the progress line has something new.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The configuration; examples/hedgecore.toml shows one
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Read and check the configuration, and do nothing else
+    #[arg(long)]
+    check: bool,
+    /// End after so many seconds; otherwise a signal does
+    #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
+    seconds: Option<f64>,
+}
+
+/// What the run did, as it prints it at the end.
+#[derive(Debug, Serialize)]
+struct Closing {
+    armed: bool,
+    /// Orders, amendments and cancels decided on, and approved.
+    requests_decided: u64,
+    /// Encoded for the venue.
+    orders_sent: u64,
+    /// Kept back by a dry run.
+    withheld: u64,
+    fills: u64,
+    /// Connections lost, the last one that was closed included.
+    disconnects: u64,
+    hot_allocations: u64,
+    /// By name.
+    positions: BTreeMap<String, i64>,
+    notices: Vec<String>,
+}
+
+/// Runs until a signal or its time ends it.
+pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
+    let settings = Settings::read(&args.config, super::unguessable()?)?;
+    let mut out = io::stdout().lock();
+    let protocol = settings.session.protocol_name();
+    let (lines, target) = (settings.lines.len(), settings.orders.address);
+    writeln!(out, "{}: {lines} line(s) of market data, orders by {protocol} to {target}", args.config.display())?;
+    if settings.session.armed {
+        writeln!(out, "ARMED: orders leave")?;
+    } else {
+        writeln!(out, "dry run: everything is computed, nothing is sent; `armed = true` in the configuration arms it")?;
+    }
+    out.flush()?;
+    if args.check {
+        return Ok(());
+    }
+    let cores = placement::available_cores();
+    let request = Request { topology: settings.topology, cores: settings.cores.clone(), idle: None };
+    let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let armed = settings.session.armed;
+    let pipeline = Pipeline::start(PipelineConfig {
+        plan: placement::plan(&request, &cores)?,
+        feeds: settings.lines,
+        orders: settings.orders,
+        feed: FeedConfig::default(),
+        greeks: GreeksConfig { opening: settings.opening, ..GreeksConfig::default() },
+        surface: SurfaceConfig::default(),
+        hedge: HedgeConfig { started_s: started.as_secs() as u32, ..settings.hedge },
+        session: settings.session,
+        journal: None,
+        control: ControlConfig { socket: settings.control, signals: true, ..ControlConfig::default() },
+    })?;
+    watch(&pipeline, args.seconds, armed);
+    let fills = pipeline.progress().fills;
+    let closing = closing(pipeline.stop()?, armed, fills);
+    writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;
+    Ok(())
+}
+
+/// Shows how it stands until its time is up or a signal ends it.
+fn watch(pipeline: &Pipeline, seconds: Option<f64>, armed: bool) {
+    let line = ProgressLine::new(if armed { "hedging" } else { "dry run" });
+    let start = Instant::now();
+    let over = |seconds: f64| start.elapsed().as_secs_f64() >= seconds;
+    while !pipeline.is_interrupted() && !seconds.is_some_and(over) {
+        thread::sleep(LOOK);
+        line.tick(|| {
+            let progress = pipeline.progress();
+            let deltas: Vec<String> =
+                progress.net_delta.iter().map(|(name, delta)| format!("{name} {delta:+.4}")).collect();
+            format!("{} orders, {} fills, net delta {}", progress.requests, progress.fills, deltas.join(" "))
+        });
+    }
+    line.finish();
+}
+
+fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {
+    let name = |id| finished.feed.name(id).unwrap_or("unnamed").to_owned();
+    let mut report = Report::default();
+    finished.recorder.fill(&mut report);
+    let decided = finished.recorder.progress().requests;
+    Closing {
+        armed,
+        requests_decided: decided,
+        orders_sent: finished.gateway.counters().orders,
+        withheld: finished.gateway.counters().withheld,
+        fills: fills.max(report.fills),
+        disconnects: finished.gateway.counters().disconnects,
+        hot_allocations: report.hot_allocations,
+        positions: finished.greeks.positions().map(|(id, lots)| (name(id), lots.0)).collect(),
+        notices: finished.notices,
+    }
+}

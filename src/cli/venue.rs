@@ -1,0 +1,117 @@
+//! `hedgecore venue`: the embedded venue on its own, until a signal or its time ends it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::net::SocketAddrV4;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::CliError;
+use crate::sim::venue::server::Endpoints;
+use crate::sim::venue::{FixNames, VenueConfig, VenueServer};
+use crate::units::Nanos;
+
+/// Between two looks at the clock and the signals.
+const NAP: Duration = Duration::from_millis(20);
+/// Where the secret of the venue's client may stand.
+const SECRET: &str = "HEDGECORE_SECRET";
+
+/// Arguments of `venue`.
+#[derive(Debug, Args)]
+pub(super) struct VenueArgs {
+    /// Take orders by FIX 4.4 here
+    #[arg(long, value_name = "HOST:PORT", requires = "sender", requires = "target", conflicts_with = "starbase")]
+    fix: Option<SocketAddrV4>,
+    /// The venue's own name in FIX messages
+    #[arg(long, value_name = "COMPID")]
+    sender: Option<String>,
+    /// The client's name in FIX messages
+    #[arg(long, value_name = "COMPID")]
+    target: Option<String>,
+    /// Start FIX sequence numbers again at every logon
+    #[arg(long)]
+    reset_on_logon: bool,
+    /// Take orders by Starbase's binary protocol here (the default, on a free port of this host)
+    #[arg(long, value_name = "HOST:PORT")]
+    starbase: Option<SocketAddrV4>,
+    /// Send market data to this group and port, snapshots to the next port
+    #[arg(long, value_name = "GROUP:PORT", default_value = "239.111.111.1:6100")]
+    multicast: SocketAddrV4,
+    /// Who may trade; its secret is in the environment as HEDGECORE_SECRET. Without it whoever has the right FIX names may
+    #[arg(long, value_name = "NAME")]
+    client_id: Option<String>,
+    /// Seed of the market
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// End after so many seconds; otherwise a signal does
+    #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
+    seconds: Option<f64>,
+}
+
+/// What the venue saw, as it prints it at the end.
+#[derive(Debug, Serialize)]
+struct Closing {
+    orders: u64,
+    rejects: u64,
+    fills: u64,
+    order_messages: u64,
+    open_orders: usize,
+    /// By name.
+    positions: BTreeMap<String, i64>,
+}
+
+/// Runs the venue, and says at the end what its client did.
+pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
+    let stop = super::stop_signal()?;
+    let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut config = VenueConfig { seed: args.seed, start: Nanos(start.as_nanos() as u64), ..VenueConfig::default() };
+    if let (Some(sender), Some(target)) = (&args.sender, &args.target) {
+        let (sender, target) = (sender.clone(), target.clone());
+        config.session.fix = args.fix.map(|_| FixNames { sender, target, reset_on_logon: args.reset_on_logon });
+        config.session.client_id.clear();
+    }
+    if let Some(client) = &args.client_id {
+        config.session.client_id.clone_from(client);
+        config.session.secret = std::env::var(SECRET)
+            .map_err(|_| CliError::Input(format!("--client-id needs its secret in the environment, as {SECRET}")))?;
+    }
+    let mut endpoints = Endpoints {
+        group: Some(*args.multicast.ip()).filter(|group| group.is_multicast()),
+        incremental_port: args.multicast.port(),
+        snapshot_port: args.multicast.port().checked_add(1).unwrap_or(0),
+        ..Endpoints::default()
+    };
+    if let Some(address) = args.fix.or(args.starbase) {
+        (endpoints.order_host, endpoints.order_port) = (*address.ip(), address.port());
+    }
+    let protocol = if config.session.fix.is_some() { "FIX 4.4" } else { "Starbase" };
+    let venue = VenueServer::spawn_at(config, endpoints)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "orders by {protocol} at {}", venue.order_address())?;
+    let [incremental, snapshots] = [0, 1].map(|at| venue.feed_addresses()[at]);
+    writeln!(out, "market data at {incremental}, snapshots at {snapshots}")?;
+    for notice in venue.notices() {
+        writeln!(out, "note: {notice}")?;
+    }
+    out.flush()?;
+    let began = Instant::now();
+    let over = |seconds: f64| began.elapsed().as_secs_f64() >= seconds;
+    while !stop.load(Ordering::Acquire) && !args.seconds.is_some_and(over) {
+        thread::sleep(NAP);
+    }
+    let statement = venue.stop()?;
+    let closing = Closing {
+        orders: statement.orders,
+        rejects: statement.rejects,
+        fills: statement.fills,
+        order_messages: statement.order_messages,
+        open_orders: statement.open_orders,
+        positions: statement.positions.into_iter().map(|position| (position.name, position.lots.0)).collect(),
+    };
+    writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! The file as it is written. Values that are checked further remember where they stood.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) armed: bool,
+    pub(super) run: Option<Run>,
+    #[serde(default)]
+    pub(super) line: Vec<Line>,
+    pub(super) orders: Orders,
+    pub(super) limits: Option<LimitsTable>,
+    pub(super) hedge: Option<Hedge>,
+    pub(super) book: Option<Book>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Run {
+    pub(super) topology: Option<Spanned<String>>,
+    pub(super) cores: Option<Vec<usize>>,
+    pub(super) control: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub(super) address: Spanned<String>,
+    pub(super) interface: Option<Spanned<String>>,
+    pub(super) receive_buffer_bytes: Option<Spanned<usize>>,
+    pub(super) busy_poll_us: Option<Spanned<u32>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    Fix,
+    Starbase,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Reset {
+    FirstLogon,
+    EveryLogon,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Orders {
+    pub(super) protocol: Protocol,
+    pub(super) address: Spanned<String>,
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) client_id: Spanned<String>,
+    pub(super) secret_env: Option<Spanned<String>>,
+    pub(super) secret_file: Option<Spanned<PathBuf>>,
+    pub(super) sender: Option<Spanned<String>>,
+    pub(super) target: Option<Spanned<String>>,
+    pub(super) heartbeat_s: Option<Spanned<u32>>,
+    pub(super) reset: Option<Reset>,
+    pub(super) cancel_on_disconnect: Option<bool>,
+    pub(super) connect_time_out_ms: Option<Spanned<u64>>,
+    pub(super) reconnect_first_ms: Option<Spanned<u64>>,
+    pub(super) reconnect_last_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LimitsTable {
+    pub(super) order_lots_max: Option<Spanned<u32>>,
+    pub(super) order_notional_max: Option<Spanned<f64>>,
+    pub(super) position_notional_max: Option<Spanned<f64>>,
+    pub(super) collar: Option<Spanned<f64>>,
+    pub(super) open_orders_max: Option<Spanned<u32>>,
+    pub(super) messages_per_second: Option<Spanned<u32>>,
+    pub(super) cancel_reserve: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hedge {
+    pub(super) risk_aversion: Option<Spanned<f64>>,
+    pub(super) half_width_min: Option<Spanned<f64>>,
+    pub(super) half_width_max: Option<Spanned<f64>>,
+    pub(super) slippage: Option<Spanned<f64>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Opening {
+    Flat,
+    ShortEveryOption,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Book {
+    pub(super) opening: Option<Opening>,
+    #[serde(default)]
+    pub(super) position: Vec<Position>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Position {
+    pub(super) instrument: Spanned<u32>,
+    pub(super) lots: i64,
+}

@@ -1,0 +1,70 @@
+//! The order session in the protocol that the venue was configured with.
+
+use super::desk::Floor;
+use super::exchange::{Exchange, Print};
+use super::fix::FixFront;
+use super::matching::Resting;
+use super::session::{Session, SessionConfig};
+use crate::gateway::fix::FixConfigError;
+use crate::units::Nanos;
+
+/// One client's session.
+#[derive(Debug)]
+pub(super) enum Front {
+    Binary(Box<Session>),
+    Fix(Box<FixFront>),
+}
+
+macro_rules! each {
+    ($self:ident, $session:ident => $answer:expr) => {
+        match $self {
+            Self::Binary($session) => $answer,
+            Self::Fix($session) => $answer,
+        }
+    };
+}
+
+impl Front {
+    pub(super) fn new(config: SessionConfig) -> Result<Self, FixConfigError> {
+        Ok(match &config.fix {
+            Some(names) => Self::Fix(Box::new(FixFront::new(&config, names)?)),
+            None => Self::Binary(Box::new(Session::new(config))),
+        })
+    }
+
+    pub(super) fn connect(&mut self, now: Nanos) {
+        each!(self, session => session.connect(now));
+    }
+
+    pub(super) fn disconnect(&mut self, exchange: &mut Exchange, now: Nanos) {
+        each!(self, session => session.disconnect(exchange, now));
+    }
+
+    pub(super) fn receive(&mut self, bytes: &[u8], floor: &mut Floor<'_>) {
+        each!(self, session => session.receive(bytes, floor));
+    }
+
+    pub(super) fn tick(&mut self, now: Nanos) {
+        each!(self, session => session.tick(now));
+    }
+
+    pub(super) fn outgoing(&mut self) -> &mut Vec<u8> {
+        each!(self, session => session.outgoing())
+    }
+
+    pub(super) fn wants_close(&self) -> bool {
+        each!(self, session => session.wants_close())
+    }
+
+    pub(super) fn open_orders(&self) -> usize {
+        each!(self, session => session.open_orders())
+    }
+
+    pub(super) fn filled(&mut self, print: &Print, floor: &mut Floor<'_>) {
+        each!(self, session => session.filled(print, floor));
+    }
+
+    pub(super) fn expired(&mut self, order: &Resting, exchange: &Exchange, now: Nanos) {
+        each!(self, session => session.expired(order, exchange, now));
+    }
+}

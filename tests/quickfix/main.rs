@@ -1,0 +1,73 @@
+//! Independent parties: an acceptor built on libquickfix, which our initiator trades with and is cut off by; and tshark,
+//! which reads what we write.
+//!
+//! Neither is needed to build this crate: where a compiler, the library or tshark is missing, the test says so and passes.
+
+mod dissector;
+mod engine;
+
+use hedgecore::event::{Body, Event, Trail};
+use hedgecore::gateway::Gateway;
+use hedgecore::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
+use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
+use hedgecore::order::{OrderStore, Request};
+use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::units::*;
+
+pub(crate) const PERPETUAL: InstrumentId = InstrumentId(3);
+pub(crate) const LOT: Quantity = Quantity(10 * ONE_E9);
+pub(crate) const PRICE: Price = Price(97_650 * ONE_E9 + ONE_E9 / 2);
+
+/// A session that knows one instrument.
+pub(crate) fn gateway(now: Nanos, events: &mut Vec<Event>) -> Gateway {
+    let rules = FixRules { heartbeat_s: 2, ..FixRules::new("DESK", "VENUE").expect("names") };
+    let credentials = Credentials::new("key", "swordfish").expect("both fit");
+    let mut gateway = Gateway::new(FixConfig::new(rules, credentials, NonceSeed([7; 32])));
+    let reference = Instruction::Reference {
+        instrument: PERPETUAL,
+        underlying: UnderlyingId(0),
+        venue: VenueInstrumentId(1),
+        lot: LOT,
+        contract: LOT,
+        symbol: Symbol::new(b"BTC-PERPETUAL").expect("it fits"),
+    };
+    gateway.step(&reference, now, events);
+    gateway
+}
+
+/// Approved by a gate that refuses nothing these tests ask. The store holds the orders asked for.
+pub(crate) fn approved(orders: &mut OrderStore, request: Request, now: Nanos) -> Instruction {
+    let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
+    let mut gate = Gate::new(limits);
+    let instrument = Instrument {
+        id: PERPETUAL,
+        venue: VenueInstrumentId(1),
+        underlying: UnderlyingId(0),
+        kind: InstrumentKind::Perpetual,
+        payoff: Payoff::Inverse,
+        option: None,
+        expiry_s: 0,
+        strike: Price::ZERO,
+        lot: LOT,
+        contract: LOT,
+        maker_fee_e9: 0,
+        taker_fee_e9: 0,
+        ticks: TickTable::new(Price(ONE_E9 / 2)),
+        state: InstrumentState::Open,
+    };
+    let (bid, ask) = (PRICE, Price(PRICE.0 + ONE_E9 / 2));
+    let view =
+        View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask, ..View::of_nothing() };
+    for body in market(&instrument, bid, ask) {
+        gate.see(&Event { trail: Trail::default(), time: now, body });
+    }
+    Instruction::Send(gate.approve(request, &view, orders, now).expect("approved"))
+}
+
+/// What a gate must have seen of an instrument: its listing and a book.
+fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
+    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
+    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let quality = BookQuality::Good;
+    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+}

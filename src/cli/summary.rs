@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::feed::Feed;
-use crate::hedge::Hedge;
+use crate::hedge::program::Stress;
+use crate::hedge::{Binding, Decision, Excluded, Fallback, Hedge};
 use crate::portfolio::{ExpiryExposure, Greeks};
 use crate::runtime::alloc::hot_allocations;
 use crate::surface::Surface;
-use crate::telemetry::{Bounded, ByGreek, ExpiryRow, Report};
+use crate::telemetry::{Bounded, ByGreek, DecisionRow, ExpiryRow, Report};
+use crate::units::UnderlyingId;
 use crate::wire::deribit_multicast::Template;
 
 /// What the feed counted.
@@ -99,5 +101,41 @@ pub(super) fn hedge(report: &mut Report, hedge: &Hedge) {
         ("alarmed", orders.alarmed),
         ("owed_forgotten", orders.owed_forgotten),
     ]);
+    program(report, hedge);
     report.hot_allocations = hot_allocations();
+}
+
+/// What the program decided, beside what the ledger saw come of it.
+fn program(report: &mut Report, hedge: &Hedge) {
+    for (index, (name, attribution)) in hedge.attributions().enumerate() {
+        let underlying = UnderlyingId(index as u8);
+        let figures = report.program.entry(name.to_owned()).or_default();
+        figures.decisions = attribution.decisions;
+        figures.rested = attribution.rested;
+        figures.taken = attribution.taken;
+        figures.expected_risk_reduction = attribution.risk_reduction;
+        figures.expected_cost = attribution.cost;
+        figures.worst_gap = attribution.worst_gap;
+        figures.bindings = Binding::ALL.iter().map(|b| b.name()).zip(attribution.bindings).collect();
+        figures.stresses = Stress::ALL.iter().map(|s| s.name()).zip(attribution.stresses).collect();
+        figures.fallbacks = Fallback::ALL.iter().map(|f| f.name()).zip(attribution.fallbacks).collect();
+        figures.excluded = Excluded::ALL.iter().map(|e| e.name()).zip(attribution.excluded).collect();
+        figures.recent = hedge.decisions().filter(|decision| decision.underlying == underlying).map(decision).collect();
+        if let Some(cost) = report.cost.get(name) {
+            figures.realised_cost = cost.paid;
+            figures.option_fills = cost.option_fills;
+            figures.hedge_error = cost.hedged_variance.map(f64::sqrt);
+        }
+    }
+}
+
+fn decision(decision: &Decision) -> DecisionRow {
+    DecisionRow {
+        time_ns: decision.time.0,
+        expected_risk_reduction: decision.risk_reduction,
+        expected_cost: decision.cost,
+        gap: decision.gap,
+        orders: decision.orders,
+        binding: decision.binding.name(),
+    }
 }

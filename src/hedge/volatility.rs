@@ -19,6 +19,9 @@ const ROUND_NS: u64 = Nanos::PER_SECOND;
 /// Age beyond which a survey says nothing.
 const AGE_MAX_NS: u64 = 10 * Nanos::PER_SECOND;
 
+/// No book holds so many coins of anything; not a number is not less.
+const COINS_MAX: f64 = 1e9;
+
 /// One expiry, as last told and by fills since.
 #[derive(Clone, Copy, Debug)]
 struct Expiry {
@@ -96,8 +99,8 @@ impl Volatility {
         }
         let mut held = Held::default();
         for expiry in self.alive(now) {
-            let is_finite = (expiry.vega + expiry.skew).is_finite();
-            if !is_finite || now.since(expiry.told) > AGE_MAX_NS {
+            let is_sane = expiry.vega.abs() < COINS_MAX && expiry.skew.abs() < COINS_MAX;
+            if !is_sane || now.since(expiry.told) > AGE_MAX_NS {
                 return None;
             }
             held.vega[bucket_of(expiry.expiry_s, now)] += expiry.vega;

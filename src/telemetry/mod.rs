@@ -13,4 +13,6 @@ pub use latency::{Hop, Latencies, Percentiles};
 pub use ledger::{Account, Ledger};
 pub use moments::Moments;
 pub use recorder::{Progress, Recorder, SharedProgress};
-pub use report::{Bounded, ByGreek, Cost, ExpiryRow, KillFigures, NetDelta, Report, VenueFigures};
+pub use report::{
+    Bounded, ByGreek, Cost, DecisionRow, ExpiryRow, KillFigures, NetDelta, ProgramFigures, Report, VenueFigures,
+};

@@ -77,6 +77,7 @@ impl Recorder {
             delta.after = account.delta_after;
             let cost = report.cost.entry(name.to_owned()).or_default();
             cost.paid = account.cost;
+            cost.option_fills = account.option_fills;
             if account.variance_ratio().is_some() {
                 cost.unhedged_variance = account.unhedged.variance();
                 cost.hedged_variance = account.hedged.variance();

@@ -26,10 +26,63 @@ pub struct NetDelta {
 pub struct Cost {
     /// Spread and fees paid.
     pub paid: f64,
+    /// Fills of options.
+    pub option_fills: u64,
     /// Variance of the book's value, sample to sample, had it not been hedged.
     pub unhedged_variance: Option<f64>,
     /// Variance of book and hedge together.
     pub hedged_variance: Option<f64>,
+}
+
+/// What the program decided for one underlying, and what came of it. Expectations in quote currency, realisations in
+/// settlement currency.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ProgramFigures {
+    /// Decisions to trade.
+    pub decisions: u64,
+    /// Orders that rested.
+    pub rested: u64,
+    /// Orders that took.
+    pub taken: u64,
+    /// Fills of options.
+    pub option_fills: u64,
+    /// What risk was to fall by, in the units of costs.
+    pub expected_risk_reduction: f64,
+    /// What trading was to cost.
+    pub expected_cost: f64,
+    /// What it did cost.
+    pub realised_cost: f64,
+    /// Standard deviation of what book and hedge together gained from sample to sample.
+    pub hedge_error: Option<f64>,
+    /// Largest duality gap, relative to standing still.
+    pub worst_gap: f64,
+    /// Decisions by what bound their largest order.
+    pub bindings: BTreeMap<&'static str, u64>,
+    /// Decisions by the correlation stress they were made under.
+    pub stresses: BTreeMap<&'static str, u64>,
+    /// Times the band decided instead, by reason.
+    pub fallbacks: BTreeMap<&'static str, u64>,
+    /// Hedges left out of a decision, by reason.
+    pub excluded: BTreeMap<&'static str, u64>,
+    /// The last decisions, oldest first.
+    pub recent: Vec<DecisionRow>,
+}
+
+/// One decision of the program, quote currency.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DecisionRow {
+    /// Nanoseconds since the epoch.
+    pub time_ns: u64,
+    /// What risk was to fall by, in the units of costs.
+    pub expected_risk_reduction: f64,
+    /// What trading was to cost.
+    pub expected_cost: f64,
+    /// Duality gap, relative to standing still.
+    pub gap: f64,
+    /// Orders made.
+    pub orders: u8,
+    /// What bound the largest of them.
+    pub binding: &'static str,
 }
 
 /// Exposure to one expiry of an underlying; each greek with the bound on its error.
@@ -203,6 +256,8 @@ pub struct Report {
     pub by_expiry: BTreeMap<String, Vec<ExpiryRow>>,
     /// Cost and variance by underlying.
     pub cost: BTreeMap<String, Cost>,
+    /// Decisions by underlying, where the program decides.
+    pub program: BTreeMap<String, ProgramFigures>,
     /// Decisions that did not become orders, by reason.
     pub holds: BTreeMap<&'static str, u64>,
     /// Orders that risk refused, by reason.

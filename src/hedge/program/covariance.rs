@@ -24,6 +24,15 @@ pub enum Stress {
 impl Stress {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Base, Self::Together, Self::Against];
+
+    /// The name used in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Together => "together",
+            Self::Against => "against",
+        }
+    }
 }
 
 /// Covariance per year of the factors: the spot first, then what else moves.

@@ -1,5 +1,7 @@
 //! The hedge driven by hand: one underlying, its perpetual, and what a venue may answer.
 
+mod program;
+
 use super::*;
 use crate::event::{KillCause, KillLevel, Operator, Trail};
 use crate::instrument::{BookQuality, InstrumentState, Payoff};

@@ -106,7 +106,7 @@ pub struct ExecutionConfig {
 impl Default for ExecutionConfig {
     fn default() -> Self {
         Self {
-            rest_below: 1.0,
+            rest_below: 0.5,
             rest_saving_share: 0.3,
             rest_ns: 250 * Nanos::PER_MILLI,
             reversal_ns: Nanos::PER_SECOND,

@@ -22,7 +22,8 @@ pub struct CostConfig {
     pub option_fee_share_max: f64,
     /// Premium of the perpetual over the index below which no funding is paid, as a fraction.
     pub funding_dead_band: f64,
-    /// What sending anything at all costs, quote currency: gas on venues that settle on a chain.
+    /// What sending anything at all costs, quote currency: gas where a venue settles on a chain, and elsewhere what a message
+    /// has to be worth.
     pub batch: f64,
 }
 
@@ -34,7 +35,7 @@ impl Default for CostConfig {
             option_wait_ns: 5 * Nanos::PER_MILLI,
             option_fee_share_max: 0.125,
             funding_dead_band: 0.0005,
-            batch: 0.0,
+            batch: 0.05,
         }
     }
 }

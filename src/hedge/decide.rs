@@ -10,6 +10,7 @@ use super::factors::Unit;
 use super::orders::Child;
 use super::planner::{Plan, Trade};
 use super::policy::{Policy, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost, to_nearest_edge};
+use super::program::HEDGES_MAX;
 use super::target::{InFlight, Target};
 use super::{BAND_IN_FLIGHT_MAX, Hedge, HedgeConfig};
 use crate::event::{Event, KillLevel};
@@ -130,17 +131,24 @@ impl Hedge {
 
         let mut decision = Decision::of(trade, underlying, self.desks[at].planner.stress(), event.time);
         let gain_over_cost = (trade.rounded.untraded - trade.rounded.objective) / trade.cost.max(f64::MIN_POSITIVE);
-        let (mut outcome, mut largest) = (Err(Hold::Refused), 0.0);
-        for index in 0..self.desks[at].offered.len() {
-            let (offered, lots) = (self.desks[at].offered[index], trade.rounded.lots[index]);
-            let Some(instrument) = self.catalogue.find(offered.instrument).copied().filter(|_| lots != 0) else {
-                continue;
-            };
+        let mut children = [None; HEDGES_MAX];
+        for (index, offered) in self.desks[at].offered.iter().enumerate() {
+            let lots = trade.rounded.lots[index];
+            let Some(instrument) = self.catalogue.find(offered.instrument).filter(|_| lots != 0) else { continue };
             let choice = self.desks[at].choices.find(offered.instrument);
             let is_impatient = choice.is_some_and(|choice| event.time < choice.impatient_until);
             let top = self.books.top(offered.instrument);
             let urgency = Urgency { gain_over_cost, is_impatient, spot: self.targets[at].spot.to_f64() };
-            let child = child(&instrument, &top, &offered.costs, lots, urgency, &self.config);
+            let child = child(instrument, &top, &offered.costs, lots, urgency, &self.config);
+            children[index] = Some((instrument.is_future(), child));
+        }
+        // What takes back the delta of options has no business before the options are there.
+        let options_rest = children.iter().flatten().any(|(is_future, child)| !is_future && child.is_passive);
+        let (mut outcome, mut largest) = (Err(Hold::Refused), 0.0);
+        for (index, entry) in children.iter().enumerate() {
+            let Some((_, child)) = entry.filter(|(is_future, _)| !(*is_future && options_rest)) else { continue };
+            let offered = self.desks[at].offered[index];
+            let Some(instrument) = self.catalogue.find(offered.instrument).copied() else { continue };
             self.orders.name(&instrument, self.catalogue.symbol(instrument.id), out);
             match self.send(underlying, &child, instrument.id, offered.unit, event, out) {
                 Ok(()) => {

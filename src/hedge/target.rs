@@ -75,12 +75,17 @@ impl Target {
     }
 
     /// What the orders in flight would add to each factor if all of them filled; those that rest only if `with_passive`.
+    /// An option that rests may wait long, and its delta is not there before it fills: it counts with everything else, so
+    /// that no other is asked for in its place, but what it would do to delta is not hedged in advance.
     pub(super) fn working(&self, store: &OrderStore, with_passive: bool, now: Nanos) -> [f64; FACTORS_MAX] {
         let (mut working, spot) = ([0.0; FACTORS_MAX], self.spot.to_f64());
         for flight in self.in_flight.iter().filter(|flight| with_passive || !flight.is_passive) {
             let leaves = store.find(flight.order).map_or(0, |order| order.leaves_lots());
             let lots = flight.side.sign() as f64 * f64::from(leaves);
-            let loading = flight.unit.loading(bucket_of(flight.expiry_s, now), spot);
+            let mut loading = flight.unit.loading(bucket_of(flight.expiry_s, now), spot);
+            if flight.is_passive && flight.unit.vega != 0.0 {
+                loading[0] = 0.0;
+            }
             for (sum, one) in working.iter_mut().zip(&loading) {
                 *sum += lots * one;
             }

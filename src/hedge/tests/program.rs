@@ -26,7 +26,10 @@ struct Play {
 
 impl Play {
     fn new(config: HedgeConfig) -> Self {
-        let config = HedgeConfig { policy: Policy::Program, ..config };
+        let mut config = HedgeConfig { policy: Policy::Program, ..config };
+        if config.program.costs.batch == CostConfig::default().batch {
+            config.program.costs.batch = 0.0;
+        }
         let mut play = Self { rig: Rig::with(config), delta: 0.0, log_gamma: 0.0, vega: 0.0, skew: 0.0 };
         play.list(FUTURE, InstrumentKind::Future, None);
         play.list(PUT, InstrumentKind::Option, Some(OptionKind::Put));
@@ -407,6 +410,23 @@ fn what_is_not_pressing_rests_then_takes() {
     let orders = play.orders();
     assert!(matches!(orders[..], [(_, _, 1.., false)]), "now it takes: {orders:?}");
     assert_eq!((play.attribution().rested, play.attribution().taken), (1, 1));
+}
+
+#[test]
+fn while_options_rest_their_delta_is_not_hedged_in_advance() {
+    let execution = ExecutionConfig { rest_below: 1e12, rest_saving_share: 0.0, ..ExecutionConfig::default() };
+    let mut play = Play::new(HedgeConfig { execution, ..HedgeConfig::default() }).holding(0.0, -20.0, -3.0);
+    play.expose();
+    let options = play.orders();
+    assert!(!options.is_empty() && options.iter().all(|order| order.1.0 >= 2 && order.3), "{options:?}");
+    play.expose();
+    play.rig.tell(Body::Clock);
+    assert_eq!(play.orders(), [], "neither their delta nor other options in their place");
+    // Were it not for the options, which would leave it inside, this delta would be far outside.
+    play.delta = -1.0;
+    play.expose();
+    let delta = play.orders();
+    assert!(matches!(delta[..], [(_, PERPETUAL | FUTURE, 1.., _), ..]), "what is there is hedged: {delta:?}");
 }
 
 #[test]

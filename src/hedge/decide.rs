@@ -103,7 +103,8 @@ impl Hedge {
             Ok(Plan::NotWorthwhile) => Err(Hold::NotWorthwhile),
             Ok(Plan::Trade(trade)) => {
                 let has_grown = trade.rounded.untraded > self.config.execution.growth * desk.left;
-                hold_if(!target.in_flight.is_empty() && !has_grown, Hold::InFlight)?;
+                let is_busy = target.in_flight.iter().any(|flight| !flight.is_resting_option());
+                hold_if(is_busy && !has_grown, Hold::InFlight)?;
                 self.send_all(underlying, &trade, event, out)
             }
             Ok(Plan::Unsolved) => self.follow_band(underlying, event, out),

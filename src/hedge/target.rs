@@ -30,6 +30,13 @@ pub(super) struct InFlight {
     pub(super) expiry_s: u32,
 }
 
+impl InFlight {
+    /// Whether it is an option that rests: its delta is not there before it fills, and nothing waits for it.
+    pub(super) fn is_resting_option(&self) -> bool {
+        self.is_passive && self.unit.vega != 0.0
+    }
+}
+
 /// An underlying to be hedged.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
@@ -83,7 +90,7 @@ impl Target {
             let leaves = store.find(flight.order).map_or(0, |order| order.leaves_lots());
             let lots = flight.side.sign() as f64 * f64::from(leaves);
             let mut loading = flight.unit.loading(bucket_of(flight.expiry_s, now), spot);
-            if flight.is_passive && flight.unit.vega != 0.0 {
+            if flight.is_resting_option() {
                 loading[0] = 0.0;
             }
             for (sum, one) in working.iter_mut().zip(&loading) {

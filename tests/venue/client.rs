@@ -28,6 +28,8 @@ pub(super) enum Report {
     Reject(i64, i8),
     Response { client: i64, status: i8, reason: i8, filled: i64, fills: usize },
     NewReject(i64, i8),
+    Amended { client: i64, status: i8, lots: i64, filled: i64, fills: usize },
+    AmendReject(i64, i8),
     Cancelled(i64),
     CancelReject(i64),
     MassCancelled(i32),
@@ -106,6 +108,18 @@ impl Client {
         }
     }
 
+    pub(super) fn amendment(&self, client: i64, price: Price, lots: i64) -> wire::AmendOrderRequest {
+        wire::AmendOrderRequest {
+            client_order_id: client.into(),
+            correlation_id: client.into(),
+            instrument_id: i64::from(PERPETUAL.0).into(),
+            price: price.0.into(),
+            quantity: Quantity(lots * 10_000_000_000).into(),
+            show_qty: wire::Decimal72::NULL,
+            flags: 0.into(),
+        }
+    }
+
     pub(super) fn best(&self, side: Side) -> Price {
         self.venue.best(PERPETUAL, side).expect("quoted")
     }
@@ -142,6 +156,17 @@ fn report(frame: &wire::Frame<'_>) -> Report {
         wire::Message::NewOrderReject(reject, text) => {
             assert!(!text.is_empty());
             Report::NewReject(reject.client_order_id.get(), reject.reason)
+        }
+        wire::Message::AmendOrderResponse(response, fills) => Report::Amended {
+            client: response.client_order_id.get(),
+            status: response.status,
+            lots: lots(response.quantity),
+            filled: lots(response.total_filled),
+            fills: fills.len(),
+        },
+        wire::Message::AmendOrderReject(reject, text) => {
+            assert!(!text.is_empty());
+            Report::AmendReject(reject.client_order_id.get(), reject.reason)
         }
         wire::Message::CancelOrderResponse(response) => Report::Cancelled(response.client_order_id.get()),
         wire::Message::CancelOrderReject(reject, _) => Report::CancelReject(reject.client_order_id.get()),

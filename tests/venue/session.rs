@@ -1,7 +1,7 @@
 //! The order session, in process.
 
 use hedgecore::instrument::InstrumentKind;
-use hedgecore::sim::venue::VenueConfig;
+use hedgecore::sim::venue::{CancelOnDisconnect, SessionConfig, VenueConfig};
 use hedgecore::units::{Lots, Nanos, Price, Quantity, Side};
 use hedgecore::wire::starbase::orders as wire;
 use proptest::prelude::*;
@@ -305,6 +305,69 @@ fn a_lost_connection_cancels_what_asked_for_it_and_the_rest_can_be_asked_for() {
     assert_eq!(reports[0], Report::GapFill(2));
     assert!(matches!(reports[1..3], [Report::Response { client: 1, .. }, Report::Response { client: 2, .. }]));
     assert_eq!(reports[3..], [Report::Lost(vec![(2, cancel_reason::CLIENT_DISCONNECT)]), Report::GapFill(6)]);
+}
+
+#[test]
+fn an_amended_order_rests_elsewhere_and_trades_where_it_then_may() {
+    let mut client = Client::logged_on();
+    let far = Price(client.best(Side::Buy).0 - 50_000_000_000);
+    client.send(&client.order(1, Side::Buy, far, 5));
+    client.reports();
+    let (active, done) = (order_status::ACTIVE, order_status::FILLED);
+    client.send(&client.amendment(1, far, 3));
+    client.send(&client.amendment(1, Price(far.0 - 1_000_000_000), 8));
+    let amended = |status, lots, filled, fills| Report::Amended { client: 1, status, lots, filled, fills };
+    assert_eq!(client.reports(), [amended(active, 3, 0, 0), amended(active, 8, 0, 0)]);
+    let offer = client.best(Side::Sell);
+    client.send(&client.amendment(1, offer, 2));
+    assert_eq!(client.reports(), [amended(done, 2, 2, 1)]);
+    assert_eq!((client.venue.position(PERPETUAL), client.venue.statement().open_orders), (Lots(2), 0));
+}
+
+#[test]
+fn an_amendment_that_cannot_be_made_leaves_the_order_as_it_is() {
+    let mut client = Client::logged_on();
+    let far = Price(client.best(Side::Buy).0 - 50_000_000_000);
+    client.send(&client.order(1, Side::Buy, far, 5));
+    client.reports();
+    let offer = client.best(Side::Sell);
+    let sound = client.amendment(1, far, 7);
+    let cases = [
+        (wire::AmendOrderRequest { client_order_id: 2.into(), ..sound }, reject_reason::ORDER_NOT_FOUND),
+        (wire::AmendOrderRequest { instrument_id: 3.into(), ..sound }, reject_reason::INVALID_INSTRUMENT),
+        (client.amendment(1, far, 0), reject_reason::INVALID_QUANTITY),
+        (client.amendment(1, Price(far.0 + 1), 7), reject_reason::INVALID_PRICE),
+        (
+            wire::AmendOrderRequest { flags: order_flags::POST_ONLY_REJECT.into(), ..client.amendment(1, offer, 7) },
+            reject_reason::POST_ONLY,
+        ),
+    ];
+    for (request, reason) in cases {
+        client.send(&request);
+        assert_eq!(client.reports(), [Report::AmendReject(request.client_order_id.get(), reason)]);
+    }
+    assert_eq!(client.venue.statement().open_orders, 1);
+    client.send(&sound);
+    assert!(matches!(client.reports()[..], [Report::Amended { client: 1, lots: 7, .. }]));
+}
+
+#[test]
+fn each_setting_of_cancel_on_disconnect_does_as_it_says() {
+    for (setting, rest) in
+        [(CancelOnDisconnect::PerOrder, 1), (CancelOnDisconnect::Always, 0), (CancelOnDisconnect::Never, 2)]
+    {
+        let session = SessionConfig { cancel_on_disconnect: setting, ..SessionConfig::default() };
+        let mut client = Client::connected(VenueConfig { session, ..VenueConfig::default() });
+        client.log_on(1);
+        let far = Price(client.best(Side::Buy).0 - 50_000_000_000);
+        let order = client.order(1, Side::Buy, far, 1);
+        client.send(&order);
+        let flags = order_flags::CANCEL_ON_DISCONNECT.into();
+        client.send(&wire::NewOrderRequest { client_order_id: 2.into(), flags, ..order });
+        assert_eq!(client.venue.statement().open_orders, 2);
+        client.venue.disconnect(client.now);
+        assert_eq!(client.venue.statement().open_orders, rest, "{setting:?}");
+    }
 }
 
 #[test]

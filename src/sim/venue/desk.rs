@@ -13,12 +13,12 @@ use super::market::Market;
 use super::matching::{Outcome, Owner, PostOnly, Resting, SelfTrade};
 use crate::instrument::InstrumentKind;
 use crate::order::TimeInForce;
-use crate::units::{Lots, Nanos, Price, Side, VenueOrderId};
+use crate::units::{Lots, Nanos, Price, Quantity, Side, VenueOrderId};
 use crate::wire::starbase::orders::{
-    CancelOrderReject, CancelOrderRequest, CancelOrderResponse, CanceledOrder, Fill, FilledOrder, Leg,
-    MassCancelRequest, MassCancelResponse, NewOrderReject, NewOrderRequest, NewOrderResponse, OrderFilled,
-    OrdersCanceled, cancel_reason, fill_flags, order_flags, order_status, reject_reason, side_from_wire, side_to_wire,
-    time_in_force,
+    AmendOrderReject, AmendOrderRequest, AmendOrderResponse, CancelOrderReject, CancelOrderRequest,
+    CancelOrderResponse, CanceledOrder, Fill, FilledOrder, Leg, MassCancelRequest, MassCancelResponse, NewOrderReject,
+    NewOrderRequest, NewOrderResponse, OrderFilled, OrdersCanceled, cancel_reason, fill_flags, order_flags,
+    order_status, reject_reason, side_from_wire, side_to_wire, time_in_force,
 };
 
 /// The client's orders.
@@ -170,28 +170,8 @@ impl Desk {
         }
         floor.account.orders += 1;
         let lot = floor.exchange.listings()[listing].contract.lot;
-        let mut filled = Lots(0);
-        let mut fills = Vec::new();
-        for at in first..floor.exchange.prints().len() {
-            let print = floor.exchange.prints()[at];
-            filled.0 += print.fill.lots.0;
-            fills.push(Fill {
-                match_id: (print.execution.0 as i64).into(),
-                fill_price: print.fill.price.0.into(),
-                fill_qty: print.fill.lots.to_quantity(lot).into(),
-            });
-            self.book(&print, ticket.side, true, floor);
-        }
-        let (status, reason, price, left) = match outcome {
-            Outcome::Filled => (order_status::FILLED, cancel_reason::UNKNOWN, ticket.price, Lots(0)),
-            Outcome::Resting { price, lots } => (order_status::ACTIVE, cancel_reason::UNKNOWN, price, lots),
-            Outcome::SelfTrade(_) => {
-                (order_status::CANCELED, cancel_reason::SELF_MATCH_PREVENTION, ticket.price, Lots(0))
-            }
-            Outcome::Expired(_) | Outcome::WouldTake => {
-                (order_status::CANCELED, cancel_reason::TIME_IN_FORCE, ticket.price, Lots(0))
-            }
-        };
+        let (fills, filled) = self.take_fills(first, lot, ticket.side, floor);
+        let (status, reason, price, left) = ending(outcome, ticket.price);
         let client_id = request.client_order_id.get();
         if left.0 > 0 {
             let cancel_on_disconnect = request.flags.get() & order_flags::CANCEL_ON_DISCONNECT != 0;
@@ -220,6 +200,126 @@ impl Desk {
         let evicted = floor.exchange.evicted().to_vec();
         let evicted: Vec<_> = evicted.iter().filter_map(|order| self.forget(order.id)).collect();
         self.tell_cancelled(&evicted, cancel_reason::SELF_MATCH_PREVENTION, floor.exchange, floor.now, link);
+    }
+
+    /// Books the matches from `first` on; what they are on the wire, and how much.
+    fn take_fills(&mut self, first: usize, lot: Quantity, side: Side, floor: &mut Floor<'_>) -> (Vec<Fill>, Lots) {
+        let mut filled = Lots(0);
+        let mut fills = Vec::new();
+        for at in first..floor.exchange.prints().len() {
+            let print = floor.exchange.prints()[at];
+            filled.0 += print.fill.lots.0;
+            fills.push(Fill {
+                match_id: (print.execution.0 as i64).into(),
+                fill_price: print.fill.price.0.into(),
+                fill_qty: print.fill.lots.to_quantity(lot).into(),
+            });
+            self.book(&print, side, true, floor);
+        }
+        (fills, filled)
+    }
+
+    /// Gives an order other terms. With its price and no more size it keeps its place; otherwise it is the last of its
+    /// price, and may trade on the way there.
+    pub fn amend(&mut self, request: &AmendOrderRequest, floor: &mut Floor<'_>, link: &mut Link) {
+        let (id, order, terms) = match self.check_amend(request, floor) {
+            Ok(checked) => checked,
+            Err((reason, text)) => {
+                self.events += 1;
+                let reject = AmendOrderReject {
+                    timestamp: (floor.now.0 as i64).into(),
+                    exec_id: self.events.into(),
+                    client_order_id: request.client_order_id,
+                    correlation_id: request.correlation_id,
+                    order_id: 0.into(),
+                    instrument_id: request.instrument_id,
+                    reason,
+                };
+                return link.report(floor.now, &reject, |encoder| encoder.text(text.as_bytes()));
+            }
+        };
+        let Working { listing, side, price, left, .. } = order;
+        let lot = floor.exchange.listings()[listing].contract.lot;
+        let mut evicted = Vec::new();
+        let (fills, outcome) = if terms.price == price && terms.lots <= left {
+            floor.exchange.resize(listing, side, price, id, terms.lots);
+            (Vec::new(), Outcome::Resting { price, lots: terms.lots })
+        } else {
+            let first = floor.exchange.prints().len();
+            floor.exchange.cancel(listing, side, price, id);
+            let outcome = floor.exchange.resubmit(listing, id, &terms);
+            evicted.extend_from_slice(floor.exchange.evicted());
+            (self.take_fills(first, lot, side, floor).0, outcome)
+        };
+        let taken =
+            fills.iter().filter_map(|fill| fill.fill_qty.to_quantity().ok()).map(|q| q.to_lots(lot).0.0).sum::<i64>();
+        let filled = Lots(order.filled.0 + taken);
+        let (status, reason, price, left) = ending(outcome, terms.price);
+        if left.0 > 0 {
+            self.working.insert(id, Working { price, filled, left, ..order });
+        } else {
+            self.forget(id);
+        }
+        self.events += 1;
+        let response = AmendOrderResponse {
+            timestamp: (floor.now.0 as i64).into(),
+            exec_id: self.events.into(),
+            client_order_id: request.client_order_id,
+            correlation_id: request.correlation_id,
+            order_id: (id.0 as i64).into(),
+            instrument_id: request.instrument_id,
+            price: price.0.into(),
+            quantity: request.quantity,
+            total_filled: filled.to_quantity(lot).into(),
+            visible_qty: left.to_quantity(lot).into(),
+            receive_time: (floor.now.0 as i64).into(),
+            status,
+            cancel_reason: reason,
+        };
+        link.report(floor.now, &response, |encoder| encoder.group(&fills)?.group::<Leg>(&[]));
+        let evicted: Vec<_> = evicted.iter().filter_map(|order| self.forget(order.id)).collect();
+        self.tell_cancelled(&evicted, cancel_reason::SELF_MATCH_PREVENTION, floor.exchange, floor.now, link);
+    }
+
+    /// The order meant, and what is to be left of it at which price.
+    fn check_amend(
+        &mut self,
+        request: &AmendOrderRequest,
+        floor: &Floor<'_>,
+    ) -> Result<(VenueOrderId, Working, Ticket), Refusal> {
+        if !self.take_token(floor.now) {
+            return Err((RATE_LIMIT, "too many orders a second"));
+        }
+        let id = self.by_client_id.get(&request.client_order_id.get()).copied();
+        let known = id.and_then(|id| self.working.get(&id).map(|order| (id, *order)));
+        let (id, order) = known.ok_or((reject_reason::ORDER_NOT_FOUND, "no such order is open"))?;
+        let entry = &floor.exchange.listings()[order.listing];
+        if i64::from(entry.contract.venue.0) != request.instrument_id.get() {
+            return Err((reject_reason::INVALID_INSTRUMENT, "the order is in another instrument"));
+        }
+        if !request.show_qty.is_null() && request.show_qty.to_quantity() != request.quantity.to_quantity() {
+            return Err((ICEBERG_NOT_ALLOWED, "hidden quantity is not supported"));
+        }
+        let left = match request.quantity.to_quantity().map(|quantity| quantity.to_lots(entry.contract.lot)) {
+            Ok((lots, false)) if lots > order.filled => Lots(lots.0 - order.filled.0),
+            _ => {
+                return Err((reject_reason::INVALID_QUANTITY, "quantity is not a number of lots above what is filled"));
+            }
+        };
+        let price = Price(request.price.get());
+        if price.0 <= 0 || !entry.contract.ticks.is_valid(price) {
+            return Err((reject_reason::INVALID_PRICE, "price is not a positive multiple of the tick"));
+        }
+        let flags = request.flags.get();
+        let would_take =
+            entry.book.best(order.side.opposite()).is_some_and(|best| (price.0 - best.0) * order.side.sign() >= 0);
+        if flags & order_flags::POST_ONLY_REJECT != 0 && would_take {
+            return Err((reject_reason::POST_ONLY, "post-only order would have taken"));
+        }
+        let slides = flags & order_flags::POST_ONLY != 0;
+        let post_only = if slides { PostOnly::Slide { tick: entry.contract.ticks.at(price) } } else { PostOnly::Off };
+        let ticket = Ticket { post_only, ..Ticket::limit(CLIENT, order.side, price, left) };
+        Ok((id, order, ticket))
     }
 
     fn refuse(&mut self, request: &NewOrderRequest, (reason, text): Refusal, floor: &mut Floor<'_>, link: &mut Link) {
@@ -402,6 +502,18 @@ impl Desk {
         let admitted = self.tokens >= 1.0;
         self.tokens -= if admitted { 1.0 } else { 0.0 };
         admitted
+    }
+}
+
+/// What became of an order that arrived: status, reason, where it rests, and how much of it.
+fn ending(outcome: Outcome, limit: Price) -> (i8, i8, Price, Lots) {
+    match outcome {
+        Outcome::Filled => (order_status::FILLED, cancel_reason::UNKNOWN, limit, Lots(0)),
+        Outcome::Resting { price, lots } => (order_status::ACTIVE, cancel_reason::UNKNOWN, price, lots),
+        Outcome::SelfTrade(_) => (order_status::CANCELED, cancel_reason::SELF_MATCH_PREVENTION, limit, Lots(0)),
+        Outcome::Expired(_) | Outcome::WouldTake => {
+            (order_status::CANCELED, cancel_reason::TIME_IN_FORCE, limit, Lots(0))
+        }
     }
 }
 

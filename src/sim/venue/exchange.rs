@@ -110,6 +110,11 @@ impl Exchange {
     pub fn submit(&mut self, listing: usize, ticket: &Ticket) -> (VenueOrderId, Outcome) {
         self.orders += 1;
         let id = VenueOrderId(self.orders);
+        (id, self.resubmit(listing, id, ticket))
+    }
+
+    /// Submits an order that was taken out of its book, under its own number: it is the last of its price again.
+    pub fn resubmit(&mut self, listing: usize, id: VenueOrderId, ticket: &Ticket) -> Outcome {
         let incoming = Incoming {
             id,
             owner: ticket.owner,
@@ -133,7 +138,7 @@ impl Exchange {
             self.prints.push(Print { listing, execution, taker: ticket.owner, side: ticket.side, fill });
         }
         self.touch(listing);
-        (id, outcome)
+        outcome
     }
 
     /// Halts trading of a listing; false when it does not trade.

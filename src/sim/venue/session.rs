@@ -228,6 +228,7 @@ impl Session {
         }
         match message {
             Ok(Message::NewOrderRequest(request)) => self.desk.new_order(request, floor, &mut self.link),
+            Ok(Message::AmendOrderRequest(request)) => self.desk.amend(request, floor, &mut self.link),
             Ok(Message::CancelOrderRequest(request)) => self.desk.cancel(request, floor, &mut self.link),
             Ok(Message::MassCancelRequest(request)) => self.desk.mass_cancel(request, floor, &mut self.link),
             Ok(Message::Heartbeat(_)) => {}

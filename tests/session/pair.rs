@@ -19,6 +19,11 @@ pub(crate) const LOT: i64 = 10 * ONE_E9;
 
 /// An instruction, approved by a gate that refuses nothing these tests ask.
 pub(crate) fn approved(request: Request) -> Instruction {
+    approved_after(&[], request)
+}
+
+/// The same, after the venue has accepted these.
+pub(crate) fn approved_after(before: &[Request], request: Request) -> Instruction {
     let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
     let instrument = Instrument {
         id: PERPETUAL,
@@ -47,6 +52,12 @@ pub(crate) fn approved(request: Request) -> Instruction {
     let (mut gate, mut orders) = (Gate::new(limits), OrderStore::new());
     for body in market(&instrument, view.bid, view.ask) {
         gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
+    }
+    for earlier in before {
+        gate.approve(*earlier, &view, &mut orders, Nanos(0)).expect("approved");
+        if let Request::New { order, instrument, .. } = *earlier {
+            orders.apply(&Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument });
+        }
     }
     Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
 }

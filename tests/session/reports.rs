@@ -1,9 +1,10 @@
 //! Orders out, reports in, and what happens when either side lacks room.
 
 use crate::pair::*;
-use hedgecore::event::{Body, Event, Trail};
+use hedgecore::event::{Body, Event, KillLevel, Trail};
 use hedgecore::gateway::{SessionConfig, local_reason};
 use hedgecore::order::{CUM_LOTS_UNKNOWN, Request, TimeInForce};
+use hedgecore::risk::Instruction;
 use hedgecore::units::*;
 use hedgecore::wire::starbase::orders::*;
 use zerocopy::FromZeros;
@@ -54,6 +55,119 @@ fn post_only_and_cancel_on_disconnect_are_flags_of_the_order() {
     let Ok(Message::NewOrderRequest(r)) = message else { panic!("no order") };
     assert_eq!(r.flags.get(), order_flags::POST_ONLY | order_flags::POST_ONLY_REJECT);
     assert_eq!((r.side, r.time_in_force), (1, time_in_force::GTC));
+}
+
+#[test]
+fn every_setting_of_disconnection_and_protection_is_carried_by_the_order() {
+    let resting = |order: u64, time_in_force| Request::New {
+        trail: Trail::default(),
+        decided: 0,
+        order: ClientOrderId(order),
+        instrument: PERPETUAL,
+        side: Side::Buy,
+        time_in_force,
+        post_only: false,
+        price: Price(99_990 * ONE_E9),
+        lots: 1,
+    };
+    for (cancel, protect, group) in [(false, false, 0), (true, false, 7), (false, true, 0), (true, true, 9)] {
+        let mut pair = Pair::with(SessionConfig {
+            cancel_on_disconnect: cancel,
+            market_maker_protection: protect,
+            self_match_prevention: group,
+            ..config()
+        });
+        pair.log_on();
+        for (order, time_in_force) in [(1, TimeInForce::GoodTilCancel), (2, TimeInForce::ImmediateOrCancel)] {
+            pair.step(&approved(resting(order, time_in_force)));
+            let bytes = pair.take_bytes();
+            let message = next_frame(&bytes).expect("framed").expect("whole").message();
+            let Ok(Message::NewOrderRequest(r)) = message else { panic!("no order") };
+            let disconnect = if cancel { order_flags::CANCEL_ON_DISCONNECT } else { 0 };
+            // What takes is never part of the protection: a hedge leaves while quotes are frozen.
+            let protection = if protect && order == 1 { order_flags::MMP } else { 0 };
+            assert_eq!((r.flags.get(), r.self_match_prevention_id.get()), (disconnect | protection, group));
+        }
+    }
+}
+
+/// An amendment of order 1, which a gate approved of; the order was accepted.
+fn amendment(lots: u32) -> Instruction {
+    let (trail, decided, order, instrument) = (Trail::default(), 0, ClientOrderId(1), PERPETUAL);
+    let (side, price) = (Side::Sell, Price(100_001 * ONE_E9));
+    let new = Request::New {
+        trail,
+        decided,
+        order,
+        instrument,
+        side,
+        time_in_force: TimeInForce::GoodTilCancel,
+        post_only: false,
+        price,
+        lots: 5,
+    };
+    approved_after(&[new], Request::Amend { trail, decided, order, instrument, side, price, lots })
+}
+
+#[test]
+fn an_amendment_is_encoded_answered_and_may_fill_or_be_refused() {
+    let mut pair = Pair::up();
+    pair.step(&amendment(8));
+    let bytes = pair.take_bytes();
+    let message = next_frame(&bytes).expect("framed").expect("whole").message();
+    let Ok(Message::AmendOrderRequest(r)) = message else { panic!("no amendment") };
+    assert_eq!((r.client_order_id.get(), r.instrument_id.get()), (1, VENUE_PERPETUAL));
+    assert_eq!((r.price.get(), r.quantity.to_quantity()), (100_001 * ONE_E9, Ok(Quantity(8 * LOT))));
+    let correlation = r.correlation_id;
+    assert_eq!(pair.gateway.counters().amends, 1);
+
+    let mut response = AmendOrderResponse::new_zeroed();
+    response.client_order_id = I64::new(1);
+    response.correlation_id = correlation;
+    response.instrument_id = I64::new(VENUE_PERPETUAL);
+    response.price = I64::new(100_001 * ONE_E9);
+    response.quantity = Quantity(8 * LOT).into();
+    response.status = order_status::ACTIVE;
+    pair.say_with(&response, |e| e.group(&[fill(77, 3)])?.group::<Leg>(&[]));
+    let amended =
+        Body::Amended { order: ClientOrderId(1), instrument: PERPETUAL, price: Price(100_001 * ONE_E9), lots: 8 };
+    assert_eq!(pair.bodies(), [amended, filled_body(1, 77, Side::Sell, 3)]);
+
+    let mut reject = AmendOrderReject::new_zeroed();
+    reject.client_order_id = I64::new(1);
+    reject.instrument_id = I64::new(VENUE_PERPETUAL);
+    reject.reason = reject_reason::ORDER_NOT_FOUND;
+    pair.say_with(&reject, |e| e.text(b"gone"));
+    let reason = reject_reason::ORDER_NOT_FOUND as u8;
+    assert_eq!(pair.bodies(), [Body::AmendRejected { order: ClientOrderId(1), instrument: PERPETUAL, reason }]);
+}
+
+#[test]
+fn once_shut_the_gateway_takes_unsent_orders_back_and_lets_cancels_out() {
+    let mut pair = Pair::up();
+    pair.step(&new_order(1));
+    pair.step(&amendment(8));
+    pair.step(&cancel(1));
+    pair.step(&Instruction::Level(KillLevel::Pause));
+    let reason = local_reason::KILLED;
+    let refused = Body::AmendRejected { order: ClientOrderId(1), instrument: PERPETUAL, reason };
+    assert_eq!(pair.bodies(), [rejected_body(1, reason), refused]);
+    assert_eq!(pair.gateway.shut_at().map(|traffic| traffic.frames), Some(0));
+    pair.step(&new_order(2));
+    pair.step(&cancel(2));
+    let sent: Vec<u16> = pair.drain().into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(sent, [Heartbeat::TYPE, Heartbeat::TYPE, CancelOrderRequest::TYPE, CancelOrderRequest::TYPE]);
+    assert_eq!(pair.bodies(), [rejected_body(2, reason)]);
+
+    pair.step(&Instruction::Level(KillLevel::Open));
+    pair.step(&new_order(3));
+    assert_eq!(pair.drain().len(), 1);
+    for level in [KillLevel::Halt, KillLevel::Open] {
+        pair.step(&Instruction::Level(level));
+        pair.step(&new_order(4));
+        assert!(pair.drain().is_empty() && !pair.gateway.ready(), "a halt is for good");
+    }
+    assert_eq!(pair.gateway.shut_at().map(|traffic| traffic.frames), Some(1));
 }
 
 #[test]

@@ -22,6 +22,13 @@ pub struct SessionConfig {
     /// Whether each order carries the flag that cancels it when the connection is lost. The venue has no such setting for
     /// the session as a whole.
     pub cancel_on_disconnect: bool,
+    /// Whether orders that rest count toward the venue's market-maker protection, which must be configured there: when it
+    /// triggers, the venue takes them all back unasked and refuses more until it thaws. Orders that take are never part of
+    /// it, so that a hedge still leaves while quotes are frozen.
+    pub market_maker_protection: bool,
+    /// Orders that share this number do not trade with each other at the venue, across sessions; 0 leaves that to the
+    /// venue's own rule. The taker yields.
+    pub self_match_prevention: i64,
     /// The venue's currency pair of each underlying, for mass cancels. No message of the order session defines them: they
     /// come from the venue's reference data. The default counts from 1 in order of listing.
     pub currency_pairs: [i64; UNDERLYINGS_MAX],
@@ -48,6 +55,8 @@ impl SessionConfig {
             reset: ResetPolicy::FirstLogon,
             resume: SequenceNumbers { outgoing: 1, incoming: 1 },
             cancel_on_disconnect: true,
+            market_maker_protection: false,
+            self_match_prevention: 0,
             currency_pairs: std::array::from_fn(|underlying| underlying as i64 + 1),
         })
     }

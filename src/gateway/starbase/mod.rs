@@ -96,7 +96,10 @@ impl Starbase {
         };
         let listed = clerk.admit(self.session.is_whole(), instrument, lots)?;
         let post_only = if post_only { order_flags::POST_ONLY | order_flags::POST_ONLY_REJECT } else { 0 };
-        let disconnect = if self.session.config().cancel_on_disconnect { order_flags::CANCEL_ON_DISCONNECT } else { 0 };
+        let config = self.session.config();
+        let disconnect = if config.cancel_on_disconnect { order_flags::CANCEL_ON_DISCONNECT } else { 0 };
+        let is_protected = config.market_maker_protection && tif == TimeInForce::GoodTilCancel;
+        let protection = if is_protected { order_flags::MMP } else { 0 };
         let block = NewOrderRequest {
             client_order_id: number(order)?,
             correlation_id: I64::new(correlation(self.session.next_outgoing(), side)),
@@ -104,13 +107,13 @@ impl Starbase {
             price: I64::new(price.0),
             quantity: amount(lots, listed.lot)?,
             show_qty: Decimal72::NULL,
-            self_match_prevention_id: I64::ZERO,
+            self_match_prevention_id: I64::new(config.self_match_prevention),
             side: side_to_wire(side),
             time_in_force: match tif {
                 TimeInForce::ImmediateOrCancel => time_in_force::IOC,
                 TimeInForce::GoodTilCancel => time_in_force::GTC,
             },
-            flags: U16::new(post_only | disconnect),
+            flags: U16::new(post_only | disconnect | protection),
             self_trading_mode: 0,
         };
         self.request(&block, Note::New { order, instrument, trail, decided }, clerk)?;

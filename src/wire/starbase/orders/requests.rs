@@ -12,6 +12,8 @@ pub mod order_flags {
     pub const POST_ONLY: u16 = 1 << 1;
     /// With `POST_ONLY`: reject it instead of repricing.
     pub const POST_ONLY_REJECT: u16 = 1 << 2;
+    /// It counts toward market-maker protection.
+    pub const MMP: u16 = 1 << 4;
 }
 
 /// Values of [`NewOrderRequest::time_in_force`].

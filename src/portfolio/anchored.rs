@@ -197,8 +197,7 @@ impl Book {
     /// Evaluates an underlying's anchors at its spot: those of every group, or only of groups where something changed.
     pub(super) fn evaluate(&mut self, underlying: UnderlyingId, now: Nanos, is_all: bool) {
         let spot = self.nets[underlying.index()].spot;
-        let (mut delta, mut log_gamma, mut at_epoch, mut per_ns) = (0.0, 0.0, 0.0, 0.0);
-        let (mut until, mut missed_error) = (Nanos(u64::MAX), 0.0);
+        let (mut options, mut is_changed, mut has_missed) = (Options::default(), false, false);
         for group in 0..GROUPS {
             let engines = &mut self.engines;
             if engines.owners[group] != underlying.0 {
@@ -209,7 +208,9 @@ impl Book {
                 engines.show(group);
             }
             if is_all || is_stale {
-                engines.inside[group] = engines.panel.evaluate(group, spot);
+                let inside = engines.panel.evaluate(group, spot);
+                is_changed |= is_stale || inside != engines.inside[group];
+                engines.inside[group] = inside;
                 engines.unevaluated &= !(1 << group);
                 let mut missed = engines.taken[group] & !engines.inside[group];
                 while missed != 0 {
@@ -219,24 +220,18 @@ impl Book {
                     engines.exact[at] = engines.engines[at].exact(forward, now);
                 }
             }
+            has_missed |= engines.taken[group] != engines.inside[group];
             let said = engines.panel.sum(group);
-            (delta, log_gamma) = (delta + said.0, log_gamma + said.1);
-            for i in 0..PANEL_LANES {
-                let certainty = &engines.certainty[group * PANEL_LANES + i];
-                if engines.inside[group] & (1 << i) != 0 {
-                    at_epoch += certainty.at_epoch;
-                    per_ns += certainty.per_ns;
-                    until = until.min(certainty.until);
-                } else if engines.taken[group] & (1 << i) != 0 {
-                    let exact = &engines.exact[group * PANEL_LANES + i];
-                    (delta, log_gamma) = (delta + exact.delta, log_gamma + exact.log_gamma);
-                    missed_error += exact.error;
-                }
-            }
+            (options.delta, options.log_gamma) = (options.delta + said.0, options.log_gamma + said.1);
+        }
+        if has_missed {
+            self.engines.add_missed(underlying, &mut options);
         }
         let net = &mut self.nets[underlying.index()];
-        net.options = Options { delta, log_gamma, error: missed_error };
-        net.certainty = Certainty { at_epoch, per_ns, until };
+        net.options = options;
+        if is_changed {
+            net.certainty = self.engines.certainty_of(underlying);
+        }
     }
 
     /// Whether something changed in an underlying's lanes since they were evaluated.
@@ -275,16 +270,19 @@ impl Book {
         let Some(engine) = self.chain.slices()[slice].data.engine else { return };
         let holding = &self.chain.rows()[row].data;
         let followed = match holding.slot {
-            Some(slot) => {
-                let lots = holding.lots;
-                self.engines.touch(engine);
-                self.engines.engines[usize::from(engine)].set_lots(slot, lots)
-            }
-            None => self.assign(row, engine),
+            Some(_) => self.follow_lots(row, engine),
+            None => self.assign(row, engine).is_ok(),
         };
-        if followed == Err(NoRoom) {
+        if !followed {
             self.refuse(slice, now);
         }
+    }
+
+    /// Lets a row's engine follow its position; false when that has no room for it.
+    pub(super) fn follow_lots(&mut self, row: usize, engine: u8) -> bool {
+        let Holding { slot: Some(slot), lots, .. } = self.chain.rows()[row].data else { return false };
+        self.engines.touch(engine);
+        self.engines.engines[usize::from(engine)].set_lots(slot, lots).is_ok()
     }
 
     /// Lets the engine of a row's expiry follow the row's volatility.
@@ -323,10 +321,11 @@ impl Book {
         self.engines.give_back(engine);
         let market = self.market(slice, now);
         for row in own.range() {
-            self.move_row(row, slice, None, false, &market);
+            self.move_row(row, slice, None, &market);
         }
         self.nets[own.underlying.index()].is_outdated = true;
         self.evaluate(own.underlying, now, false);
+        self.nets[own.underlying.index()].certainty = self.engines.certainty_of(own.underlying);
     }
 
     /// Hands an expiry's options to an engine. False when they are not ready for it or none is free.
@@ -421,7 +420,7 @@ impl Book {
         for slot in covered..self.engines.engines[at].covered() {
             let instrument = self.engines.engines[at].term(slot).instrument;
             if let Some(row) = self.chain.find(instrument) {
-                self.move_row(row, slice, Some(slot as u16), true, &market);
+                self.move_row(row, slice, Some((engine, slot as u16)), &market);
             }
         }
         self.nets[self.chain.slices()[slice].underlying.index()].is_aged = true;
@@ -435,6 +434,33 @@ impl Book {
 }
 
 impl Engines {
+    /// Adds what engines said exactly where their lanes show nothing.
+    fn add_missed(&self, underlying: UnderlyingId, options: &mut Options) {
+        for group in self.groups_of(underlying) {
+            let missed = self.taken[group] & !self.inside[group];
+            for i in (0..PANEL_LANES).filter(|i| missed & (1 << i) != 0) {
+                let exact = &self.exact[group * PANEL_LANES + i];
+                options.delta += exact.delta;
+                options.log_gamma += exact.log_gamma;
+                options.error += exact.error;
+            }
+        }
+    }
+
+    /// How far an underlying's lanes inside their windows can be wrong together.
+    fn certainty_of(&self, underlying: UnderlyingId) -> Certainty {
+        let mut sum = Certainty { until: Nanos(u64::MAX), ..Certainty::default() };
+        for group in self.groups_of(underlying) {
+            for i in (0..PANEL_LANES).filter(|i| self.inside[group] & (1 << i) != 0) {
+                let one = &self.certainty[group * PANEL_LANES + i];
+                sum.at_epoch += one.at_epoch;
+                sum.per_ns += one.per_ns;
+                sum.until = sum.until.min(one.until);
+            }
+        }
+        sum
+    }
+
     /// Brings a group's lanes up to date with their engines.
     fn show(&mut self, group: usize) {
         let mut unshown = std::mem::take(&mut self.unshown[group]);

@@ -18,7 +18,7 @@ use super::settings::GreeksConfig;
 use crate::instrument::{BookQuality, Instrument, UNDERLYINGS_MAX};
 use crate::pricing::settlement::Averaging;
 use crate::surface::SETTLEMENT_NS;
-use crate::surface::chain::{Chain, Key};
+use crate::surface::chain::{Chain, Key, Row};
 use crate::units::{Coins, InstrumentId, Lots, Nanos, Price, UnderlyingId};
 
 /// What is known of one expiry.
@@ -70,6 +70,8 @@ pub(super) struct Net {
     delta: Sum,
     log_gamma: Sum,
     error: Sum,
+    /// The three as they are told, while they stand as they are.
+    told: Option<Told>,
     rows: u32,
     unvalued: u32,
     /// Of all others: their sums with the error of those valued exactly, and the certainty of those by anchors.
@@ -85,6 +87,14 @@ pub(super) struct Net {
     account: Account,
 }
 
+/// Sums of rows, rounded to 1e-9 coins, and a bound on the error of delta.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    delta: Coins,
+    log_gamma: Coins,
+    error: f64,
+}
+
 /// What an exposure is made of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Total {
@@ -92,6 +102,20 @@ pub(super) struct Total {
     pub(super) net: Option<(Coins, Coins)>,
     pub(super) error: f64,
     pub(super) quality: BookQuality,
+}
+
+impl Net {
+    /// Rounds the sums of rows, with the coins of a dollar-neutral account; `None` when those are not known or the sums beyond
+    /// what can be told.
+    fn tell(&self, neutrality: Neutrality) -> Option<Told> {
+        let (mut delta, mut error) = (self.delta, self.error.to_f64());
+        if neutrality == Neutrality::Dollar {
+            let (cash, cash_error) = self.account.cash()?;
+            delta.merge(cash);
+            error += cash_error;
+        }
+        Some(Told { delta: delta.to_coins()?, log_gamma: self.log_gamma.to_coins()?, error })
+    }
 }
 
 /// Why a position could not be changed.
@@ -160,7 +184,9 @@ impl Book {
 
     /// What an account is worth in coins before its positions are entered.
     pub(super) fn open_account(&mut self, underlying: UnderlyingId, equity: Coins) {
-        self.nets[underlying.index()].account.open(equity);
+        let net = &mut self.nets[underlying.index()];
+        net.told = None;
+        net.account.open(equity);
     }
 
     /// Enters lots of the opening book, at what they are worth when they are first valued.
@@ -182,7 +208,9 @@ impl Book {
         self.add(row, lots, now)?;
         if self.convention.neutrality == Neutrality::Dollar {
             let row = &self.chain.rows()[row];
-            self.nets[row.key.underlying.index()].account.pay(lots, row.data.worth_at(price));
+            let net = &mut self.nets[row.key.underlying.index()];
+            net.told = None;
+            net.account.pay(lots, row.data.worth_at(price));
         }
         Ok(())
     }
@@ -291,29 +319,23 @@ impl Book {
     }
 
     /// The sums of an underlying and the quality of what went into them, as last valued.
-    pub(super) fn total(&self, underlying: UnderlyingId, now: Nanos) -> Total {
-        let net = &self.nets[underlying.index()];
-        let (mut delta, mut error) = (net.delta, self.options_error(underlying, now) + net.error.to_f64());
-        let mut is_known = net.unvalued == 0;
-        if self.convention.neutrality == Neutrality::Dollar {
-            match net.account.cash() {
-                Some((cash, cash_error)) => {
-                    delta.merge(cash);
-                    error += cash_error;
-                }
-                None => is_known = false,
-            }
-        }
-        let sum = |rows: Sum, options: f64| Some(Coins(rows.to_coins()?.0.checked_add(Coins::from_f64(options)?.0)?));
-        let quality = match (is_known, now <= net.fresh_until) {
+    pub(super) fn total(&mut self, underlying: UnderlyingId, now: Nanos) -> Total {
+        let options_error = self.options_error(underlying, now);
+        let neutrality = self.convention.neutrality;
+        let net = &mut self.nets[underlying.index()];
+        let told = net.told.or_else(|| net.tell(neutrality));
+        net.told = told;
+        let quality = match (told.is_some() && net.unvalued == 0, now <= net.fresh_until) {
             (true, true) => BookQuality::Good,
             (true, false) => BookQuality::Stale,
             (false, _) => BookQuality::Unknown,
         };
+        let sum = |rows: Coins, options: f64| Some(Coins(rows.0.checked_add(Coins::from_f64(options)?.0)?));
         // Rows and options are rounded to 1e-9 coins each; nothing is not.
-        error += if net.options.delta == 0.0 { 0.5e-9 } else { 1e-9 };
-        let net = sum(delta, net.options.delta).zip(sum(net.log_gamma, net.options.log_gamma));
-        Total { net, error, quality }
+        let rounding = if net.options.delta == 0.0 { 0.5e-9 } else { 1e-9 };
+        let Some(Told { delta, log_gamma, error }) = told else { return Total { net: None, error: 0.0, quality } };
+        let sums = sum(delta, net.options.delta).zip(sum(log_gamma, net.options.log_gamma));
+        Total { net: sums, error: options_error + error + rounding, quality }
     }
 
     /// The coins of a dollar-neutral account and a bound on their error, if they are known.
@@ -356,17 +378,19 @@ impl Book {
         Market::new(forward, now.years_until(expiry), averaging, self.convention)
     }
 
-    /// Moves a row into an engine's slot or out of it, its position with it.
-    pub(super) fn move_row(&mut self, row: usize, slice: usize, slot: Option<u16>, is_anchored: bool, market: &Market) {
-        let Holding { lots, is_anchored: was, .. } = self.chain.rows()[row].data;
-        if is_anchored == was {
-            self.chain.row_mut(row).slot = slot;
-            return;
+    /// Moves a row into an engine's slot or out of any, its position with it.
+    pub(super) fn move_row(&mut self, row: usize, slice: usize, to: Option<(u8, u16)>, market: &Market) {
+        let Holding { lots, is_anchored, .. } = self.chain.rows()[row].data;
+        let moves = is_anchored != to.is_some();
+        if moves {
+            self.set(row, slice, 0, market);
         }
-        self.set(row, slice, 0, market);
         let holding = self.chain.row_mut(row);
-        (holding.slot, holding.is_anchored) = (slot, is_anchored);
-        self.set(row, slice, lots, market);
+        (holding.engine, holding.slot) = (to.map(|to| to.0), to.map(|to| to.1));
+        holding.is_anchored = to.is_some();
+        if moves {
+            self.set(row, slice, lots, market);
+        }
     }
 
     /// Adds lots to a position and values it afresh.
@@ -378,7 +402,15 @@ impl Book {
     }
 
     fn set_lots(&mut self, row: usize, lots: i64, now: Nanos) {
-        let key = self.chain.rows()[row].key;
+        let Row { key, data: held } = &self.chain.rows()[row];
+        let key = *key;
+        if let (true, Some(engine), false) = (held.is_anchored, held.engine, held.lots == 0 || lots == 0) {
+            // What is held stays held: nothing changes but the engine's sums.
+            self.chain.row_mut(row).lots = lots;
+            if self.follow_lots(row, engine) {
+                return;
+            }
+        }
         let Some(slice) = self.chain.find_slice(key.underlying, key.expiry_s) else { return };
         let (holding, bucket) = self.chain.pair_mut(row, slice);
         if holding.is_anchored {
@@ -398,6 +430,7 @@ impl Book {
         let net = &mut self.nets[self.chain.slices()[slice].underlying.index()];
         let (holding, bucket) = self.chain.pair_mut(row, slice);
         let own = u16::from(!holding.is_anchored);
+        net.told = None;
         if holding.lots != 0 {
             bucket.held -= 1;
             bucket.rows -= own;
@@ -485,7 +518,9 @@ impl Book {
             // What was never valued was never paid for.
             let lots = row.data.lots - row.data.unpaid;
             if lots != 0 {
-                self.nets[own.underlying.index()].account.pay(-lots, row.data.worth_settled(price));
+                let net = &mut self.nets[own.underlying.index()];
+                net.told = None;
+                net.account.pay(-lots, row.data.worth_settled(price));
             }
         }
     }

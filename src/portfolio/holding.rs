@@ -80,6 +80,8 @@ pub(super) struct Holding {
     /// Its place in its expiry's engine, and whether that values it: then it has no coefficients here.
     pub(super) slot: Option<u16>,
     pub(super) is_anchored: bool,
+    /// Which engine that is.
+    pub(super) engine: Option<u8>,
 }
 
 impl Holding {

@@ -526,7 +526,8 @@ impl Greeks {
             return;
         }
         self.book.catch_up(underlying, self.now);
-        let exposure = self.exposure(self.book.total(underlying, self.now), spot, spot_quality);
+        let total = self.book.total(underlying, self.now);
+        let exposure = self.exposure(total, spot, spot_quality);
         self.shown[at] = exposure;
         let Exposure { quality, net_delta, log_gamma, spot, delta_bound } = exposure;
         let body = Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound };

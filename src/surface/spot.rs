@@ -5,12 +5,11 @@
 
 use crate::event::Body;
 use crate::instrument::{BookQuality, InstrumentKind, UNDERLYINGS_MAX};
-use crate::units::{InstrumentId, Nanos, Price, UnderlyingId};
+use crate::units::{Nanos, Price, UnderlyingId};
 
 /// What is known about one underlying's spot.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spot {
-    perpetual: Option<InstrumentId>,
     book: BookQuality,
     mid: Price,
     index: Price,
@@ -18,9 +17,20 @@ struct Spot {
 }
 
 /// The spot of every underlying.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Spots {
     spots: [Spot; UNDERLYINGS_MAX],
+    /// Perpetuals side by side, so that finding one is a single comparison of vectors.
+    perpetuals: [u16; UNDERLYINGS_MAX],
+}
+
+/// No instrument.
+const NONE: u16 = u16::MAX;
+
+impl Default for Spots {
+    fn default() -> Self {
+        Self { spots: Default::default(), perpetuals: [NONE; UNDERLYINGS_MAX] }
+    }
 }
 
 impl Spots {
@@ -28,11 +38,22 @@ impl Spots {
     pub(crate) fn apply(&mut self, body: &Body, time: Nanos) -> Option<UnderlyingId> {
         match *body {
             Body::Listed { instrument, underlying, kind: InstrumentKind::Perpetual, .. } => {
-                self.spots.get_mut(underlying.index())?.perpetual.get_or_insert(instrument);
+                let perpetual = self.perpetuals.get_mut(underlying.index())?;
+                if *perpetual == NONE {
+                    *perpetual = instrument.0;
+                }
                 None
             }
             Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } => {
-                let at = self.spots.iter().position(|s| s.perpetual == Some(instrument))?;
+                let found = self
+                    .perpetuals
+                    .iter()
+                    .zip(0..)
+                    .fold(0_u32, |found, (&perpetual, at)| found | u32::from(perpetual == instrument.0) << at);
+                if found == 0 || instrument.0 == NONE {
+                    return None;
+                }
+                let at = found.trailing_zeros() as usize;
                 let spot = &mut self.spots[at];
                 spot.book = quality;
                 match mid(bid, ask, bid_lots, ask_lots) {
@@ -80,7 +101,7 @@ pub(crate) fn mid(bid: Price, ask: Price, bid_lots: u32, ask_lots: u32) -> Optio
 mod tests {
     use super::*;
     use crate::instrument::Payoff;
-    use crate::units::{ONE_E9, Quantity, VenueInstrumentId};
+    use crate::units::{InstrumentId, ONE_E9, Quantity, VenueInstrumentId};
 
     const U: UnderlyingId = UnderlyingId(3);
 

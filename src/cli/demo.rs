@@ -11,6 +11,7 @@ use super::conventions::ConventionArgs;
 use super::kill::{self, Thrown};
 use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
+use super::recover::{OnDifference, crash_and_recover};
 use super::{CliError, summary};
 use crate::feed::FeedConfig;
 use crate::gateway::fix::{Credentials, FixConfig, FixRules};
@@ -64,6 +65,12 @@ pub(super) struct DemoArgs {
     /// Throw the kill switch after so many seconds, and check on the venue's side that nothing left afterwards
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     kill_after: Option<f64>,
+    /// Lose the pipeline without a word after this many seconds, and start again from the journal in --out
+    #[arg(long, value_name = "SECONDS", requires = "out", conflicts_with = "kill_after")]
+    crash_after: Option<f64>,
+    /// Where the venue's account differs from the journal's after a crash: halt, or adopt the venue's
+    #[arg(long, value_name = "POLICY", default_value = "halt", requires = "crash_after")]
+    on_difference: OnDifference,
     /// Take commands of `hedgecore control` on a socket at this path
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
@@ -112,8 +119,15 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         journal: args.output.out.as_deref().map(journal_in),
         control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
     };
-    let pipeline = Pipeline::start(config)?;
-    let thrown = watch(&pipeline, Duration::from_secs(args.seconds), args.kill_after.map(Duration::from_secs_f64));
+    let mut lasts = Duration::from_secs(args.seconds);
+    let pipeline = match args.crash_after.map(Duration::from_secs_f64) {
+        Some(after) => {
+            lasts = lasts.saturating_sub(after);
+            crash_and_recover(config, &venue, after, args.on_difference.into())?
+        }
+        None => Pipeline::start(config)?,
+    };
+    let thrown = watch(&pipeline, lasts, args.kill_after.map(Duration::from_secs_f64));
     venue.freeze();
     wait_for_quiet(&pipeline);
     let mut finished = pipeline.stop()?;

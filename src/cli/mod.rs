@@ -13,6 +13,7 @@ mod kill;
 mod output;
 mod positions;
 mod progress;
+mod recover;
 mod replay;
 mod run;
 mod simulate;

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Little-endian. `length` counts from the checksum to the end of the record. Frames begin at multiples of eight bytes; the
-//! padding is zero. `sequence` counts frames from 0 through all segments of a run, so that a lost, doubled or misplaced
+//! padding is zero, or the frame is none. `sequence` counts frames from 0 through all segments of a run, so that a lost, doubled or misplaced
 //! piece shows even where every checksum holds. Sixteen zero bytes are no frame, because the checksum of nothing is not
 //! zero: a preallocated segment ends by itself.
 
@@ -83,6 +83,9 @@ fn whole(bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
     }
     let sequence = rest.first_chunk::<8>()?;
     let stride = length.next_multiple_of(ALIGNMENT).min(bytes.len());
+    if bytes[length..stride].iter().any(|padding| *padding != 0) {
+        return None;
+    }
     Some((u64::from_le_bytes(*sequence), &bytes[HEADER_BYTES..length], stride))
 }
 
@@ -124,7 +127,7 @@ mod tests {
             let bytes = framed(sequence, &record);
             prop_assert_eq!(bytes.len() % ALIGNMENT, 0);
             prop_assert_eq!(decode(&bytes), Found::Frame { sequence, record: &record, stride: bytes.len() });
-            let bit = flip.index((HEADER_BYTES + record.len()) * 8);
+            let bit = flip.index(bytes.len() * 8);
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             prop_assert_eq!(decode(&flipped), Found::Damage);

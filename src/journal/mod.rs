@@ -26,6 +26,7 @@ pub mod frame;
 mod ration;
 mod reader;
 mod record;
+pub mod recovery;
 pub mod replay;
 mod settings;
 mod tap;

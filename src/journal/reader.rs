@@ -103,6 +103,12 @@ impl<'a, D: Disk> Reader<'a, D> {
         Ok(Self { disk, place: Place { run, ..Place::default() }, bytes, closed: false, end: None })
     }
 
+    /// A later segment, the first frame of which has this number.
+    pub fn open_at(disk: &'a D, run: u32, segment: u32, sequence: u64) -> io::Result<Self> {
+        let bytes = disk.read(&segment_name(run, segment))?;
+        Ok(Self { disk, place: Place { run, segment, offset: 0, sequence }, bytes, closed: false, end: None })
+    }
+
     /// The next record and where it stands; `None` at the [`end`](Self::end).
     pub fn read(&mut self) -> io::Result<Option<(Place, Record)>> {
         if self.end.is_some() {

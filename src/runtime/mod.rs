@@ -8,6 +8,7 @@
 #![allow(unsafe_code)]
 
 pub mod alloc;
+mod catch_up;
 pub mod clock;
 pub mod control;
 mod fused;
@@ -23,6 +24,7 @@ mod threads;
 mod watched;
 mod watched_gateway;
 
+pub use catch_up::{ATTEMPTS, WitnessError, catch_up};
 pub use fused::Fused;
 pub use journal::{JournalConfig, JournalSummary, OnFailure};
 pub use outbox::{Hop, Inline, Stamp, Stamped, Stamping};

@@ -49,7 +49,7 @@ const ORDER_SLOTS: usize = 1 << 12;
 const COMMAND_SLOTS: usize = 1 << 6;
 
 /// Everything a pipeline is made from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PipelineConfig {
     /// Which stages share a thread, and where threads run.
     pub plan: Plan,

@@ -1,0 +1,192 @@
+//! The venue's own account of a session: everything it reported, once more, and the end of every order.
+//!
+//! A session is opened with the numbers of the journal, so that the venue sends every report of the run again; then all
+//! orders are asked back, those that the journal holds one by one, and last one that never was: its refusal says that the
+//! answers to all others have come. In: bytes and time. Out: bytes, and at the end a [`Witness`]. No socket.
+
+use std::collections::BTreeSet;
+
+use super::fold::Recovery;
+use crate::event::{Body, Event};
+use crate::gateway::{DisconnectReason, Gateway, ResetPolicy, SequenceNumbers, SessionConfig};
+use crate::order::{ClientOrderIds, OrderStore, Request};
+use crate::risk::{Gate, Instruction, Limits, View};
+use crate::units::{ClientOrderId, ExecutionId, Nanos, Ticks};
+
+/// How long the venue may take for all of it, nanoseconds.
+const PATIENCE_NS: u64 = 30 * Nanos::PER_SECOND;
+
+/// Why the venue's account could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatchUpError {
+    /// The session ended first.
+    #[error("the order session ended before everything was asked for again: {0:?}")]
+    Session(DisconnectReason),
+    /// It took too long.
+    #[error("the venue did not answer everything within {} s", PATIENCE_NS / Nanos::PER_SECOND)]
+    Patience,
+}
+
+/// What the venue said.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// The journal's account with what the venue added.
+    pub agreed: Recovery,
+    /// Executions that the journal did not hold.
+    pub missed: Vec<Event>,
+    /// Executions that the venue did not repeat.
+    pub unwitnessed: Vec<ExecutionId>,
+    /// Reports on contracts that the journal never listed, or that could not be read.
+    pub unreadable: u64,
+    /// Numbers with which the next session resumes.
+    pub numbers: SequenceNumbers,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Connecting,
+    Recovering,
+    Cancelling,
+    LoggingOut,
+}
+
+/// A session that trades nothing.
+#[derive(Debug)]
+pub struct CatchUp {
+    gateway: Gateway,
+    agreed: Recovery,
+    known: BTreeSet<ExecutionId>,
+    witnessed: BTreeSet<ExecutionId>,
+    missed: Vec<Event>,
+    barrier: ClientOrderId,
+    gate: Gate,
+    orders: OrderStore,
+    step: Step,
+    since: Option<Nanos>,
+    reports: Vec<Event>,
+}
+
+impl CatchUp {
+    /// A session with the credentials of `session` and the numbers of `recovery`, `attempts` having been refused.
+    pub fn new(recovery: Recovery, session: SessionConfig, attempts: u32) -> Self {
+        let config = SessionConfig { reset: ResetPolicy::Never, resume: recovery.numbers(attempts), ..session };
+        let mut gateway = Gateway::new(config);
+        let mut reports = Vec::new();
+        for reference in recovery.references() {
+            gateway.step(&reference, Nanos(0), &mut reports);
+        }
+        // The number before the first that the run could give.
+        let barrier = ClientOrderId(ClientOrderIds::new(recovery.head.started_s).next().0 - 1);
+        Self {
+            gateway,
+            known: recovery.executions.keys().copied().collect(),
+            agreed: recovery,
+            witnessed: BTreeSet::new(),
+            missed: Vec::new(),
+            barrier,
+            gate: Gate::new(Limits::default()),
+            orders: OrderStore::new(),
+            step: Step::Connecting,
+            since: None,
+            reports,
+        }
+    }
+
+    /// The connection stands.
+    pub fn connected(&mut self, time: Nanos) {
+        self.since = Some(time);
+        self.step = Step::Recovering;
+        self.gateway.connected(time);
+    }
+
+    /// Bytes for the venue.
+    pub fn pending(&self) -> &[u8] {
+        self.gateway.pending()
+    }
+
+    /// So many of them were sent.
+    pub fn written(&mut self, bytes: usize) {
+        self.gateway.written(bytes, Ticks::default(), &mut self.reports);
+    }
+
+    /// Takes bytes of the venue; how many were whole messages.
+    pub fn receive(&mut self, bytes: &[u8], time: Nanos) -> usize {
+        let taken = self.gateway.receive(bytes, time, &mut self.reports);
+        self.go_on(time);
+        taken
+    }
+
+    /// Time passes. True once the venue has said everything.
+    pub fn tick(&mut self, time: Nanos) -> Result<bool, CatchUpError> {
+        self.gateway.tick(time, &mut self.reports);
+        self.go_on(time);
+        match (self.gateway.wants_disconnect(), self.gateway.disconnect_reason()) {
+            (true, _) if self.step == Step::LoggingOut => Ok(true),
+            (true, Some(reason)) => Err(CatchUpError::Session(reason)),
+            _ if time.since(*self.since.get_or_insert(time)) > PATIENCE_NS => Err(CatchUpError::Patience),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether the session came up.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.step, Step::Connecting | Step::Recovering)
+    }
+
+    /// What the venue said.
+    pub fn finish(mut self, time: Nanos) -> Witness {
+        self.gateway.disconnected(time, &mut self.reports);
+        let counters = self.gateway.counters();
+        Witness {
+            unreadable: counters.unknown_instruments + counters.unrepresentable + counters.malformed,
+            unwitnessed: self.known.difference(&self.witnessed).copied().collect(),
+            numbers: self.gateway.sequence_numbers(),
+            agreed: self.agreed,
+            missed: self.missed,
+        }
+    }
+
+    fn go_on(&mut self, time: Nanos) {
+        let (mut answered, mut is_whole) = (false, false);
+        for event in std::mem::take(&mut self.reports) {
+            if let Body::Filled { execution, .. } = event.body {
+                self.witnessed.insert(execution);
+            }
+            if self.agreed.apply(&event.body) {
+                self.missed.push(event);
+            }
+            match event.body {
+                Body::Session { up } => is_whole = up,
+                Body::CancelRejected { order, .. } if order == self.barrier => answered = true,
+                // The venue does not know it: it never came there, or is long over.
+                Body::CancelRejected { order, .. } => drop(self.agreed.open.remove(&order)),
+                _ => {}
+            }
+        }
+        match self.step {
+            Step::Recovering if is_whole => {
+                self.step = Step::Cancelling;
+                self.cancel(time);
+            }
+            Step::Cancelling if answered || self.agreed.contracts.is_empty() => {
+                self.step = Step::LoggingOut;
+                self.gateway.log_out(time);
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks every order back, and last the one that never was.
+    fn cancel(&mut self, time: Nanos) {
+        let Some(first) = self.agreed.contracts.keys().next().copied() else { return };
+        let open = self.agreed.open.iter().map(|(order, open)| (*order, open.instrument));
+        let each = open.chain([(self.barrier, first)]);
+        let requests = each.map(|(order, instrument)| Request::Cancel { order, instrument });
+        for request in std::iter::once(Request::CancelAll).chain(requests) {
+            if let Ok(approved) = self.gate.approve(request, &View::of_nothing(), &mut self.orders, time) {
+                self.gateway.step(&Instruction::Send(approved), time, &mut self.reports);
+            }
+        }
+    }
+}

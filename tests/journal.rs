@@ -155,3 +155,23 @@ fn the_secret_of_the_session_is_nowhere_in_the_journal() {
         assert!(!bytes.windows(13).any(|window| window == b"loopback-only"));
     }
 }
+
+#[test]
+fn before_send_replays_like_any_other_and_a_table_holds_every_record() {
+    let directory = scratch("before-send");
+    let path = directory.to_str().unwrap();
+    hedgecore(&["demo", "--seconds", "1", "--durability", "before-send", "--out", path]);
+    let journal = directory.join("journal");
+    let replayed = replayed(&journal, Topology::Fused);
+    assert!(replayed.is_verified() && replayed.bytes_equal > 0, "{:?}", replayed.difference);
+
+    let table = directory.join("journal.csv");
+    let run = hedgecore(&["inspect", journal.to_str().unwrap(), "--table", table.to_str().unwrap()]);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let rows = std::fs::read_to_string(&table).unwrap();
+    assert!(rows.starts_with("sequence,segment,offset,kind,time_ns,event,instrument,order,price,lots,detail\n"));
+    assert_eq!(rows.lines().count() as u64, 1 + replayed.place.sequence);
+    let printed = hedgecore(&["inspect", journal.to_str().unwrap(), "--filter", "decision", "--limit", "3"]);
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(printed.lines().count() == 4 && printed.contains("closed in order"), "{printed}");
+}

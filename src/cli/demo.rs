@@ -11,14 +11,14 @@ use super::conventions::ConventionArgs;
 use super::kill::{self, Thrown};
 use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
-use super::recover::{OnDifference, crash_and_recover};
+use super::recover::{DurabilityChoice, OnDifference, crash_and_recover};
 use super::{CliError, summary};
 use crate::feed::FeedConfig;
 use crate::gateway::fix::{Credentials, FixConfig, FixRules};
 use crate::gateway::{GatewayConfig, SessionConfig};
 use crate::hedge::{BandConfig, HedgeConfig, Policy};
 use crate::instrument::OptionKind;
-use crate::journal::WriterConfig;
+use crate::journal::{Durability, WriterConfig};
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request, Topology};
@@ -68,6 +68,10 @@ pub(super) struct DemoArgs {
     /// Lose the pipeline without a word after this many seconds, and start again from the journal in --out
     #[arg(long, value_name = "SECONDS", requires = "out", conflicts_with = "kill_after")]
     crash_after: Option<f64>,
+    /// What a crash may take from the journal in --out: none (of what the system has) is durable, batched by milliseconds,
+    /// or before-send, each order before it leaves
+    #[arg(long, value_name = "MODE", default_value = "batched", requires = "out")]
+    durability: DurabilityChoice,
     /// Where the venue's account differs from the journal's after a crash: halt, or adopt the venue's
     #[arg(long, value_name = "POLICY", default_value = "halt", requires = "crash_after")]
     on_difference: OnDifference,
@@ -116,7 +120,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
             ..HedgeConfig::default()
         },
         session,
-        journal: args.output.out.as_deref().map(journal_in),
+        journal: args.output.out.as_deref().map(|out| journal_in(out, args.durability.into())),
         control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
     };
     let mut lasts = Duration::from_secs(args.seconds);
@@ -143,9 +147,9 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
 }
 
 /// The journal of a run that leaves its results in `directory`.
-fn journal_in(directory: &Path) -> JournalConfig {
-    let (writer, on_failure) = (WriterConfig::default(), OnFailure::default());
-    JournalConfig { directory: directory.join("journal"), writer, on_failure }
+fn journal_in(directory: &Path, durability: Durability) -> JournalConfig {
+    let writer = WriterConfig { durability, ..WriterConfig::default() };
+    JournalConfig { directory: directory.join("journal"), writer, on_failure: OnFailure::default() }
 }
 
 /// A protocol for orders.

@@ -1,4 +1,4 @@
-//! `hedgecore inspect FILE`: a capture in plain text, one line a message, and a summary.
+//! `hedgecore inspect FILE`: a capture in plain text, one line a message, and a summary. Of a directory: the journal in it.
 //!
 //! The file is read twice: first for the names of the instruments, which a session announces only after some time, then
 //! to print. The summary is the feed's own count over the whole file, whatever part of it is shown.
@@ -14,10 +14,12 @@ use serde_json::json;
 use zerocopy::little_endian::{F64, U64};
 
 use super::CliError;
+use super::records::{self, Selection};
 use crate::capture::{Capture, CaptureCounters};
 use crate::event::Event;
 use crate::feed::{Feed, FeedConfig, FeedCounters, Line, Packet};
 use crate::instrument::InstrumentKind;
+use crate::journal::Record;
 use crate::stage::{Full, Outbox};
 use crate::units::{Nanos, Ticks};
 use crate::wire::deribit_multicast::{
@@ -27,14 +29,20 @@ use crate::wire::deribit_multicast::{
 /// What to print.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct InspectArgs {
-    /// A pcap or pcapng capture of the venue's feed
+    /// A pcap or pcapng capture of the venue's feed, or the directory of a journal
     file: PathBuf,
     /// Show at most this many messages
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
-    /// Show messages of this kind only
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Template::ALL.map(Template::name)))]
+    /// Show messages, or records, of this kind only
+    #[arg(long, value_name = "NAME", value_parser = kinds())]
     filter: Option<String>,
+    /// Which run of a journal [default: the last]
+    #[arg(long, value_name = "NUMBER")]
+    run: Option<u32>,
+    /// Write the records of a journal as a table, CSV, instead of printing them
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
     /// Write the summary as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -42,7 +50,23 @@ pub(super) struct InspectArgs {
 
 /// Prints the capture to standard output.
 pub(super) fn run(args: &InspectArgs) -> Result<(), CliError> {
-    inspect(args, &mut io::stdout().lock())
+    let out = &mut io::stdout().lock();
+    if !args.file.is_dir() {
+        return inspect(args, out);
+    }
+    let selection = Selection {
+        directory: &args.file,
+        run: args.run,
+        limit: args.limit.unwrap_or(u64::MAX),
+        kind: args.filter.as_deref(),
+        table: args.table.as_deref(),
+    };
+    records::inspect(&selection, out)
+}
+
+/// The kinds of a capture's messages and of a journal's records.
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Template::ALL.map(Template::name).into_iter().chain(Record::KINDS))
 }
 
 /// Prints the capture to `out`. A damaged one is printed, and its summary, up to the damage.
@@ -412,7 +436,7 @@ mod tests {
 
     fn inspected(file: &Recorded, limit: Option<u64>, filter: Option<&str>) -> (String, Result<(), CliError>) {
         let filter = filter.map(str::to_string);
-        let args = InspectArgs { file: file.0.clone(), limit, filter, json: None };
+        let args = InspectArgs { file: file.0.clone(), limit, filter, json: None, run: None, table: None };
         let mut out = Vec::new();
         let result = inspect(&args, &mut out);
         (String::from_utf8(out).unwrap(), result)
@@ -461,7 +485,7 @@ mod tests {
             }
         }
         let file = record("pipe", 0);
-        let args = InspectArgs { file: file.0.clone(), limit: None, filter: None, json: None };
+        let args = InspectArgs { file: file.0.clone(), limit: None, filter: None, json: None, run: None, table: None };
         let error = inspect(&args, &mut Gone).unwrap_err();
         assert!(matches!(error, CliError::Output(error) if error.kind() == io::ErrorKind::BrokenPipe));
     }

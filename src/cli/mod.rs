@@ -13,6 +13,7 @@ mod kill;
 mod output;
 mod positions;
 mod progress;
+mod records;
 mod recover;
 mod replay;
 mod run;
@@ -63,7 +64,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// The pipeline under faults, deterministically: every seed is another set of losses, breaks and crashes.
     Simulate(simulate::SimulateArgs),
-    /// Prints a capture, decoded.
+    /// Prints a capture or a journal, decoded.
     Inspect(inspect::InspectArgs),
 }
 

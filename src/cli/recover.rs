@@ -9,8 +9,8 @@ use clap::ValueEnum;
 use super::CliError;
 use crate::gateway::{ResetPolicy, SessionConfig};
 use crate::hedge::HedgeConfig;
-use crate::journal::Directory;
 use crate::journal::recovery::{Account, Policy, Recovered, Witness, reconcile, recover};
+use crate::journal::{Directory, Durability};
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::{Pipeline, PipelineConfig, catch_up};
 use crate::sim::venue::{Statement, VenueHandle};
@@ -29,6 +29,27 @@ impl From<OnDifference> for Policy {
         match on_difference {
             OnDifference::Halt => Self::Halt,
             OnDifference::Adopt => Self::Adopt,
+        }
+    }
+}
+
+/// As the command line names a [`Durability`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum DurabilityChoice {
+    /// Left to the system.
+    None,
+    /// Every few milliseconds.
+    Batched,
+    /// Each order before it leaves.
+    BeforeSend,
+}
+
+impl From<DurabilityChoice> for Durability {
+    fn from(choice: DurabilityChoice) -> Self {
+        match choice {
+            DurabilityChoice::None => Self::None,
+            DurabilityChoice::Batched => Self::Batched,
+            DurabilityChoice::BeforeSend => Self::BeforeSend,
         }
     }
 }

@@ -286,6 +286,26 @@ pub enum Record {
 }
 
 impl Record {
+    /// Every kind, by the name used in reports.
+    pub const KINDS: [&'static str; 9] =
+        ["head", "settings", "input", "output", "decision", "session", "short", "lost", "closed"];
+
+    /// Its kind.
+    pub const fn kind(&self) -> &'static str {
+        let number = match self {
+            Self::Head { .. } => 0,
+            Self::Settings { .. } => 1,
+            Self::Input { .. } => 2,
+            Self::Output { .. } => 3,
+            Self::Decision { .. } => 4,
+            Self::Session { .. } => 5,
+            Self::Short { .. } => 6,
+            Self::Lost { .. } => 7,
+            Self::Closed => 8,
+        };
+        Self::KINDS[number]
+    }
+
     /// Appends the record.
     pub fn encode(&self, out: &mut Vec<u8>) {
         self.put(out);

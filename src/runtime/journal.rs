@@ -12,8 +12,8 @@ use super::control::Controls;
 use super::watched::Witness;
 use crate::event::{Event, KillCause, KillLevel, Operator};
 use crate::journal::{
-    Blank, Decision, Directory, Disk, NOTE_BYTES, Record, SessionCall, SessionNote, SessionNotes, StageName, Stream,
-    WriteError, Writer, WriterConfig,
+    Blank, Decision, Directory, Disk, Durability, NOTE_BYTES, Record, SessionCall, SessionNote, SessionNotes,
+    StageName, Stream, WriteError, Writer, WriterConfig,
 };
 use crate::ring::{self, Consumer, Producer, RingError};
 use crate::risk::Instruction;
@@ -32,7 +32,7 @@ const DRAIN_MAX: usize = 1 << 15;
 /// What the pipeline does when its journal has a gap or can be written no more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Sends nothing but cancels for the rest of this process.
+    /// Sends nothing but cancels for the rest of this process. Under [`Durability::BeforeSend`] there is no other choice.
     #[default]
     Halt,
     /// Sends nothing but cancels until a person re-enables trading.
@@ -72,11 +72,26 @@ pub struct JournalSummary {
 pub(super) struct Health {
     /// Messages lost, by stream.
     lost: [AtomicU64; STREAMS.len()],
+    /// Decisions that no crash takes; [`FAILED`] once the journal has failed.
+    durable: AtomicU64,
 }
 
 const STREAMS: [Stream; 5] = [Stream::Inputs, Stream::Outputs, Stream::Decisions, Stream::Session, Stream::Shorts];
 
+/// In place of a number of decisions: there will be no more.
+const FAILED: u64 = u64::MAX;
+
 impl Health {
+    /// Whether an instruction may be taken that has `taken` before it. Once the journal has failed, one may as soon as the
+    /// gateway is shut, which then refuses orders and lets cancels go.
+    #[inline]
+    fn permits(&self, taken: u64, is_shut: bool) -> bool {
+        match self.durable.load(Ordering::Acquire) {
+            FAILED => is_shut,
+            durable => taken < durable,
+        }
+    }
+
     #[cold]
     fn lose(&self, stream: Stream) {
         self.lost[stream as usize].fetch_add(1, Ordering::Relaxed);
@@ -147,9 +162,24 @@ impl Witness for StageTap {
 pub(super) struct SessionTap {
     ring: Producer<SessionNote>,
     health: Arc<Health>,
+    /// Instructions taken, if each has to be durable first.
+    taken: Option<u64>,
 }
 
 impl SessionTap {
+    /// Whether the next instruction may be taken.
+    #[inline]
+    pub(super) fn permits(&self, is_shut: bool) -> bool {
+        self.taken.is_none_or(|taken| self.health.permits(taken, is_shut))
+    }
+
+    /// An instruction was taken.
+    #[inline]
+    pub(super) fn instruction(&mut self, time: Nanos, encoded: Ticks) {
+        self.taken = self.taken.map(|taken| taken + 1);
+        self.note(SessionNote::Instruction(time, encoded));
+    }
+
     #[inline]
     pub(super) fn note(&mut self, note: SessionNote) {
         if self.ring.try_push(note).is_err() {
@@ -217,6 +247,7 @@ pub(super) fn join<D: Disk>(
     on_failure: OnFailure,
     health: Arc<Health>,
 ) -> Result<(HotTaps, Keeper<D>), RingError> {
+    let taken = (writer.config().durability == Durability::BeforeSend).then_some(0);
     let (inputs, [inputs_in]) = ring::broadcast(INPUT_SLOTS)?;
     let (greeks_shorts, [greeks_shorts_in]) = ring::broadcast(SHORT_SLOTS)?;
     let (hedge_shorts, [hedge_shorts_in]) = ring::broadcast(SHORT_SLOTS)?;
@@ -226,7 +257,7 @@ pub(super) fn join<D: Disk>(
     let taps = HotTaps {
         greeks: Some(StageTap { stage: StageName::Greeks, inputs, shorts: shorts(greeks_shorts) }),
         hedge: Some(StageTap { stage: StageName::Hedge, inputs: None, shorts: shorts(hedge_shorts) }),
-        session: Some(SessionTap { ring: session, health: Arc::clone(&health) }),
+        session: Some(SessionTap { ring: session, health: Arc::clone(&health), taken }),
     };
     let keeper = Keeper {
         run,
@@ -323,15 +354,126 @@ impl<D: Disk> Keeper<D> {
     /// Does what the policy says, until it is done.
     fn act(&mut self) {
         let is_whole = self.writer.failure().is_none() && self.told.iter().all(|lost| *lost == 0);
-        if is_whole || self.acted {
+        if is_whole {
+            self.health.durable.store(self.writer.durable_decisions(), Ordering::Release);
             return;
         }
+        self.health.durable.store(FAILED, Ordering::Release);
+        if self.acted {
+            return;
+        }
+        // A pause would wait behind orders that may no longer go.
+        let before_send = self.writer.config().durability == Durability::BeforeSend;
         let level = match self.on_failure {
+            _ if before_send => KillLevel::Halt,
             OnFailure::Halt => KillLevel::Halt,
             OnFailure::Pause => KillLevel::Pause,
             OnFailure::Continue => KillLevel::Open,
         };
         let command = |controls: &Arc<Controls>| controls.command(level, KillCause::Journal, Operator::NOBODY);
         self.acted = level == KillLevel::Open || self.controls.as_ref().is_some_and(command);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Body, Trail};
+    use crate::journal::{Head, Reader};
+    use crate::runtime::clock::StampClock;
+    use crate::runtime::control::Board;
+    use crate::sim::MemoryDisk;
+
+    struct Rig {
+        disk: MemoryDisk,
+        taps: HotTaps,
+        keeper: Keeper<MemoryDisk>,
+        board: Arc<Board>,
+        commands: Consumer<Event>,
+    }
+
+    fn rig(durability: Durability, on_failure: OnFailure) -> Rig {
+        let disk = MemoryDisk::default();
+        let config = WriterConfig { segment_bytes: 1 << 20, durability, ..WriterConfig::default() };
+        let writer = Writer::begin(disk.clone(), config, Head::of_this_process(1, 1, b"{}"), b"{}").unwrap();
+        let (taps, keeper) = join(1, writer, on_failure, Arc::default()).unwrap();
+        let (commands, [commands_in]) = ring::broadcast(8).unwrap();
+        let board = Arc::new(Board::default());
+        let controls = Arc::new(Controls::new(commands, Arc::clone(&board), StampClock::calibrate()));
+        Rig { disk, taps, keeper: keeper.answering_to(controls), board, commands: commands_in }
+    }
+
+    fn clock(time: u64) -> Event {
+        Event { trail: Trail::default(), time: Nanos(time), body: Body::Clock }
+    }
+
+    fn decision() -> Instruction {
+        Instruction::Level(KillLevel::Open)
+    }
+
+    fn kill(commands: &mut Consumer<Event>) -> Option<(KillLevel, KillCause)> {
+        match commands.try_pop()?.body {
+            Body::Kill { level, cause, .. } => Some((level, cause)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_disk_that_refuses_leads_to_the_chosen_state_once() {
+        for (policy, expected, halted) in [
+            (OnFailure::Halt, Some((KillLevel::Halt, KillCause::Journal)), true),
+            (OnFailure::Pause, Some((KillLevel::Pause, KillCause::Journal)), false),
+            (OnFailure::Continue, None, false),
+        ] {
+            let mut rig = rig(Durability::Batched, policy);
+            rig.disk.refuse_syncs();
+            for turn in 1..5 {
+                rig.taps.greeks.as_mut().unwrap().consumed(&clock(turn));
+                rig.keeper.write(&[], &[], Nanos(turn * Nanos::PER_SECOND));
+            }
+            assert_eq!(kill(&mut rig.commands), expected, "{policy:?}");
+            assert_eq!((kill(&mut rig.commands), rig.board.is_halted()), (None, halted), "{policy:?}");
+            assert!(rig.keeper.close().failure.is_some());
+        }
+    }
+
+    #[test]
+    fn a_message_that_finds_its_ring_full_is_a_gap_that_is_told_and_halts() {
+        let mut rig = rig(Durability::None, OnFailure::Halt);
+        for turn in 0..=INPUT_SLOTS as u64 {
+            rig.taps.greeks.as_mut().unwrap().consumed(&clock(turn));
+        }
+        rig.keeper.write(&[], &[], Nanos(1));
+        assert_eq!(kill(&mut rig.commands), Some((KillLevel::Halt, KillCause::Journal)));
+        assert_eq!(rig.keeper.close().lost, 1);
+        let mut reader = Reader::open(&rig.disk, 1).unwrap();
+        let mut gaps = Vec::new();
+        while let Some((_, record)) = reader.read().unwrap() {
+            gaps.extend(matches!(record, Record::Lost { .. }).then_some(record));
+        }
+        assert_eq!(gaps, [Record::Lost { stream: Stream::Inputs, messages: 1 }]);
+    }
+
+    #[test]
+    fn before_send_no_instruction_is_taken_that_a_crash_would_forget() {
+        let mut rig = rig(Durability::BeforeSend, OnFailure::Continue);
+        let session = rig.taps.session.as_mut().unwrap();
+        assert!(!session.permits(false), "nothing is decided");
+        rig.keeper.write(&[], &[decision()], Nanos(1));
+        assert!(session.permits(false));
+        session.instruction(Nanos(1), Ticks(0));
+        assert!(!session.permits(false), "one decision, one instruction");
+
+        rig.disk.refuse_syncs();
+        rig.keeper.write(&[], &[decision()], Nanos(2));
+        assert!(!session.permits(false), "the second is not durable and never will be");
+        assert!(session.permits(true), "behind a shut gateway cancels go");
+        assert!(rig.board.is_halted(), "whatever the policy says");
+    }
+
+    #[test]
+    fn without_that_durability_the_gateway_waits_for_nothing() {
+        let rig = rig(Durability::Batched, OnFailure::Halt);
+        assert!(rig.taps.session.unwrap().permits(false));
     }
 }

@@ -103,7 +103,7 @@ impl OrderLink {
     fn turn(&mut self, instructions: &mut Consumer<Instruction>, now: Nanos) -> bool {
         let mut worked = false;
         for _ in 0..BATCH {
-            if !self.gateway.gateway().has_room() {
+            if !self.gateway.has_room() {
                 break;
             }
             let Some(instruction) = instructions.try_pop() else { break };

@@ -40,6 +40,14 @@ impl WatchedGateway {
         self.is_blocked && self.reports.room() > 0
     }
 
+    /// Whether an instruction may be taken: there is room for what it may need to be answered, and, where the journal asks
+    /// for it, no crash would forget it.
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        let is_shut = self.gateway.level() >= KillLevel::Pause;
+        self.gateway.has_room() && self.tap.as_ref().is_none_or(|tap| tap.permits(is_shut))
+    }
+
     /// Takes an instruction, and stamps what it encoded.
     #[inline]
     pub(super) fn step(&mut self, instruction: &Instruction, time: Nanos) {
@@ -47,7 +55,9 @@ impl WatchedGateway {
         self.gateway.step(instruction, time, &mut Ration::new(&mut self.reports, room));
         let encoded = self.clock.ticks();
         self.gateway.encoded(encoded);
-        self.note(SessionNote::Instruction(time, encoded));
+        if let Some(tap) = &mut self.tap {
+            tap.instruction(time, encoded);
+        }
     }
 
     /// Shuts the way out at once, past the hedge.

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::super::CliError;
 use super::super::output::Output;
+use super::super::records;
 use super::ReplayArgs;
+use crate::journal::Directory;
 use crate::journal::replay::{Replayed, Topology, replay};
-use crate::journal::{Directory, runs};
 use crate::telemetry::OrderDigest;
 
 /// What a replay came to, for a person and, as JSON, for a program.
@@ -37,12 +38,7 @@ struct Report {
 pub(super) fn run(args: &ReplayArgs, directory: &Path) -> Result<(), CliError> {
     let output = Output::open(&args.output)?;
     let disk = Directory::open(directory).map_err(CliError::file(directory))?;
-    let present = runs(&disk).map_err(CliError::file(directory))?;
-    let run = match args.run {
-        Some(run) if present.contains(&run) => run,
-        Some(run) => return Err(CliError::Input(format!("{}: holds no run {run}", directory.display()))),
-        None => *present.last().ok_or_else(|| CliError::Input(format!("{}: holds no journal", directory.display())))?,
-    };
+    let run = records::pick(&disk, directory, args.run)?;
     let topology = Topology::from(args.topology);
     let mut digest = OrderDigest::default();
     let replayed = replay(&disk, run, topology, &mut |instruction| digest.add(instruction))

@@ -8,9 +8,10 @@
 //! `Good`. `exact` values every option on every tick (no clock event ever let the greeks take up anchors), `anchored` does
 //! not.
 //!
-//! The taps of the cold side are rings, drained outside what is timed. The stamps of every hop are taken, as live; an
-//! order's time holds one more reading of the counter. `order` shows single steps with the caches that bookkeeping
-//! leaves, `no_trade` 64 in a row; the percentiles at the end are of single steps, both.
+//! `journaled` also publishes what the greeks consume, which is what a journal costs this thread. The taps of the cold side
+//! are rings, drained outside what is timed. The stamps of every hop are taken, as live; an order's time holds one more
+//! reading of the counter. `order` shows single steps with the caches that bookkeeping leaves, `no_trade` 64 in a row; the
+//! percentiles at the end are of single steps, both.
 #![allow(clippy::print_stdout)]
 
 use std::hint::black_box;
@@ -28,7 +29,7 @@ use hedgecore::portfolio::{Greeks, GreeksConfig, OpeningBook};
 use hedgecore::ring::{Consumer, Producer, broadcast};
 use hedgecore::risk::{Instruction, Limits};
 use hedgecore::runtime::clock::StampClock;
-use hedgecore::runtime::{Fused, Stamp};
+use hedgecore::runtime::{Fused, Stamp, Watched, Witness};
 use hedgecore::sim::venue::{Channel, Universe, UniverseConfig, Venue, VenueConfig};
 use hedgecore::stage::{Full, Outbox, Stage};
 use hedgecore::surface::{Surface, SurfaceConfig};
@@ -61,7 +62,19 @@ impl<M> Outbox<M> for Kept<M> {
     }
 }
 
-type Stages = Fused<Kept<Instruction>, Producer<Event>, Producer<Event>, StampClock>;
+/// What the greeks consume, on its way to the journal.
+struct Tape(Producer<Event>);
+
+impl Witness for Tape {
+    #[inline]
+    fn consumed(&mut self, event: &Event) {
+        let _ = self.0.try_push(*event);
+    }
+
+    fn short(&mut self, _: u64, _: usize) {}
+}
+
+type Stages = Fused<Kept<Instruction>, Producer<Event>, Producer<Event>, StampClock, Option<Tape>>;
 
 /// What a book is made of, and how it is valued.
 #[derive(Clone, Copy)]
@@ -70,13 +83,15 @@ struct Case {
     held: usize,
     is_anchored: bool,
     is_trading: bool,
+    is_journaled: bool,
 }
 
 impl Case {
     fn name(&self) -> String {
         let way = if self.is_trading { "order" } else { "no_trade" };
         let valued = if self.is_anchored { "anchored" } else { "exact" };
-        format!("{way}/{valued}/{}", self.held)
+        let kept = if self.is_journaled { "/journaled" } else { "" };
+        format!("{way}/{valued}/{}{kept}", self.held)
     }
 }
 
@@ -86,6 +101,7 @@ struct Rig {
     gateway: Gateway,
     market: Consumer<Event>,
     exposures: Consumer<Event>,
+    inputs: Consumer<Event>,
     clock: StampClock,
     now: Nanos,
     sequence: u32,
@@ -142,10 +158,12 @@ impl Rig {
         let clock = StampClock::calibrate();
         let credentials = &config.session;
         let session = SessionConfig::new(&credentials.client_id, &credentials.secret).expect("both fit");
-        let stages = Fused::new(
+        let (inputs_tap, [inputs]) = broadcast(1 << 14).expect("a power of two");
+        let tape = case.is_journaled.then_some(Tape(inputs_tap));
+        let stages = Fused::watched(
             Feed::new(FeedConfig::default()),
-            Greeks::new(greeks),
-            Hedge::new(HedgeConfig { band, limits, ..HedgeConfig::default() }),
+            Watched::new(Greeks::new(greeks), tape),
+            Watched::new(Hedge::new(HedgeConfig { band, limits, ..HedgeConfig::default() }), ()),
             Kept(Vec::with_capacity(1 << 10)),
             market_tap,
             exposures_tap,
@@ -156,6 +174,7 @@ impl Rig {
             gateway: Gateway::new(session),
             market,
             exposures,
+            inputs,
             clock,
             now: config.start,
             sequence: 0,
@@ -183,6 +202,7 @@ impl Rig {
                 self.stages.packet(&Packet { time: self.now, received: self.ticks(), port, line: Line::A, bytes });
                 self.market.drain(usize::MAX, |event| surface.step(event, &mut calibrations));
                 self.exposures.drain(usize::MAX, |_| ());
+                self.inputs.drain(usize::MAX, |_| ());
             });
             calibrations.0.drain(..).for_each(|event| self.stages.event(&event));
             if case.is_anchored {
@@ -261,6 +281,7 @@ impl Rig {
     /// Lets the cold side have what is its own, and ends every order.
     fn settle(&mut self) {
         self.market.drain(usize::MAX, |_| ());
+        self.inputs.drain(usize::MAX, |_| ());
         let length = self.gateway.pending().len();
         let at = self.ticks();
         self.gateway.written(length, at, &mut self.reports);
@@ -337,13 +358,20 @@ impl Rig {
 }
 
 fn pipeline(c: &mut Criterion) {
-    let books = [(13, 20, false), (13, 20, true), (13, 312, true), (23, 552, true), (80, 1_920, true)];
+    let books = [
+        (13, 20, false, false),
+        (13, 20, true, false),
+        (13, 312, true, false),
+        (13, 312, true, true),
+        (23, 552, true, false),
+        (80, 1_920, true, false),
+    ];
     let mut percentiles = Vec::new();
     let mut group = c.benchmark_group("pipeline");
     group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2)).sample_size(50);
     for is_trading in [false, true] {
-        for (strikes, held, is_anchored) in books {
-            let case = Case { strikes, held, is_anchored, is_trading };
+        for (strikes, held, is_anchored, is_journaled) in books {
+            let case = Case { strikes, held, is_anchored, is_trading, is_journaled };
             let mut rig = None;
             group.bench_function(case.name(), |b: &mut Bencher<'_>| {
                 let rig = rig.get_or_insert_with(|| Rig::new(case));

@@ -23,7 +23,7 @@ use hedgecore::order::ClientOrderIds;
 use hedgecore::portfolio::{GreeksConfig, OpeningBook};
 use hedgecore::runtime::control::ControlConfig;
 use hedgecore::runtime::placement::{self, Request};
-use hedgecore::runtime::socket::FeedAddress;
+use hedgecore::runtime::socket::{FeedAddress, OrderAddress};
 use hedgecore::runtime::{JournalConfig, OnFailure, Pipeline, PipelineConfig, catch_up};
 use hedgecore::sim::MemorySegment;
 use hedgecore::sim::venue::{Statement, Universe, VenueConfig, VenueHandle, VenueServer};
@@ -59,20 +59,24 @@ fn venue(start: Nanos) -> VenueHandle {
     VenueServer::spawn(VenueConfig { start, positions, ..VenueConfig::default() }).unwrap()
 }
 
-fn config(feeds: Vec<FeedAddress>, orders: SocketAddr, start: Nanos, directory: &Path) -> PipelineConfig {
+fn credentials() -> SessionConfig {
     let venue = VenueConfig::default();
+    SessionConfig::new(&venue.session.client_id, &venue.session.secret).unwrap()
+}
+
+fn config(feeds: Vec<FeedAddress>, orders: SocketAddr, start: Nanos, directory: &Path) -> PipelineConfig {
     let request = Request { topology: "fused".parse().unwrap(), cores: None, idle: None };
     let opening = book(start).into_iter().map(|(venue, _, lots)| (venue, lots)).collect();
     let writer = WriterConfig { segment_bytes: 8 << 10, durability: Durability::Batched, ..WriterConfig::default() };
     PipelineConfig {
         plan: placement::plan(&request, &placement::available_cores()).unwrap(),
         feeds,
-        orders,
+        orders: OrderAddress::new(orders),
         feed: FeedConfig::default(),
         greeks: GreeksConfig { opening: OpeningBook::Positions(opening), ..GreeksConfig::default() },
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig { started_s: now_s(), ..HedgeConfig::default() },
-        session: SessionConfig::new(&venue.session.client_id, &venue.session.secret).unwrap(),
+        session: credentials().into(),
         control: ControlConfig { silence_max_ns: 60 * Nanos::PER_SECOND, ..ControlConfig::default() },
         journal: Some(JournalConfig { directory: directory.to_owned(), writer, on_failure: OnFailure::Halt }),
     }
@@ -150,7 +154,7 @@ fn a_killed_process_starts_again_from_its_journal() {
     let last = recovered.last.clone().unwrap();
     assert!(!last.closed && recovered.end != End::Closed, "{}", recovered.end);
     let config = config(venue.feed_addresses().to_vec(), venue.order_address(), start, &directory);
-    let witness = catch_up(config.orders, &last, config.session).unwrap();
+    let witness = catch_up(venue.order_address(), &last, credentials()).unwrap();
     let account = account(&venue.statement().unwrap());
     let (agreement, differences) = reconcile(&witness, &account, Policy::Halt);
     let agreement = agreement.unwrap_or_else(|| panic!("{differences:?}"));
@@ -161,7 +165,7 @@ fn a_killed_process_starts_again_from_its_journal() {
     let pipeline = Pipeline::start(PipelineConfig {
         greeks: GreeksConfig { opening, ..config.greeks },
         hedge: HedgeConfig { started_s: recovered.next_start(now_s()), ..config.hedge },
-        session: SessionConfig { reset: ResetPolicy::Never, resume: agreement.numbers, ..config.session },
+        session: SessionConfig { reset: ResetPolicy::Never, resume: agreement.numbers, ..credentials() }.into(),
         ..config
     })
     .unwrap();
@@ -211,7 +215,7 @@ fn session() -> &'static Session {
         let (start, directory) = (started(), scratch("session"));
         let venue = venue(start);
         let config = config(venue.feed_addresses().to_vec(), venue.order_address(), start, &directory);
-        let pipeline = Pipeline::start(config.clone()).unwrap();
+        let pipeline = Pipeline::start(config).unwrap();
         wait_for(&venue, 3, &directory, 9 << 17);
         pipeline.abandon();
 
@@ -226,7 +230,7 @@ fn session() -> &'static Session {
             records.push((reader.place(), record));
         }
         let recovery = recovery.unwrap();
-        let witness = catch_up(config.orders, &recovery, config.session).unwrap();
+        let witness = catch_up(venue.order_address(), &recovery, credentials()).unwrap();
         let inputs = records.iter().filter_map(|(_, record)| match record {
             Record::Input { event } if event.body.is_report() => Some(*event),
             _ => None,

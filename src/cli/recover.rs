@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 
 use super::CliError;
-use crate::gateway::{ResetPolicy, SessionConfig};
+use crate::gateway::{ProtocolConfig, ResetPolicy, SessionConfig};
 use crate::hedge::HedgeConfig;
 use crate::journal::recovery::{Account, Policy, Recovered, Witness, reconcile, recover};
 use crate::journal::{Directory, Durability};
@@ -70,7 +70,11 @@ pub(super) fn crash_and_recover(
     let disk = Directory::open(&journal.directory).map_err(CliError::file(&journal.directory))?;
     let recovered = recover(&disk).map_err(|error| unusable(&error))?;
     let Some(recovery) = &recovered.last else { return Err(unusable(&"holds no run that began")) };
-    let witness = catch_up(config.orders, recovery, config.session).map_err(|error| unusable(&error))?;
+    let ProtocolConfig::Starbase(session) = &config.session.protocol else {
+        return Err(CliError::Input("only a Starbase session can be caught up with".to_owned()));
+    };
+    let session = **session;
+    let witness = catch_up(config.orders.address, recovery, session).map_err(|error| unusable(&error))?;
     let account = account(&venue.statement()?);
     let (agreement, differences) = reconcile(&witness, &account, policy);
     let mut out = std::io::stdout().lock();
@@ -89,7 +93,7 @@ pub(super) fn crash_and_recover(
     Ok(Pipeline::start(PipelineConfig {
         greeks: GreeksConfig { opening, ..config.greeks },
         hedge: HedgeConfig { started_s: recovered.next_start(now_s), ..config.hedge },
-        session: SessionConfig { reset: ResetPolicy::Never, resume: agreement.numbers, ..config.session },
+        session: SessionConfig { reset: ResetPolicy::Never, resume: agreement.numbers, ..session }.into(),
         ..config
     })?)
 }

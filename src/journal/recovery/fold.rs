@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Decision, Head, Record, SessionCall, Settings};
 use crate::event::Body;
-use crate::gateway::{ResetPolicy, SequenceNumbers};
+use crate::gateway::{ProtocolConfig, ResetPolicy, SequenceNumbers};
 use crate::order::Request;
 use crate::portfolio::OpeningBook;
 use crate::risk::Instruction;
@@ -92,7 +92,11 @@ impl Recovery {
     /// The numbers with which the next session resumes, `attempts` having been refused: every report of this run is asked
     /// for again.
     pub fn numbers(&self, attempts: u32) -> SequenceNumbers {
-        let resumed = self.settings.as_ref().map(|settings| settings.session).filter(|s| s.reset == ResetPolicy::Never);
+        let session = self.settings.as_ref().and_then(|settings| match &settings.session.protocol {
+            ProtocolConfig::Starbase(session) => Some(session),
+            ProtocolConfig::Fix(_) => None,
+        });
+        let resumed = session.filter(|session| session.reset == ResetPolicy::Never);
         let resume = resumed.map_or(SequenceNumbers { outgoing: 1, incoming: 1 }, |session| session.resume);
         let sent = self.sent.max(resume.outgoing - 1);
         let is_certain = self.closed && attempts == 0;

@@ -11,6 +11,8 @@
 //! statement of the account is the third, held against the sum of the two. All of it happens before a pipeline is made, so
 //! no order can leave before it; the pipeline begins with what was agreed on as its opening book.
 //!
+//! The catch-up speaks Starbase; a FIX session is recovered by hand.
+//!
 //! Invariants: a position is the sum of unique executions; a client order id is never given twice, because a run begins its
 //! numbers above its predecessor's and the head that says where is durable before anything runs; sequence numbers of the
 //! venue are taken from the beginning of the run again, ours with a leap over whatever the journal lost.

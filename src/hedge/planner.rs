@@ -89,6 +89,11 @@ impl Planner {
         self.problem.push(candidate).ok()
     }
 
+    /// The problem as it was begun and offered.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
     /// The stress that the decision is made under.
     pub fn stress(&self) -> Stress {
         self.stress

@@ -48,11 +48,13 @@ impl Waiting {
         }
     }
 
-    /// A moment `years` after the last one: `problem` as it is put to the solver with `horizon_years` ahead. Hedges keep their
-    /// places from one moment to the next. What is not finite is left out.
-    pub fn observe(&mut self, problem: &Problem, horizon_years: f64, years: f64) {
+    /// A moment `years` after the last one: what the book is exposed to, and the curvature and hedges of `problem` with
+    /// `horizon_years` ahead. Hedges keep their places from one moment to the next. What is not finite is left out.
+    pub fn observe(&mut self, problem: &Problem, exposed: &[f64], horizon_years: f64, years: f64) {
         let mut exposure = [0.0; FACTORS_MAX];
-        exposure[..problem.factors()].copy_from_slice(problem.exposure());
+        for (x, given) in exposure.iter_mut().zip(exposed) {
+            *x = *given;
+        }
         let Some(last) = self.exposure.replace(exposure) else { return };
         let mut move_since = exposure;
         for (x, l) in move_since.iter_mut().zip(&last) {
@@ -113,11 +115,10 @@ mod tests {
     const HORIZON: f64 = 0.02;
 
     /// Delta and one other factor that costs ½·curvature·v²; a hedge of delta and one of both.
-    fn problem(curvature: f64, exposure: f64) -> Problem {
+    fn problem(curvature: f64) -> Problem {
         let mut problem = Problem::new(2);
         problem.curvature_mut().add_outer(50.0, &[1.0, 0.3]).unwrap();
         problem.curvature_mut().add_diagonal(1, curvature).unwrap();
-        problem.exposure_mut().copy_from_slice(&[7.0 * exposure, exposure]);
         for other in [0.0, 2.0] {
             let mut loading = [0.0; FACTORS_MAX];
             (loading[0], loading[1]) = (1.0, other);
@@ -127,11 +128,16 @@ mod tests {
         problem
     }
 
+    /// A moment at an exposure.
+    fn observe(waiting: &mut Waiting, curvature: f64, exposure: f64, years: f64) {
+        waiting.observe(&problem(curvature), &[7.0 * exposure, exposure], HORIZON, years);
+    }
+
     /// Moments between which the exposure moves to and fro by `by`.
     fn observed(curvature: f64, by: f64) -> Waiting {
         let mut waiting = Waiting::new(1.0);
         for k in 0..200 {
-            waiting.observe(&problem(curvature, if k % 2 == 0 { 0.0 } else { by }), HORIZON, YEARS);
+            observe(&mut waiting, curvature, if k % 2 == 0 { 0.0 } else { by }, YEARS);
         }
         waiting
     }
@@ -160,8 +166,7 @@ mod tests {
         let mut waiting = Waiting::new(1.0);
         let mut exposure = 1.0;
         for k in 0..50 {
-            let now = problem(3.0, exposure);
-            waiting.observe(&now, HORIZON, YEARS);
+            observe(&mut waiting, 3.0, exposure, YEARS);
             let units = if k % 2 == 0 { 1.0 } else { -1.0 };
             waiting.traded(&[7.0 * 2.0, 2.0], units);
             exposure += 2.0 * units;
@@ -173,9 +178,9 @@ mod tests {
     fn what_is_not_finite_changes_nothing() {
         let mut waiting = observed(3.0, 0.4);
         let before = waiting.cost(1, 0.1);
-        waiting.observe(&problem(3.0, f64::NAN), HORIZON, YEARS);
-        waiting.observe(&problem(3.0, 0.0), HORIZON, YEARS);
-        waiting.observe(&problem(3.0, 0.0), HORIZON, 0.0);
+        observe(&mut waiting, 3.0, f64::NAN, YEARS);
+        observe(&mut waiting, 3.0, 0.0, YEARS);
+        observe(&mut waiting, 3.0, 0.0, 0.0);
         assert_eq!(waiting.cost(1, 0.1), before);
         assert_eq!(waiting.cost(1, f64::NAN).to_bits(), f64::NAN.to_bits());
     }

@@ -6,11 +6,10 @@ use super::tick::{
     nearest_strike,
 };
 use crate::cli::evaluate::lab::{Random, trade_to_edge};
-use crate::hedge::BandConfig;
-use crate::hedge::program::objective::{self, MarketView, ObjectiveConfig};
 use crate::hedge::program::{
-    Candidate, Covariance, Estimator, FACTORS_MAX, NotConvex, Outcome, Problem, Solver, Waiting,
+    Candidate, Covariance, Estimator, FACTORS_MAX, MarketView, NotConvex, ObjectiveConfig, Waiting,
 };
+use crate::hedge::{BandConfig, Plan, Planner};
 
 /// Perpetual, then one option an expiry.
 const HEDGES: usize = 1 + EXPIRIES;
@@ -67,8 +66,7 @@ pub(super) struct Desk {
     calls: Box<[[f64; EXPIRIES]; STRIKES]>,
     cash: f64,
     result: Result,
-    problem: Problem,
-    solver: Solver,
+    planner: Planner,
     waiting: Waiting,
 }
 
@@ -82,8 +80,7 @@ impl Desk {
             calls: Box::new([[0.0; EXPIRIES]; STRIKES]),
             cash: 0.0,
             result: Result::default(),
-            problem: Problem::new(FACTORS),
-            solver: Solver::new(),
+            planner: Planner::new(FACTORS),
             waiting: Waiting::new(MEMORY_YEARS),
         }
     }
@@ -133,16 +130,14 @@ impl Desk {
             self.result.unsolved += 1;
             return self.follow_delta(tick, exposure[0], exposure[GAMMA]);
         }
-        match self.solver.solve(&self.problem) {
-            Outcome::StandStill => {}
-            Outcome::Trade(_) => {
-                if let Some(rounded) = self.solver.to_lots(&self.problem, &LOTS, 0.0) {
-                    for (i, (lots, lot)) in rounded.lots.iter().zip(&LOTS).enumerate() {
-                        self.trade(tick, i, f64::from(*lots) * lot);
-                    }
+        match self.planner.decide(exposure, 0.0) {
+            Plan::StandStill | Plan::NotWorthwhile => {}
+            Plan::Trade(trade) => {
+                for (i, (lots, lot)) in trade.rounded.lots.iter().zip(&LOTS).enumerate() {
+                    self.trade(tick, i, f64::from(*lots) * lot);
                 }
             }
-            Outcome::Unsolved(_) => {
+            Plan::Unsolved => {
                 self.result.unsolved += 1;
                 self.follow_delta(tick, exposure[0], exposure[GAMMA]);
             }
@@ -160,19 +155,20 @@ impl Desk {
         let config = ObjectiveConfig { band: self.band(), horizon_years, gamma_min: 1e-3, jump_fourth: 0.0 };
         let sigma = covariance.at(0, 0).sqrt() / spot;
         let view = MarketView { spot, delta_cost: PERPETUAL_COST, sigma, gamma: exposure[GAMMA] };
-        self.problem.reset();
-        objective::write(self.problem.curvature_mut(), &config, &view, &covariance)?;
-        self.problem.exposure_mut().copy_from_slice(exposure);
-        for i in 0..HEDGES {
+        // Correlations as they are believed: what a wrong belief costs is another desk's to show.
+        self.planner.begin(&config, &view, &covariance, 0.0, exposure)?;
+        for (i, lot) in LOTS.iter().enumerate() {
             let (held, quote) = self.hedge(tick, i);
             let mut loading = [0.0; FACTORS_MAX];
-            loading[..FACTORS].copy_from_slice(&quote.exposure);
-            let cost = self.waiting.cost(i, quote.cost);
-            let (lower, upper) = ((-HEDGE_LIMIT - held).min(0.0), (HEDGE_LIMIT - held).max(0.0));
+            for (l, exposure) in loading.iter_mut().zip(&quote.exposure) {
+                *l = lot * exposure;
+            }
+            let cost = self.waiting.cost(i, lot * quote.cost);
+            let (lower, upper) = ((-HEDGE_LIMIT - held).min(0.0) / lot, (HEDGE_LIMIT - held).max(0.0) / lot);
             let candidate = Candidate { loading, buy: cost, sell: cost, impact: 0.0, lower, upper };
-            self.problem.push(&candidate).map_err(|_| NotConvex)?;
+            self.planner.offer(&candidate).ok_or(NotConvex)?;
         }
-        self.waiting.observe(&self.problem, horizon_years, STEP_YEARS);
+        self.waiting.observe(self.planner.problem(), exposure, horizon_years, STEP_YEARS);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! minutes: Whalley and Wilmott's band on delta, the same with a floating smile, and the quadratic program over
 //! perpetual and options: with the market's own covariance, with one that the live estimator has from the market's
 //! moves, and under a wrong belief (half the volatility of variance, no jumps). Each gives a frontier of cost against
-//! [risk](frontier), and frontiers are compared at equal cost. Decisions are made by the live band, sizing and program.
+//! [risk](frontier), and frontiers are compared at equal cost. Decisions are made by the live band, sizing and planner.
 //! Nothing was tuned on these paths and books: the grid of risk aversions is fixed and the whole frontier is shown;
 //! `--seed` draws others.
 
@@ -39,7 +39,7 @@ pub(super) struct BookArgs {
     #[arg(long, value_enum, default_value_t = Model::Heston)]
     model: Model,
     /// Simulated paths, spread over sixteen books
-    #[arg(long, default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(256..=10_000_000))]
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(256..=10_000_000))]
     paths: u32,
     /// Of the books and the paths
     #[arg(long, default_value_t = 20_261_122)]

@@ -112,21 +112,28 @@ impl Tape {
     }
 }
 
-/// Tag and start of the value of the field in `start..end`, all digits at once; `None` for one that is at the very end,
-/// or at fault.
+/// Tag and start of the value of the field in `start..end`, for tags of one to four digits; `None` for others, for a field
+/// at the very end, and for one at fault.
 #[inline]
 fn short_field(body: &[u8], start: usize, end: usize) -> Option<(u32, usize)> {
-    let head = u64::from_le_bytes(*body.get(start..)?.first_chunk::<8>()?);
-    let differs = head ^ u64::from_le_bytes([b'='; 8]);
-    // The lowest byte flagged is the first that is equal.
-    let equals = differs.wrapping_sub(LOWEST) & !differs & HIGHEST;
-    let places = equals.trailing_zeros() as usize / 8;
-    if equals == 0 || places == 0 || start + places + 1 >= end || head as u8 == b'0' {
+    let [a, b, c, d, e] = *body.get(start..)?.first_chunk::<5>()?;
+    let digit = |byte: u8| u32::from(byte.wrapping_sub(b'0'));
+    let (tag, bad, digits) = if c == b'=' {
+        (digit(a) * 10 + digit(b), digit(b) > 9, 2)
+    } else if d == b'=' {
+        (digit(a) * 100 + digit(b) * 10 + digit(c), digit(b) > 9 || digit(c) > 9, 3)
+    } else if e == b'=' {
+        let low = digit(b) * 100 + digit(c) * 10 + digit(d);
+        (digit(a) * 1_000 + low, digit(b) > 9 || digit(c) > 9 || digit(d) > 9, 4)
+    } else if b == b'=' {
+        (digit(a), false, 1)
+    } else {
         return None;
-    }
-    let number = (head ^ u64::from_le_bytes([b'0'; 8])) << (64 - 8 * places);
-    let tag = digits_value(number)?;
-    Some((tag as u32, start + places + 1))
+    };
+    let value = start + digits + 1;
+    // The first digit is 1 to 9.
+    let sound = digit(a).wrapping_sub(1) < 9 && !bad && value < end;
+    sound.then_some((tag, value))
 }
 
 /// The tag of the field in `start..end`, written without leading zeros.
@@ -162,7 +169,8 @@ fn digits(tag: u32) -> usize {
 /// Fields that announce the length of the data field behind them, which may hold separators.
 #[inline]
 fn is_length_of_data(tag: u32) -> bool {
-    matches!(tag, 90 | 93 | tag::RAW_DATA_LENGTH | 212 | 348 | 350 | 352 | 354 | 356 | 358 | 360 | 362 | 364)
+    (90..=364).contains(&tag)
+        && matches!(tag, 90 | 93 | tag::RAW_DATA_LENGTH | 212 | 348 | 350 | 352 | 354 | 356 | 358 | 360 | 362 | 364)
 }
 
 /// Where the data field behind a length field ends; nowhere when the length makes no sense.

@@ -282,7 +282,7 @@ mod tests {
     const EXAMPLE: &str = include_str!("../../examples/hedgecore.toml");
 
     fn parse(text: &str) -> Result<Settings, ConfigError> {
-        let text = text.replace("secret_env = \"HEDGECORE_SECRET\"", "secret_env = \"PATH\"");
+        let text = text.replace("secret_env = \"HEDGECORE_SECRET\"", "secret_env = \"CARGO_PKG_NAME\"");
         Settings::parse(Path::new("desk.toml"), &text, NonceSeed([7; 32]))
     }
 

@@ -136,8 +136,7 @@ fn approved() -> Instruction {
         state: InstrumentState::Open,
     };
     let (bid, ask) = (Price(99_999 * ONE_E9), Price(100_000 * ONE_E9));
-    let view =
-        View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask, ..View::of_nothing() };
+    let view = View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask };
     let request = Request::New {
         trail: Trail::default(),
         decided: 0,

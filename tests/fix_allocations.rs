@@ -55,7 +55,7 @@ fn order(number: u64) -> Instruction {
     };
     let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
     let (bid, ask, quality) = (PRICE, Price(PRICE.0 + ONE_E9 / 2), BookQuality::Good);
-    let view = View { instrument: Some(&instrument), quality, bid, ask, spot: ask, ..View::of_nothing() };
+    let view = View { instrument: Some(&instrument), quality, bid, ask, spot: ask };
     let mut gate = Gate::new(Limits::default());
     let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
     for body in [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }] {

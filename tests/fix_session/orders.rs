@@ -35,7 +35,6 @@ pub(crate) fn approved(request: Request) -> Instruction {
         bid: Price(99_999 * ONE_E9),
         ask: Price(100_000 * ONE_E9),
         spot: Price(100_000 * ONE_E9),
-        ..View::of_nothing()
     };
     let mut orders = OrderStore::new();
     if let Request::Amend { order, instrument, side, price, lots, .. } = request {

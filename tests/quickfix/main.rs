@@ -56,8 +56,7 @@ pub(crate) fn approved(orders: &mut OrderStore, request: Request, now: Nanos) ->
         state: InstrumentState::Open,
     };
     let (bid, ask) = (PRICE, Price(PRICE.0 + ONE_E9 / 2));
-    let view =
-        View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask, ..View::of_nothing() };
+    let view = View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask };
     for body in market(&instrument, bid, ask) {
         gate.see(&Event { trail: Trail::default(), time: now, body });
     }

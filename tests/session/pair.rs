@@ -47,7 +47,6 @@ pub(crate) fn approved_after(before: &[Request], request: Request) -> Instructio
         bid: Price(99_999 * ONE_E9),
         ask: Price(100_000 * ONE_E9),
         spot: Price(100_000 * ONE_E9),
-        ..View::of_nothing()
     };
     let (mut gate, mut orders) = (Gate::new(limits), OrderStore::new());
     for body in market(&instrument, view.bid, view.ask) {

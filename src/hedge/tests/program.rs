@@ -260,7 +260,8 @@ fn absurd_figures_leave_delta_to_the_band() {
 
 #[test]
 fn books_that_cannot_be_traded_on_are_left_out_and_counted() {
-    let cases: [(&dyn Fn(&mut Play, InstrumentId), Excluded); 5] = [
+    type Spoil = dyn Fn(&mut Play, InstrumentId);
+    let cases: [(&Spoil, Excluded); 5] = [
         (&|play, id| play.top(id, BookQuality::Good, 0.05, 0.0, 9), Excluded::BadBook),
         (&|play, id| play.top(id, BookQuality::Good, 0.0, 0.0, 0), Excluded::BadBook),
         (&|play, id| play.top(id, BookQuality::Stale, 0.05, 0.0501, 9), Excluded::BadBook),

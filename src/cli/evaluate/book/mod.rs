@@ -228,7 +228,7 @@ mod tests {
                 run_path(&book, &market, &mut desks, &mut random)
             })
             .collect();
-        (0..policies.len()).map(|desk| Point::new(0.05, &of_desk(&[results.clone()], desk))).collect()
+        (0..policies.len()).map(|desk| Point::new(0.05, &of_desk(std::slice::from_ref(&results), desk))).collect()
     }
 
     #[test]

@@ -4,11 +4,21 @@ use super::book::Level;
 use super::counters::FeedCounters;
 use super::listing::{Definition, Listings, Refusal, Taken};
 use super::publish::{Publisher, Stamp, Top, part};
-use crate::event::Event;
+use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, InstrumentKind, InstrumentState};
 use crate::stage::Outbox;
-use crate::units::InstrumentId;
+use crate::units::{InstrumentId, Price, Quantity, Side};
 use crate::wire::deribit_multicast::DecodeError;
+
+/// A public trade as a protocol read it; `side` is the aggressor's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PublicTrade {
+    pub(super) instrument: InstrumentId,
+    pub(super) side: Side,
+    pub(super) price: Price,
+    pub(super) amount: Quantity,
+    pub(super) id: u64,
+}
 
 /// Shared by the protocols.
 #[derive(Debug)]
@@ -62,6 +72,20 @@ impl Board {
             self.set_state(displaced, InstrumentState::Closed);
         }
         Some(taken)
+    }
+
+    /// Sends a trade, after everything about its instrument that it rests on.
+    pub(super) fn trade(&mut self, trade: &PublicTrade, stamp: Stamp, out: &mut impl Outbox<Event>) {
+        let &PublicTrade { instrument, side, price, amount, id } = trade;
+        if self.publisher.is_listing_due(instrument) {
+            self.flush(stamp, out);
+        }
+        let lot = self.listings.catalogue().find(instrument).map_or(Quantity(0), |listed| listed.lot);
+        let (lots, is_odd) = amount.to_lots(lot);
+        self.counters.off_lot += u64::from(is_odd);
+        let body = Body::Trade { instrument, side, price, lots: lots.magnitude_u32(), id };
+        let is_sent = !self.publisher.is_listing_due(instrument) && out.send(stamp.event(body)).is_ok();
+        self.counters.trades_dropped += u64::from(!is_sent);
     }
 
     pub(super) fn count(&mut self, error: DecodeError) {

@@ -2,6 +2,7 @@
 
 use super::listing::Refusal;
 use crate::wire::deribit_multicast::{DecodeError, Template};
+use crate::wire::starbase::market_data as starbase;
 
 /// Totals since construction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +32,19 @@ pub struct FeedCounters {
     pub channels_refused: u64,
     /// Faults met while decoding, by `DecodeError as usize`.
     pub decode_errors: [u64; DecodeError::ALL.len()],
+
+    /// Faults met while decoding Starbase packets, by their `DecodeError as usize`.
+    pub starbase_errors: [u64; starbase::DecodeError::ALL.len()],
+    /// Starbase messages read.
+    pub starbase_messages: u64,
+    /// Those about one order.
+    pub order_changes: u64,
+    /// Packets that only say where their stream stands.
+    pub heartbeats: u64,
+    /// Messages of a schema version other than the one known here.
+    pub other_versions: u64,
+    /// The newest of those.
+    pub newest_version: u16,
 
     /// Book changes that did not follow the one before them.
     pub chain_breaks: u64,
@@ -89,7 +103,7 @@ impl FeedCounters {
 
     /// Decode errors of every kind.
     pub fn decode_errors_total(&self) -> u64 {
-        self.decode_errors.iter().sum()
+        self.decode_errors.iter().chain(&self.starbase_errors).sum()
     }
 
     /// Definitions refused for any reason.

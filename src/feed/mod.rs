@@ -28,11 +28,15 @@ mod classic;
 mod counters;
 mod directory;
 mod listing;
+mod pending;
 mod publish;
+mod starbase;
 
 pub use arbiter::{ArbiterConfig, Line, LineStats};
 pub use counters::FeedCounters;
 pub use listing::{NAME_BYTES_MAX, Refusal};
+pub use starbase::orders;
+pub use starbase::{FeeSchedule, REQUEST_BYTES, RecoveryConfig, RecoveryStats};
 
 use crate::event::Event;
 use crate::instrument::{Catalogue, InstrumentKind};
@@ -41,6 +45,8 @@ use crate::units::{InstrumentId, Nanos, Ticks};
 use board::Board;
 use classic::Classic;
 use publish::Stamp;
+use starbase::Starbase;
+use starbase::orders::OrderBooks;
 
 /// One UDP packet as it was received.
 #[derive(Clone, Copy, Debug)]
@@ -57,9 +63,21 @@ pub struct Packet<'a> {
     pub bytes: &'a [u8],
 }
 
+/// What the venue's packets are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Levels, chained by change ids: [`deribit_multicast`](crate::wire::deribit_multicast).
+    #[default]
+    Classic,
+    /// Orders, numbered by channel: [`starbase::market_data`](crate::wire::starbase::market_data).
+    Starbase,
+}
+
 /// Sizes and patience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedConfig {
+    /// What the venue's packets are.
+    pub protocol: Protocol,
     /// Silence of a channel after which its books are stale, nanoseconds.
     pub stale_after_ns: u64,
     /// Levels kept on each side of a future's, perpetual's or spot pair's book.
@@ -70,22 +88,37 @@ pub struct FeedConfig {
     pub levels_max: usize,
     /// How long to wait for what is missing.
     pub lines: ArbiterConfig,
+    /// Orders of all books together, where the protocol has orders.
+    pub orders_max: usize,
+    /// How to ask for what is missing, where the protocol has a service for it.
+    pub recovery: RecoveryConfig,
+    /// Fees, where the protocol has none in its definitions.
+    pub fees: FeeSchedule,
 }
 
 impl Default for FeedConfig {
-    /// Five seconds; 2,048 and 128 levels a side; 2^20 levels.
+    /// Five seconds; 2,048 and 128 levels a side; 2^20 levels, 2^17 orders.
     fn default() -> Self {
         Self {
+            protocol: Protocol::Classic,
             stale_after_ns: 5 * Nanos::PER_SECOND,
             future_depth: 2_048,
             option_depth: 128,
             levels_max: 1 << 20,
             lines: ArbiterConfig::default(),
+            orders_max: 1 << 17,
+            recovery: RecoveryConfig::default(),
+            fees: FeeSchedule::default(),
         }
     }
 }
 
 impl FeedConfig {
+    /// For Starbase, whose idle channels speak every five seconds.
+    pub fn starbase() -> Self {
+        Self { protocol: Protocol::Starbase, stale_after_ns: 11 * Nanos::PER_SECOND, ..Self::default() }
+    }
+
     fn depth(&self, kind: InstrumentKind) -> usize {
         match kind {
             InstrumentKind::Future | InstrumentKind::Perpetual | InstrumentKind::Spot => self.future_depth,
@@ -98,13 +131,24 @@ impl FeedConfig {
 #[derive(Debug)]
 pub struct Feed {
     board: Board,
-    adapter: Classic,
+    adapter: Adapter,
+}
+
+/// One protocol at work.
+#[derive(Debug)]
+enum Adapter {
+    Classic(Box<Classic>),
+    Starbase(Box<Starbase>),
 }
 
 impl Feed {
     /// A feed that knows nothing yet.
     pub fn new(config: FeedConfig) -> Self {
-        Self { board: Board::new(), adapter: Classic::new(config) }
+        let adapter = match config.protocol {
+            Protocol::Classic => Adapter::Classic(Box::new(Classic::new(config))),
+            Protocol::Starbase => Adapter::Starbase(Box::new(Starbase::new(config))),
+        };
+        Self { board: Board::new(), adapter }
     }
 
     /// Takes one packet.
@@ -112,13 +156,19 @@ impl Feed {
     pub fn step(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
         self.board.counters.packets += 1;
         self.board.counters.bytes += packet.bytes.len() as u64;
-        self.adapter.step(packet, &mut self.board, out);
+        match &mut self.adapter {
+            Adapter::Classic(classic) => classic.step(packet, &mut self.board, out),
+            Adapter::Starbase(starbase) => starbase.step(packet, &mut self.board, out),
+        }
         self.board.flush(Stamp { time: packet.time, received: packet.received }, out);
     }
 
     /// Notes that time passed, when no packet says so; sends what waits.
     pub fn tick(&mut self, time: Nanos, out: &mut impl Outbox<Event>) {
-        self.adapter.tick(time, &mut self.board, out);
+        match &mut self.adapter {
+            Adapter::Classic(classic) => classic.tick(time, &mut self.board, out),
+            Adapter::Starbase(starbase) => starbase.tick(time, &mut self.board, out),
+        }
         self.board.flush(Stamp { time, received: Ticks::default() }, out);
     }
 
@@ -129,7 +179,35 @@ impl Feed {
 
     /// What each line did, over all streams.
     pub fn line(&self, line: Line) -> LineStats {
-        self.adapter.line(line)
+        match &self.adapter {
+            Adapter::Classic(classic) => classic.line(line),
+            Adapter::Starbase(starbase) => starbase.line(line),
+        }
+    }
+
+    /// A request for what is missing, to be sent to the venue's service; ask after every step and tick.
+    #[inline]
+    pub fn take_request(&mut self) -> Option<[u8; REQUEST_BYTES]> {
+        match &mut self.adapter {
+            Adapter::Classic(_) => None,
+            Adapter::Starbase(starbase) => starbase.take_request(),
+        }
+    }
+
+    /// What was asked for and what came of it.
+    pub fn recovery(&self) -> RecoveryStats {
+        match &self.adapter {
+            Adapter::Classic(_) => RecoveryStats::default(),
+            Adapter::Starbase(starbase) => *starbase.recovery(),
+        }
+    }
+
+    /// The books order by order, where the protocol has orders.
+    pub fn orders(&self) -> Option<&OrderBooks> {
+        match &self.adapter {
+            Adapter::Classic(_) => None,
+            Adapter::Starbase(starbase) => Some(starbase.books()),
+        }
     }
 
     /// Everything listed.
@@ -149,6 +227,9 @@ impl Feed {
 
     /// Channel and port pairs heard so far.
     pub fn channels(&self) -> usize {
-        self.adapter.channels()
+        match &self.adapter {
+            Adapter::Classic(classic) => classic.channels(),
+            Adapter::Starbase(starbase) => starbase.channels(),
+        }
     }
 }

@@ -9,6 +9,7 @@ mod paper;
 mod process;
 mod queue;
 pub mod random;
+pub mod relay;
 mod replay;
 pub mod simulation;
 pub mod venue;

@@ -196,6 +196,8 @@ pub struct Arbiter {
     pool: Pool,
     /// Streams with a hole.
     waiting: usize,
+    /// Whether a hole whose time has come is given up at once, or left to the caller.
+    is_impatient: bool,
 }
 
 impl Arbiter {
@@ -219,7 +221,13 @@ impl Arbiter {
             recent: (0..streams * RECENT).map(|at| ((at % RECENT) as u32 + 1, 0)).collect(),
             pool: Pool::new(HELD_MAX),
             waiting: 0,
+            is_impatient: true,
         }
+    }
+
+    /// Leaves holes whose time has come to the caller, who may ask for what is missing.
+    pub fn patient(self) -> Self {
+        Self { is_impatient: false, ..self }
     }
 
     /// Opens the next stream, which expects `first`. `None` when there is no room.
@@ -229,6 +237,12 @@ impl Arbiter {
         (stream.next, stream.end) = (first, first);
         self.len += 1;
         Some(index)
+    }
+
+    /// A stream was heard for the first time: it expects `first`.
+    pub fn begin(&mut self, stream: usize, first: u64) {
+        let stream = &mut self.streams[stream];
+        (stream.next, stream.end) = (first, first);
     }
 
     /// The number a stream expects.
@@ -361,6 +375,11 @@ impl Arbiter {
         }
     }
 
+    /// Notices which lines fell silent while another spoke.
+    pub fn watch_all(&mut self) {
+        (0..self.len).for_each(|index| self.watch(index));
+    }
+
     /// Notices which lines of a stream fell silent while another spoke.
     fn watch(&mut self, index: usize) {
         let stream = &mut self.streams[index];
@@ -412,7 +431,7 @@ impl Arbiter {
             }
         }
         self.reconsider(index);
-        while self.is_due(index, packet.time) {
+        while self.is_impatient && self.is_due(index, packet.time) {
             self.give_up(index, packet.time, &mut *deliver);
         }
         is_taken
@@ -454,7 +473,7 @@ impl Arbiter {
     }
 
     /// Shortens the wait when no line can fill the hole any more. A wait prolonged for a request stays.
-    fn reconsider(&mut self, index: usize) {
+    pub fn reconsider(&mut self, index: usize) {
         let Some(hole) = self.hole(index) else { return };
         self.watch(index);
         let stream = &mut self.streams[index];

@@ -20,12 +20,17 @@
 //! may only be early; a second one in a row, with the book unmoved in between, means that the book has missed what the
 //! venue saw, and it is taken from that one. Ids are compared unless times say that the venue began to number anew.
 
-use super::pending::{Held, Pending};
 use super::snapshot::Assembly;
 use crate::feed::book::{Books, Fault, Level};
 use crate::feed::counters::FeedCounters;
+use crate::feed::pending::Pending;
 use crate::units::{Price, Quantity, Side};
 use crate::wire::deribit_multicast::{Book, BookChange, DecodeError, Snapshot};
+
+/// Levels of changes held back for all books,
+const PENDING_MAX: usize = 8_192;
+/// and for one.
+const SHARE_MAX: u32 = 512;
 
 /// A change that is older by its id but this much newer by its time belongs to a chain that began anew, milliseconds.
 const ANEW_MS: u64 = 1_000;
@@ -40,6 +45,18 @@ pub(super) enum Integrity {
     Whole,
     /// Something is missing.
     Gapped,
+}
+
+/// One level of one held-back change.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    prev_change_id: u64,
+    change_id: u64,
+    timestamp_ms: u64,
+    /// `None` for a change that touched no level.
+    level: Option<(Side, BookChange, Price, Quantity)>,
+    /// Whether the change ends here.
+    is_last: bool,
 }
 
 /// How a change stands to a book.
@@ -97,7 +114,7 @@ impl Chain {
 pub(super) struct Chains {
     chains: Box<[Chain]>,
     books: Books,
-    pending: Pending,
+    pending: Pending<Held>,
     assembly: Assembly,
 }
 
@@ -112,7 +129,7 @@ impl Chains {
         Self {
             chains: vec![Chain { headless: true, ..Chain::default() }; books].into_boxed_slice(),
             books: all,
-            pending: Pending::new(books),
+            pending: Pending::new(books, PENDING_MAX, SHARE_MAX, Held::default()),
             assembly: Assembly::new(books),
         }
     }

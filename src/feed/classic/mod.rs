@@ -14,15 +14,14 @@
 mod chain;
 mod channel;
 mod definition;
-mod pending;
 mod snapshot;
 
 use super::arbiter::{Arbiter, Arrival, Delivery, Line, LineStats, Numbers, unwrapped};
-use super::board::Board;
+use super::board::{Board, PublicTrade};
 use super::listing::{Definition, Refusal};
 use super::publish::Stamp;
 use super::{FeedConfig, Packet};
-use crate::event::{Body, Event};
+use crate::event::Event;
 use crate::instrument::{BookQuality, INSTRUMENTS_MAX};
 use crate::stage::Outbox;
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Side, Ticks};
@@ -270,30 +269,12 @@ impl Market {
     ) {
         board.counters.trades += trades.entries.len() as u64;
         let Some(id) = self.listed(trades.block.instrument_id.get(), channel, board) else { return };
-        if board.publisher.is_listing_due(id) {
-            board.publisher.flush(&board.listings, stamp, out, &mut board.counters);
-        }
-        let is_listed = !board.publisher.is_listing_due(id);
         for entry in trades.entries {
-            match self.trade(id, entry, board) {
-                Ok(body) if is_listed && out.send(stamp.event(body)).is_ok() => {}
-                Ok(_) => board.counters.trades_dropped += 1,
+            match trade(id, entry) {
+                Ok(trade) => board.trade(&trade, stamp, out),
                 Err(error) => board.count(error),
             }
         }
-    }
-
-    fn trade(&mut self, instrument: InstrumentId, entry: &TradeEntry, board: &mut Board) -> Result<Body, DecodeError> {
-        let side = match Direction::try_from(entry.direction)? {
-            Direction::Buy => Side::Buy,
-            Direction::Sell => Side::Sell,
-        };
-        let price = Price::from_f64(entry.price.get()).ok_or(DecodeError::Number)?;
-        let amount = Quantity::from_f64(entry.amount.get()).filter(|a| a.0 > 0).ok_or(DecodeError::Number)?;
-        let lot = board.listings.catalogue().find(instrument).map_or(Quantity(0), |listed| listed.lot);
-        let (lots, is_odd) = amount.to_lots(lot);
-        board.counters.off_lot += u64::from(is_odd);
-        Ok(Body::Trade { instrument, side, price, lots: lots.magnitude_u32(), id: entry.trade_id.get() })
     }
 
     fn define(&mut self, channel: ChannelIndex, definition: Result<Definition<'_>, Refusal>, board: &mut Board) {
@@ -397,6 +378,16 @@ impl Market {
         board.show(id, quality, self.chains.top(id.index()));
         board.counters.level_overflow = self.chains.overflows();
     }
+}
+
+fn trade(instrument: InstrumentId, entry: &TradeEntry) -> Result<PublicTrade, DecodeError> {
+    let side = match Direction::try_from(entry.direction)? {
+        Direction::Buy => Side::Buy,
+        Direction::Sell => Side::Sell,
+    };
+    let price = Price::from_f64(entry.price.get()).ok_or(DecodeError::Number)?;
+    let amount = Quantity::from_f64(entry.amount.get()).filter(|a| a.0 > 0).ok_or(DecodeError::Number)?;
+    Ok(PublicTrade { instrument, side, price, amount, id: entry.trade_id.get() })
 }
 
 /// The latest time by the venue's clock that a packet names; its receive time when it names none. A time too far ahead

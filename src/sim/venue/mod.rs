@@ -41,7 +41,7 @@ use desk::Floor;
 use exchange::Exchange;
 use front::Front;
 use market::Market;
-use publish::{Publisher, Scene};
+use publish::{Publication, Scene};
 
 /// Steps that one [`Venue::advance`] runs at most; what lies beyond is skipped, as a venue does that was suspended.
 const STEPS_MAX: u64 = 10_000_000;
@@ -98,7 +98,7 @@ pub struct Venue {
     market: Market,
     crowd: Crowd,
     exchange: Exchange,
-    publisher: Publisher,
+    publisher: Publication,
     session: Front,
     account: Account,
     step_ns: u64,
@@ -129,7 +129,7 @@ impl Venue {
             account.open(at, &universe.contracts[at], lots, market.mark(&universe.contracts[at], config.start).price);
         }
         Ok(Self {
-            publisher: Publisher::new(config.publish, &universe),
+            publisher: Publication::new(config.publish, &universe),
             session: Front::new(config.session)?,
             account,
             step_ns: config.market.step_ns.max(1),
@@ -238,6 +238,11 @@ impl Venue {
         self.session.receive(bytes, &mut Floor { exchange, account, market, now });
         // The session reports fills of its own orders as it submits them.
         self.told = self.exchange.prints().len();
+    }
+
+    /// Answers a request for market data that is missing, by the protocol's own rules.
+    pub fn resend(&mut self, request: &[u8], now: Nanos, reply: &mut dyn FnMut(&[u8])) {
+        self.publisher.answer(request, now, reply);
     }
 
     /// Bytes for the client; the caller drains what it has sent.

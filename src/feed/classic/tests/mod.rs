@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Body;
 use crate::feed::NAME_BYTES_MAX;
 use crate::instrument::InstrumentState;
 use crate::wire::deribit_multicast::{

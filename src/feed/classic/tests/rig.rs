@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::*;
+use crate::event::Body;
 use crate::feed::{Feed, FeedCounters};
 use crate::wire::deribit_multicast::{
     BookBlock, BookEntry, InstrumentV2Block, PacketBuilder, SnapshotBlock, SnapshotEntry, SnapshotStartBlock, Terms,

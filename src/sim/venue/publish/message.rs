@@ -26,7 +26,7 @@ impl Scene<'_> {
     }
 
     /// The index of an underlying as it is printed.
-    fn index(&self, underlying: usize) -> f64 {
+    pub(super) fn index(&self, underlying: usize) -> f64 {
         rounded(self.market.index(underlying), CENT)
     }
 
@@ -215,7 +215,7 @@ fn milliseconds(time: Nanos) -> u64 {
 }
 
 /// A mark as precise as the venue prints it.
-fn rounded_mark(contract: &Contract, mark: f64) -> f64 {
+pub(super) fn rounded_mark(contract: &Contract, mark: f64) -> f64 {
     match (contract.kind, contract.payoff) {
         (InstrumentKind::Option, Payoff::Inverse) => rounded(mark, Price(1_000)),
         (InstrumentKind::Option, Payoff::Linear) => rounded(mark, Price(100_000)),

@@ -8,10 +8,13 @@
 
 mod line;
 mod message;
+mod round;
+pub mod starbase;
 
 use super::exchange::{Exchange, Listing};
 use super::market::Market;
 use super::spec::Universe;
+use crate::feed::Protocol;
 use crate::instrument::InstrumentKind;
 use crate::units::{Lots, Nanos, Price, Side};
 use crate::wire::deribit_multicast::{
@@ -19,6 +22,7 @@ use crate::wire::deribit_multicast::{
 };
 use line::Line;
 use message::{book_entry, difference, snapshot_entry};
+use round::{Round, Turn};
 
 /// Largest packet sent.
 pub const PACKET_BYTES_MAX: usize = 1_400;
@@ -51,6 +55,12 @@ pub struct PublishConfig {
     pub option_ticker_ns: u64,
     /// Between two rounds of snapshots. The first round takes a tenth of it.
     pub snapshot_ns: u64,
+    /// What the packets are.
+    pub protocol: Protocol,
+    /// Silence after which a Starbase stream says where it stands.
+    pub heartbeat_ns: u64,
+    /// Requests for what is missing that are answered in a second.
+    pub requests_per_second: u64,
 }
 
 impl Default for PublishConfig {
@@ -60,6 +70,9 @@ impl Default for PublishConfig {
             future_ticker_ns: 100 * Nanos::PER_MILLI,
             option_ticker_ns: 500 * Nanos::PER_MILLI,
             snapshot_ns: Nanos::PER_SECOND,
+            protocol: Protocol::Classic,
+            heartbeat_ns: 5 * Nanos::PER_SECOND,
+            requests_per_second: 200,
         }
     }
 }
@@ -78,6 +91,41 @@ pub struct Scene<'a> {
     pub universe: &'a Universe,
     /// When.
     pub now: Nanos,
+}
+
+/// A publisher of either protocol.
+#[derive(Debug)]
+pub enum Publication {
+    /// Levels.
+    Classic(Publisher),
+    /// Orders.
+    Starbase(starbase::Publisher),
+}
+
+impl Publication {
+    /// A publisher that has said nothing yet.
+    pub fn new(config: PublishConfig, universe: &Universe) -> Self {
+        match config.protocol {
+            Protocol::Classic => Self::Classic(Publisher::new(config, universe)),
+            Protocol::Starbase => Self::Starbase(starbase::Publisher::new(config, universe)),
+        }
+    }
+
+    /// Publishes the matches and the `touched` books of the scene, and what falls due by now.
+    pub fn publish(&mut self, scene: &Scene<'_>, touched: &[usize], sink: &mut Sink<'_>) {
+        match self {
+            Self::Classic(publisher) => publisher.publish(scene, touched, sink),
+            Self::Starbase(publisher) => publisher.publish(scene, touched, sink),
+        }
+    }
+
+    /// Answers a request for what is missing, where the protocol has such.
+    pub fn answer(&mut self, request: &[u8], now: Nanos, reply: &mut dyn FnMut(&[u8])) {
+        match self {
+            Self::Classic(_) => {}
+            Self::Starbase(publisher) => publisher.answer(request, now, reply),
+        }
+    }
 }
 
 /// What the world has been told of one listing; levels run best first.
@@ -102,23 +150,12 @@ pub struct Publisher {
     round: Round,
 }
 
-/// A round of snapshots: every listing once, by channel.
-#[derive(Debug)]
-struct Round {
-    order: Vec<usize>,
-    at: usize,
-    start: Nanos,
-    first: bool,
-}
-
 impl Publisher {
     /// A publisher that has said nothing yet.
     pub fn new(config: PublishConfig, universe: &Universe) -> Self {
         let listings = universe.contracts.len();
-        let mut order: Vec<usize> = (0..listings).collect();
-        order.sort_by_key(|&listing| universe.contracts[listing].channel);
-        let mut channels: Vec<u16> = order.iter().map(|&listing| universe.contracts[listing].channel).collect();
-        channels.dedup();
+        let round = Round::new(universe);
+        let channels = round.channels();
         // Tickers are spread over their interval from the start.
         let told = (0..listings as u64).map(|at| Told {
             next_ticker: Nanos(universe.start.0 + at * config.option_ticker_ns / listings as u64),
@@ -131,7 +168,7 @@ impl Publisher {
             told: told.collect(),
             next_index: universe.start,
             change_id: universe.start.0 / Nanos::PER_SECOND,
-            round: Round { order, at: 0, start: universe.start, first: true },
+            round,
             config,
         }
     }
@@ -217,28 +254,16 @@ impl Publisher {
 
     /// Sends the snapshots that are due, so that a round is spread evenly over its time.
     fn carry_round_on(&mut self, scene: &Scene<'_>, sink: &mut Sink<'_>) {
-        let tenths = if self.round.first { 1 } else { 10 };
-        let round_ns = (self.config.snapshot_ns / 10 * tenths).max(1);
-        let elapsed_ns = scene.now.since(self.round.start).min(round_ns);
-        let due = u128::from(elapsed_ns) * self.round.order.len() as u128 / u128::from(round_ns);
-        while self.round.at < due as usize {
-            self.take_turn(scene, self.round.at, sink);
-            self.round.at += 1;
+        for at in self.round.due(&self.config, scene.now) {
+            self.take_turn(scene, at, sink);
         }
         // Nothing waits for a fuller packet: a snapshot must not lag behind the incremental line.
         self.snapshot.iter_mut().for_each(|line| line.flush(sink));
-        if elapsed_ns == round_ns {
-            (self.round.at, self.round.start, self.round.first) = (0, scene.now, false);
-        }
     }
 
     /// One listing's turn in the round; the first and the last of a channel open and close it.
-    fn take_turn(&mut self, scene: &Scene<'_>, turn: usize, sink: &mut Sink<'_>) {
-        let order = &self.round.order;
-        let channel = |turn: usize| order.get(turn).map(|&listing| scene.universe.contracts[listing].channel);
-        let opens = turn == 0 || channel(turn - 1) != channel(turn);
-        let closes = channel(turn + 1) != channel(turn);
-        let listing = order[turn];
+    fn take_turn(&mut self, scene: &Scene<'_>, at: usize, sink: &mut Sink<'_>) {
+        let Turn { listing, opens, closes } = self.round.turn(at);
         let entry = &scene.exchange.listings()[listing];
         if opens {
             let delay_ms = (self.config.snapshot_ns / Nanos::PER_MILLI) as u32;

@@ -1,29 +1,10 @@
-//! Book changes held back while a book waits for its snapshot.
+//! What is held back for a book while it waits for its snapshot.
 //!
-//! One pool of cells for all books, a linked list per book, one cell per level. A book that outgrows its share, or meets
+//! One pool of cells for all books, a linked list per book, one cell per change of a level or an order. A book that outgrows its share, or meets
 //! an empty pool, gives up its whole list: then only a snapshot at or beyond the last change given up can restore it.
 
-use crate::units::{Price, Quantity, Side};
-use crate::wire::deribit_multicast::BookChange;
-
-/// Cells in the pool.
-const CELLS: usize = 8_192;
-/// Cells one book may hold.
-const SHARE_MAX: u32 = 512;
 /// No cell.
 const NIL: u32 = u32::MAX;
-
-/// One level of one held-back change.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
-    pub(super) prev_change_id: u64,
-    pub(super) change_id: u64,
-    pub(super) timestamp_ms: u64,
-    /// `None` for a change that touched no level.
-    pub(super) level: Option<(Side, BookChange, Price, Quantity)>,
-    /// Whether the change ends here.
-    pub(super) is_last: bool,
-}
 
 /// A book's list.
 #[derive(Clone, Copy, Debug)]
@@ -39,28 +20,29 @@ impl List {
 
 /// All lists.
 #[derive(Debug)]
-pub(super) struct Pending {
-    cells: Box<[(Held, u32)]>,
+pub(in crate::feed) struct Pending<H> {
+    cells: Box<[(H, u32)]>,
+    share_max: u32,
     free: u32,
     lists: Box<[List]>,
 }
 
-impl Pending {
-    /// Empty lists for `books` books.
-    pub(super) fn new(books: usize) -> Self {
-        let blank = Held { prev_change_id: 0, change_id: 0, timestamp_ms: 0, level: None, is_last: false };
-        let next = |cell: usize| if cell + 1 < CELLS { cell as u32 + 1 } else { NIL };
+impl<H: Copy> Pending<H> {
+    /// Empty lists for `books` books out of `cells` cells, at most `share_max` a book; cells are filled with `blank`.
+    pub(in crate::feed) fn new(books: usize, cells: usize, share_max: u32, blank: H) -> Self {
+        let next = |cell: usize| if cell + 1 < cells { cell as u32 + 1 } else { NIL };
         Self {
-            cells: (0..CELLS).map(|cell| (blank, next(cell))).collect(),
+            cells: (0..cells).map(|cell| (blank, next(cell))).collect(),
+            share_max,
             free: 0,
             lists: vec![List::EMPTY; books].into_boxed_slice(),
         }
     }
 
     /// Appends to a book's list. False, and nothing appended, when there is no room.
-    pub(super) fn hold(&mut self, book: usize, held: Held) -> bool {
+    pub(in crate::feed) fn hold(&mut self, book: usize, held: H) -> bool {
         let list = &mut self.lists[book];
-        if self.free == NIL || list.len == SHARE_MAX {
+        if self.free == NIL || list.len == self.share_max {
             return false;
         }
         let cell = self.free;
@@ -77,7 +59,7 @@ impl Pending {
     }
 
     /// Takes the oldest off a book's list.
-    pub(super) fn release(&mut self, book: usize) -> Option<Held> {
+    pub(in crate::feed) fn release(&mut self, book: usize) -> Option<H> {
         let list = &mut self.lists[book];
         let (held, next) = *self.cells.get(list.head as usize)?;
         self.cells[list.head as usize].1 = self.free;
@@ -87,7 +69,7 @@ impl Pending {
     }
 
     /// Empties a book's list; how many it held.
-    pub(super) fn clear(&mut self, book: usize) -> u64 {
+    pub(in crate::feed) fn clear(&mut self, book: usize) -> u64 {
         let list = std::mem::replace(&mut self.lists[book], List::EMPTY);
         if list.tail != NIL {
             self.cells[list.tail as usize].1 = self.free;
@@ -106,24 +88,27 @@ mod tests {
 
     use super::*;
 
-    fn held(change_id: u64) -> Held {
-        Held { prev_change_id: 0, change_id, timestamp_ms: 0, level: None, is_last: true }
+    const CELLS: usize = 2_048;
+    const SHARE_MAX: u32 = 128;
+
+    fn pending(books: usize) -> Pending<u64> {
+        Pending::new(books, CELLS, SHARE_MAX, 0)
     }
 
     proptest! {
         #[test]
         fn lists_are_queues(actions in vec((0_usize..4, 0_u8..8), 0..2_000)) {
-            let (mut pending, mut queues) = (Pending::new(4), vec![VecDeque::new(); 4]);
+            let (mut pending, mut queues) = (pending(4), vec![VecDeque::new(); 4]);
             for (n, (book, action)) in (0_u64..).zip(actions) {
                 match action {
                     0..=4 => {
                         let fits = queues[book].len() < SHARE_MAX as usize;
-                        prop_assert_eq!(pending.hold(book, held(n)), fits);
+                        prop_assert_eq!(pending.hold(book, n), fits);
                         if fits {
                             queues[book].push_back(n);
                         }
                     }
-                    5 | 6 => prop_assert_eq!(pending.release(book).map(|h| h.change_id), queues[book].pop_front()),
+                    5 | 6 => prop_assert_eq!(pending.release(book), queues[book].pop_front()),
                     _ => {
                         prop_assert_eq!(pending.clear(book), queues[book].len() as u64);
                         queues[book].clear();
@@ -138,11 +123,10 @@ mod tests {
     fn no_cell_is_lost_when_the_pool_runs_dry_and_fills_again() {
         let books = CELLS / SHARE_MAX as usize + 1;
         for _ in 0..2 {
-            let mut pending = Pending::new(books);
+            let mut pending = pending(books);
             for round in 0..3 {
-                let taken: usize = (0..books)
-                    .map(|book| (0..=SHARE_MAX).filter(|&n| pending.hold(book, held(u64::from(n)))).count())
-                    .sum();
+                let taken: usize =
+                    (0..books).map(|book| (0..=SHARE_MAX).filter(|&n| pending.hold(book, u64::from(n))).count()).sum();
                 assert_eq!(taken, CELLS);
                 for book in 0..books {
                     if round % 2 == 0 {

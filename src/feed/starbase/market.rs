@@ -1,0 +1,647 @@
+//! What the messages say: books with their standing, marks, indices, trades, definitions.
+
+use arrayvec::ArrayVec;
+
+use super::definition::{self, Indices, trading_state};
+use super::orders::{OrderBooks, Resting};
+use super::snapshot::{Broken, Staged};
+use super::{CHANNELS_MAX, Carries, RecoveryStats};
+use crate::event::Event;
+use crate::feed::FeedConfig;
+use crate::feed::arbiter::{Arrival, Delivery};
+use crate::feed::board::{Board, PublicTrade};
+use crate::feed::book::Fault;
+use crate::feed::pending::Pending;
+use crate::feed::publish::Stamp;
+use crate::instrument::{BookQuality, INSTRUMENTS_MAX};
+use crate::stage::Outbox;
+use crate::units::{InstrumentId, Nanos, Price, Quantity, Side};
+use crate::wire::starbase::market_data::{
+    self as wire, DecodeError, Definition, InstrumentInfo, Message, SCHEMA_VERSION, Sequenced, Trade, message_flags,
+    trade_flags,
+};
+
+/// An instrument that no channel has defined.
+const NO_HOME: u16 = u16::MAX;
+/// Messages held back for all books, and for one.
+const PENDING: (usize, u32) = (32_768, 4_096);
+/// Books that one transaction may touch before they are shown early.
+const TOUCHED_MAX: usize = 32;
+/// Templates of the messages that change books.
+const ORDER_TEMPLATES: std::ops::RangeInclusive<u16> = 20..=25;
+/// How far a snapshot may be ahead of the messages.
+const AHEAD_MAX: u64 = 1_000_000;
+
+/// How much a book is to be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Integrity {
+    /// No snapshot yet.
+    #[default]
+    Unseeded,
+    /// Every message since its snapshot was applied.
+    Whole,
+    /// Something is missing.
+    Gapped,
+}
+
+/// One instrument.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    integrity: Integrity,
+    /// Messages up to here are in the book.
+    as_of: u64,
+    /// The last message about it.
+    touched: u64,
+    /// A snapshot must reach this.
+    floor: u64,
+    /// When it was last whole.
+    gapped_since: Nanos,
+    home: u16,
+    /// Units of 1e-9 in one unit of a quantity's mantissa.
+    scale: i64,
+}
+
+const ABSENT: Standing = Standing {
+    integrity: Integrity::Unseeded,
+    as_of: 0,
+    touched: 0,
+    floor: 0,
+    gapped_since: Nanos(0),
+    home: NO_HOME,
+    scale: 0,
+};
+
+/// One channel.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Channel {
+    pub(super) id: i32,
+    pub(super) heard: Nanos,
+    /// Whether its changes, and its snapshots, were heard.
+    pub(super) has_begun: [bool; 2],
+    is_silent: bool,
+    /// Since when its changes lack something that was asked for.
+    suspended: Option<Nanos>,
+    /// The last message delivered.
+    last: u64,
+}
+
+/// One thing that happened to one order, in the instrument's own units.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Put { side: Side, id: i64, price: i64, mantissa: i64, sort: i64 },
+    Reduce { side: Side, id: i64, mantissa: i64 },
+    Delete { side: Side, id: i64 },
+}
+
+/// The change a message tells of, and the instrument.
+#[inline]
+fn change(message: &Message<'_>) -> Option<(i64, Change)> {
+    macro_rules! put {
+        ($put:expr, $side:expr) => {{
+            let (id, price) = ($put.order_id.get(), $put.price.get());
+            let (mantissa, sort) = ($put.quantity_mantissa.get(), $put.sort_order_id.get());
+            ($put.instrument_id.get(), Change::Put { side: $side, id, price, mantissa, sort })
+        }};
+    }
+    macro_rules! reduce {
+        ($reduced:expr, $side:expr) => {{
+            let (id, mantissa) = ($reduced.order_id.get(), $reduced.quantity_mantissa.get());
+            ($reduced.instrument_id.get(), Change::Reduce { side: $side, id, mantissa })
+        }};
+    }
+    Some(match message {
+        Message::BidPut(put) => put!(put, Side::Buy),
+        Message::AskPut(put) => put!(put, Side::Sell),
+        Message::BidQtyReduced(reduced) => reduce!(reduced, Side::Buy),
+        Message::AskQtyReduced(reduced) => reduce!(reduced, Side::Sell),
+        Message::BidDelete(gone) => {
+            (gone.instrument_id.get(), Change::Delete { side: Side::Buy, id: gone.order_id.get() })
+        }
+        Message::AskDelete(gone) => {
+            (gone.instrument_id.get(), Change::Delete { side: Side::Sell, id: gone.order_id.get() })
+        }
+        _ => return None,
+    })
+}
+
+#[derive(Debug)]
+pub(super) struct Market {
+    config: FeedConfig,
+    pub(super) channels: ArrayVec<Channel, CHANNELS_MAX>,
+    pub(super) books: OrderBooks,
+    standings: Box<[Standing]>,
+    pending: Pending<(u64, Change)>,
+    staged: Box<[Staged]>,
+    indices: Indices,
+    touched: ArrayVec<InstrumentId, TOUCHED_MAX>,
+    /// How long each book restored since the last look was not whole: count, sum, longest.
+    restored: (u64, u64, u64),
+    pub(super) next_watch: Nanos,
+}
+
+impl Market {
+    pub(super) fn new(config: FeedConfig) -> Self {
+        Self {
+            config,
+            channels: ArrayVec::new(),
+            books: OrderBooks::new(INSTRUMENTS_MAX, config.levels_max, config.orders_max),
+            standings: vec![ABSENT; INSTRUMENTS_MAX].into_boxed_slice(),
+            pending: Pending::new(
+                INSTRUMENTS_MAX,
+                PENDING.0,
+                PENDING.1,
+                (0, Change::Delete { side: Side::Buy, id: 0 }),
+            ),
+            staged: (0..CHANNELS_MAX).map(|_| Staged::new()).collect(),
+            indices: Indices::default(),
+            touched: ArrayVec::new(),
+            restored: (0, 0, 0),
+            next_watch: Nanos(0),
+        }
+    }
+
+    /// The first packet of a channel's stream: whatever came before it is missing.
+    pub(super) fn join(&mut self, channel: usize, carries: Carries, first: u64, now: Nanos, board: &mut Board) {
+        if carries == Carries::Changes {
+            self.channels[channel].last = first.saturating_sub(1);
+            self.lose(channel, first.saturating_sub(1), now, board);
+        }
+    }
+
+    /// Takes a packet whose turn it is.
+    #[inline]
+    pub(super) fn deliver(
+        &mut self,
+        channel: usize,
+        carries: Carries,
+        delivery: &Delivery<'_>,
+        now: Nanos,
+        board: &mut Board,
+        out: &mut impl Outbox<Event>,
+    ) {
+        match delivery.arrival {
+            Arrival::InOrder => {}
+            Arrival::Gap(missing) => {
+                if carries == Carries::Changes {
+                    board.counters.sequence_gaps += 1;
+                }
+                board.counters.packets_missing += missing;
+                self.miss(channel, carries, delivery.first, now, board);
+            }
+            Arrival::Restart => {
+                board.counters.restarts += 1;
+                self.miss(channel, carries, delivery.first, now, board);
+            }
+        }
+        if std::mem::take(&mut self.channels[channel].is_silent) {
+            self.show_all(channel, board);
+        }
+        let Some(packet) = &delivery.packet else { return };
+        let stamp = Stamp { time: now, received: packet.received };
+        // It was parsed before it was offered.
+        let Ok((header, messages)) = wire::Packet::parse(packet.bytes) else { return };
+        for message in messages {
+            match message {
+                Ok(message) if (message.sequence as u64) < delivery.first => {}
+                Ok(message) => self.take(channel, carries, &message, stamp, board, out),
+                Err(error) => {
+                    board.counters.starbase_errors[error as usize] += 1;
+                    if error != DecodeError::Trailing {
+                        // The rest of the packet is lost.
+                        let end = header.sequence.get() as u64 + u64::from(header.message_count.get());
+                        self.miss(channel, carries, end, now, board);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn take(
+        &mut self,
+        channel: usize,
+        carries: Carries,
+        message: &Sequenced<'_>,
+        stamp: Stamp,
+        board: &mut Board,
+        out: &mut impl Outbox<Event>,
+    ) {
+        let (sequence, version) = (message.sequence as u64, message.header.version.get());
+        board.counters.starbase_messages += 1;
+        if version != SCHEMA_VERSION {
+            board.counters.other_versions += 1;
+            board.counters.newest_version = board.counters.newest_version.max(version);
+        }
+        if carries == Carries::Changes {
+            self.channels[channel].last = sequence;
+        }
+        match &message.message {
+            Ok(said) => {
+                if let Some((instrument, change)) = change(said) {
+                    match carries {
+                        Carries::Changes => self.change(channel, sequence, instrument, change, stamp.time, board),
+                        Carries::Snapshots => self.stage(channel, instrument, change, board),
+                    }
+                } else {
+                    self.note(channel, carries, said, stamp, board, out);
+                }
+            }
+            Err(error) => {
+                board.counters.starbase_errors[*error as usize] += 1;
+                if ORDER_TEMPLATES.contains(&message.header.template_id.get()) {
+                    // Whose order it was cannot be read.
+                    self.miss(channel, carries, sequence + 1, stamp.time, board);
+                }
+            }
+        }
+        let ends = message.header.flags.get() & message_flags::END_OF_TRANSACTION != 0;
+        if ends && carries == Carries::Changes {
+            self.show_touched(board);
+        }
+    }
+
+    /// A message about one order, as it happened.
+    #[inline]
+    fn change(
+        &mut self,
+        channel: usize,
+        sequence: u64,
+        instrument: i64,
+        change: Change,
+        now: Nanos,
+        board: &mut Board,
+    ) {
+        board.counters.order_changes += 1;
+        let Some(id) = self.listed(instrument, channel, board) else { return };
+        let standing = &mut self.standings[id.index()];
+        if sequence <= standing.as_of {
+            board.counters.changes_stale += 1;
+            return;
+        }
+        standing.touched = sequence;
+        if standing.integrity != Integrity::Whole {
+            if !self.pending.hold(id.index(), (sequence, change)) {
+                board.counters.pending_dropped += self.pending.clear(id.index()) + 1;
+                standing.floor = sequence;
+            }
+            return;
+        }
+        match self.apply(id, change) {
+            Ok(()) => {
+                self.standings[id.index()].as_of = sequence;
+                self.touch(id, board);
+            }
+            Err(_) => {
+                board.counters.level_faults += 1;
+                self.quarantine(id, sequence, now, board);
+                self.show(id, board);
+            }
+        }
+    }
+
+    fn apply(&mut self, id: InstrumentId, change: Change) -> Result<(), Fault> {
+        let (book, scale) = (id.index(), self.standings[id.index()].scale);
+        let quantity = |mantissa: i64| {
+            mantissa.checked_mul(scale).filter(|&quantity| quantity > 0).map(Quantity).ok_or(Fault::Inconsistent)
+        };
+        match change {
+            Change::Put { side, id, price, mantissa, sort } => {
+                let order = Resting { id, price: Price(price), quantity: quantity(mantissa)?, sort };
+                self.books.put(book, side, &order)
+            }
+            Change::Reduce { side, id, mantissa: 0 } | Change::Delete { side, id } => self.books.delete(book, side, id),
+            Change::Reduce { side, id, mantissa } => self.books.reduce(book, side, id, quantity(mantissa)?),
+        }
+    }
+
+    /// A message about one order of a snapshot.
+    fn stage(&mut self, channel: usize, instrument: i64, change: Change, board: &Board) {
+        let scale = find(board, instrument).map_or(0, |id| self.standings[id.index()].scale);
+        let staged = &mut self.staged[channel];
+        match change {
+            Change::Put { side, id, price, mantissa, sort } => match mantissa.checked_mul(scale).filter(|&q| q > 0) {
+                Some(quantity) => {
+                    let order = Resting { id, price: Price(price), quantity: Quantity(quantity), sort };
+                    staged.put(instrument, side, order);
+                }
+                None => staged.spoil(),
+            },
+            _ => staged.spoil(),
+        }
+    }
+
+    /// Every other message.
+    fn note(
+        &mut self,
+        channel: usize,
+        carries: Carries,
+        message: &Message<'_>,
+        stamp: Stamp,
+        board: &mut Board,
+        out: &mut impl Outbox<Event>,
+    ) {
+        match message {
+            Message::InstrumentInfo(info) => self.info(channel, info, board),
+            Message::Trade(trade) => self.trade(channel, trade, stamp, board, out),
+            Message::SnapshotHeader(header) if carries == Carries::Snapshots => {
+                let as_of = u64::try_from(header.incremental_seq_num.get()).unwrap_or(0);
+                let was_idle = self.staged[channel].begin(header.instrument_id.get(), as_of);
+                board.counters.snapshots_broken += u64::from(!was_idle);
+            }
+            Message::SnapshotTrailer(trailer) if carries == Carries::Snapshots => {
+                let as_of = u64::try_from(trailer.increment_seq_num.get()).unwrap_or(0);
+                self.settle(channel, trailer.instrument_id.get(), as_of, stamp.time, board);
+            }
+            Message::InstrumentStatusUpdate(update) => {
+                let id = self.listed(update.instrument_id.get(), channel, board);
+                match (id, trading_state(update.trading_status)) {
+                    (Some(id), Some(state)) => board.set_state(id, state),
+                    (Some(_), None) => board.counters.starbase_errors[DecodeError::Enumeration as usize] += 1,
+                    (None, _) => {}
+                }
+            }
+            Message::IndexDefinition(index) => self.indices.note(index),
+            Message::InstrumentDefinition(definition) => self.define(channel, definition, stamp.time, board),
+            Message::Unknown(_) => board.counters.unknown_templates += 1,
+            _ => {}
+        }
+    }
+
+    fn info(&mut self, channel: usize, info: &InstrumentInfo, board: &mut Board) {
+        let Some(id) = self.listed(info.instrument_id.get(), channel, board) else { return };
+        let underlying = board.listings.catalogue().find(id).map(|instrument| instrument.underlying);
+        let (mark, index) = (info.mark_price.get(), info.index_price.get());
+        if mark != wire::NULL_INT {
+            board.publisher.set_mark(id, Price(mark), &mut board.counters);
+        }
+        if let Some(underlying) = underlying
+            && index > 0
+        {
+            board.publisher.set_index(underlying, Price(index), &mut board.counters);
+        }
+    }
+
+    fn trade(&mut self, channel: usize, trade: &Trade, stamp: Stamp, board: &mut Board, out: &mut impl Outbox<Event>) {
+        board.counters.trades += 1;
+        let Some(instrument) = self.listed(trade.instrument_id.get(), channel, board) else { return };
+        // The resting order's side is told; the aggressor took the other.
+        let maker_sold = trade.maker_flags.get() & trade_flags::IS_SELL != 0;
+        let side = if maker_sold { Side::Buy } else { Side::Sell };
+        let scale = self.standings[instrument.index()].scale;
+        let Some(amount) = trade.fill_qty_mantissa.get().checked_mul(scale).filter(|&amount| amount > 0) else {
+            board.counters.starbase_errors[DecodeError::Number as usize] += 1;
+            return;
+        };
+        let (price, amount) = (Price(trade.fill_price.get()), Quantity(amount));
+        let trade = PublicTrade { instrument, side, price, amount, id: trade.match_id.get() as u64 };
+        board.trade(&trade, stamp, out);
+    }
+
+    fn define(&mut self, channel: usize, message: &Definition<'_>, now: Nanos, board: &mut Board) {
+        let read = definition::read(message, &self.indices, &self.config.fees);
+        let (definition, scale) = match read {
+            Ok((definition, scale)) => (Ok(definition), scale),
+            Err(refusal) => (Err(refusal), 0),
+        };
+        let (books, config) = (&mut self.books, &self.config);
+        let Some(taken) = board.define(definition, |id, kind| books.open(id.index(), config.depth(kind))) else {
+            return;
+        };
+        if let Some(displaced) = taken.displaced {
+            self.books.clear(displaced.index());
+            self.pending.clear(displaced.index());
+            self.standings[displaced.index()] = ABSENT;
+            self.show(displaced, board);
+        }
+        let standing = &mut self.standings[taken.id.index()];
+        let is_rescaled = standing.scale != 0 && standing.scale != scale;
+        standing.scale = scale;
+        if standing.home != channel as u16 {
+            // What was said about it before it was known is lost to it.
+            (standing.home, standing.floor) = (channel as u16, self.channels[channel].last);
+            standing.gapped_since = now;
+        }
+        if is_rescaled {
+            let last = self.channels[channel].last;
+            self.quarantine(taken.id, last, now, board);
+            self.show(taken.id, board);
+        }
+    }
+
+    /// The instrument behind a venue number.
+    #[inline]
+    fn listed(&mut self, venue: i64, channel: usize, board: &mut Board) -> Option<InstrumentId> {
+        let id = find(board, venue).filter(|id| self.standings[id.index()].home == channel as u16);
+        board.counters.unlisted += u64::from(id.is_none());
+        id
+    }
+
+    /// A snapshot is complete: compares it with the book, or takes the book from it.
+    fn settle(&mut self, channel: usize, instrument: i64, as_of: u64, now: Nanos, board: &mut Board) {
+        let Some(id) = self.listed(instrument, channel, board) else {
+            self.staged[channel].abandon();
+            return;
+        };
+        let orders = match self.staged[channel].finish(instrument, as_of) {
+            Ok(Some(orders)) => orders,
+            Ok(None) => return,
+            Err(Broken) => {
+                board.counters.snapshots_broken += 1;
+                return;
+            }
+        };
+        let (standing, last) = (&mut self.standings[id.index()], self.channels[channel].last);
+        let is_whole = standing.integrity == Integrity::Whole;
+        if as_of < standing.floor || (is_whole && as_of < standing.touched) {
+            board.counters.snapshots_behind += 1;
+            return;
+        }
+        if as_of > last && (is_whole || as_of - last > AHEAD_MAX) {
+            board.counters.snapshots_ahead += 1;
+            return;
+        }
+        if is_whole {
+            board.counters.snapshots_compared += 1;
+            if self.books.agrees(id.index(), orders.iter().copied()) {
+                board.counters.snapshots_equal += 1;
+                standing.as_of = standing.as_of.max(as_of);
+                return;
+            }
+            board.counters.books_gapped += 1;
+            standing.gapped_since = now;
+        }
+        self.seed(id, channel, as_of, now, board);
+        self.show(id, board);
+    }
+
+    /// Takes a book from the snapshot staged on a channel, then applies the messages held back since.
+    fn seed(&mut self, id: InstrumentId, channel: usize, as_of: u64, now: Nanos, board: &mut Board) {
+        let book = id.index();
+        board.counters.books_seeded += 1;
+        self.books.clear(book);
+        for (side, order) in self.staged[channel].orders() {
+            if self.books.put(book, *side, order).is_err() {
+                board.counters.level_faults += 1;
+                return self.quarantine(id, as_of, now, board);
+            }
+        }
+        let standing = &mut self.standings[book];
+        standing.as_of = as_of;
+        standing.touched = standing.touched.max(as_of);
+        // The list holds a bounded number.
+        while let Some((sequence, change)) = self.pending.release(book) {
+            if sequence <= as_of {
+                continue;
+            }
+            if self.apply(id, change).is_err() {
+                board.counters.level_faults += 1;
+                let touched = self.standings[book].touched;
+                return self.quarantine(id, touched, now, board);
+            }
+            self.standings[book].as_of = sequence;
+        }
+        let standing = &mut self.standings[book];
+        if standing.integrity == Integrity::Gapped {
+            note_restored(&mut self.restored, now.since(standing.gapped_since));
+        }
+        standing.integrity = Integrity::Whole;
+    }
+
+    /// One book is not to be used until a snapshot reaches `floor`.
+    fn quarantine(&mut self, id: InstrumentId, floor: u64, now: Nanos, board: &mut Board) {
+        let standing = &mut self.standings[id.index()];
+        if standing.integrity == Integrity::Whole {
+            board.counters.books_gapped += 1;
+            (standing.integrity, standing.gapped_since) = (Integrity::Gapped, now);
+        }
+        standing.floor = standing.floor.max(floor);
+        self.pending.clear(id.index());
+    }
+
+    /// Numbers before `first` are missing.
+    #[cold]
+    fn miss(&mut self, channel: usize, carries: Carries, first: u64, now: Nanos, board: &mut Board) {
+        match carries {
+            Carries::Changes => {
+                self.show_touched(board);
+                self.lose(channel, first.saturating_sub(1), now, board);
+            }
+            Carries::Snapshots => board.counters.snapshots_broken += u64::from(self.staged[channel].abandon()),
+        }
+    }
+
+    /// Messages of a channel up to `last` are lost: every book of it that does not stand beyond waits for its snapshot.
+    fn lose(&mut self, channel: usize, last: u64, now: Nanos, board: &mut Board) {
+        for index in 0..board.listings.catalogue().instruments().len() {
+            let standing = &self.standings[index];
+            if standing.home == channel as u16 && standing.as_of < last {
+                let id = InstrumentId(index as u16);
+                self.quarantine(id, last, now, board);
+                self.show(id, board);
+            }
+        }
+    }
+
+    /// What is missing was asked for: until it comes the channel's books are history.
+    pub(super) fn suspend(&mut self, channel: usize, now: Nanos, board: &mut Board) {
+        if self.channels[channel].suspended.is_none() {
+            self.channels[channel].suspended = Some(now);
+            self.show_all(channel, board);
+        }
+    }
+
+    /// What was missing has come, or was given up.
+    pub(super) fn resume(&mut self, channel: usize, now: Nanos, stats: &mut RecoveryStats, board: &mut Board) {
+        if let Some(since) = self.channels[channel].suspended.take() {
+            for index in 0..board.listings.catalogue().instruments().len() {
+                let standing = &self.standings[index];
+                if standing.home == channel as u16 && standing.integrity == Integrity::Whole {
+                    stats.restored(now.since(since));
+                }
+            }
+            self.show_all(channel, board);
+        }
+    }
+
+    /// Looks for channels fallen silent.
+    #[cold]
+    pub(super) fn watch(&mut self, now: Nanos, board: &mut Board) {
+        self.next_watch = Nanos(now.0.saturating_add(self.config.stale_after_ns / 4));
+        for channel in 0..self.channels.len() {
+            let state = &mut self.channels[channel];
+            if !state.is_silent && now.since(state.heard) > self.config.stale_after_ns {
+                state.is_silent = true;
+                board.counters.silences += 1;
+                self.show_all(channel, board);
+            }
+        }
+    }
+
+    /// Hands over how long the books restored meanwhile were not whole.
+    pub(super) fn settle_stats(&mut self, stats: &mut RecoveryStats) {
+        let (count, total_ns, max_ns) = std::mem::take(&mut self.restored);
+        stats.books_restored += count;
+        stats.stale_total_ns += total_ns;
+        stats.stale_max_ns = stats.stale_max_ns.max(max_ns);
+    }
+
+    /// Notes that a book's top may have changed within a transaction.
+    #[inline]
+    fn touch(&mut self, id: InstrumentId, board: &mut Board) {
+        if self.touched.contains(&id) {
+            return;
+        }
+        if self.touched.try_push(id).is_err() {
+            self.show(id, board);
+        }
+    }
+
+    #[inline]
+    fn show_touched(&mut self, board: &mut Board) {
+        while let Some(id) = self.touched.pop() {
+            self.show(id, board);
+        }
+    }
+
+    fn show_all(&mut self, channel: usize, board: &mut Board) {
+        for index in 0..board.listings.catalogue().instruments().len() {
+            if self.standings[index].home == channel as u16 {
+                self.show(InstrumentId(index as u16), board);
+            }
+        }
+    }
+
+    /// Works out an instrument's top and how far to trust it.
+    #[inline]
+    fn show(&mut self, id: InstrumentId, board: &mut Board) {
+        let book = id.index();
+        let standing = &self.standings[book];
+        let channel = self.channels.get(usize::from(standing.home));
+        let [bid, ask] = [Side::Buy, Side::Sell].map(|side| self.books.best(book, side));
+        let is_known = bid.is_ok() && ask.is_ok();
+        let quality = match standing.integrity {
+            Integrity::Unseeded => BookQuality::Unknown,
+            Integrity::Gapped => BookQuality::Gapped,
+            Integrity::Whole if !is_known || channel.is_none_or(|channel| channel.suspended.is_some()) => {
+                BookQuality::Gapped
+            }
+            Integrity::Whole if channel.is_none_or(|channel| channel.is_silent) => BookQuality::Stale,
+            Integrity::Whole => BookQuality::Good,
+        };
+        board.show(id, quality, [bid, ask].map(|best| best.ok().flatten()));
+        board.counters.level_overflow = self.books.overflows();
+    }
+}
+
+/// The instrument behind a venue number, whatever its channel.
+#[inline]
+fn find(board: &Board, venue: i64) -> Option<InstrumentId> {
+    board.listings.find(u32::try_from(venue).ok()?)
+}
+
+fn note_restored((count, total_ns, max_ns): &mut (u64, u64, u64), stale_ns: u64) {
+    *count += 1;
+    *total_ns += stale_ns;
+    *max_ns = (*max_ns).max(stale_ns);
+}

@@ -13,7 +13,7 @@ use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
 use super::recover::{DurabilityChoice, OnDifference, crash_and_recover};
 use super::{CliError, summary};
-use crate::feed::FeedConfig;
+use crate::feed::{FeedConfig, Protocol};
 use crate::gateway::fix::{Credentials, FixConfig, FixRules};
 use crate::gateway::{GatewayConfig, SessionConfig};
 use crate::hedge::{BandConfig, HedgeConfig, Policy};
@@ -25,7 +25,7 @@ use crate::runtime::placement::{self, Request, Topology};
 use crate::runtime::socket::OrderAddress;
 use crate::runtime::{Finished, JournalConfig, OnFailure, Pipeline, PipelineConfig};
 use crate::sim::random::Random;
-use crate::sim::venue::{FixNames, Statement, Universe, VenueConfig, VenueServer};
+use crate::sim::venue::{Endpoints, FixNames, Statement, Universe, VenueConfig, VenueServer};
 use crate::surface::SurfaceConfig;
 use crate::telemetry::{Report, VenueFigures};
 use crate::units::{Lots, Nanos, VenueInstrumentId};
@@ -53,6 +53,9 @@ pub(super) struct DemoArgs {
     /// Which stages share a thread: fused, split, or auto by the cores available
     #[arg(long, default_value = "auto")]
     topology: String,
+    /// The venue's market data: classic (levels, one line) or starbase (orders, two lines, requests for what is missing)
+    #[arg(long, value_enum, default_value_t = Market::Classic)]
+    feed: Market,
     /// Pin the hot threads to these cores, in pipeline order, such as 1,2
     #[arg(long, value_name = "LIST")]
     cores: Option<String>,
@@ -87,6 +90,29 @@ pub(super) struct DemoArgs {
     output: OutputArgs,
 }
 
+/// The format of the venue's market data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Market {
+    Classic,
+    Starbase,
+}
+
+impl Market {
+    fn protocol(self) -> Protocol {
+        match self {
+            Self::Classic => Protocol::Classic,
+            Self::Starbase => Protocol::Starbase,
+        }
+    }
+
+    fn config(self) -> FeedConfig {
+        match self {
+            Self::Classic => FeedConfig::default(),
+            Self::Starbase => FeedConfig::starbase(),
+        }
+    }
+}
+
 /// Hedges, reports, and checks what a desk would check.
 pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     if args.kill_after.is_some_and(|after| after >= args.seconds as f64) {
@@ -104,13 +130,15 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let started = SystemTime::now();
     let (mut venue_config, opening) = venue_and_book(args.seed, started);
     let session = session(args.orders, &mut venue_config)?;
-    let venue = VenueServer::spawn(venue_config)?;
+    venue_config.publish.protocol = args.feed.protocol();
+    let two_lines = args.feed == Market::Starbase;
+    let venue = VenueServer::spawn_at(venue_config, Endpoints { two_lines, ..Endpoints::default() })?;
     let band = BandConfig { risk_aversion: args.risk_aversion, ..BandConfig::default() };
     let config = PipelineConfig {
         plan,
         feeds: venue.feed_addresses().to_vec(),
         orders: OrderAddress::new(venue.order_address()),
-        feed: FeedConfig::default(),
+        feed: args.feed.config(),
         greeks: args.conventions.apply(GreeksConfig { opening, ..GreeksConfig::default() }),
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig {

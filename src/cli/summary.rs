@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::feed::Feed;
+use crate::feed::{Feed, Line};
 use crate::hedge::program::Stress;
 use crate::hedge::{Binding, Decision, Excluded, Fallback, Hedge};
 use crate::portfolio::{ExpiryExposure, Greeks};
@@ -28,11 +28,52 @@ pub(super) fn feed(report: &mut Report, feed: &Feed) {
     report.snapshots_compared = counters.snapshots_compared;
     report.snapshots_equal = counters.snapshots_equal;
     report.decode_errors = counters.decode_errors_total();
+    for (name, count) in [
+        ("starbase messages", counters.starbase_messages),
+        ("order changes", counters.order_changes),
+        ("heartbeats", counters.heartbeats),
+    ] {
+        if count > 0 {
+            report.messages.insert(name, count);
+        }
+    }
+    lines(report, feed);
 }
 
 /// What the surface did and refused.
 pub(super) fn surface(report: &mut Report, surface: &Surface) {
     report.surface = surface.counters().iter().collect();
+}
+
+/// What redundant lines did; nothing for a single one.
+fn lines(report: &mut Report, feed: &Feed) {
+    let (a, b, recovery) = (feed.line(Line::A), feed.line(Line::B), feed.recovery());
+    if b.packets == 0 {
+        return;
+    }
+    report.lines = [
+        ("first on A", a.first),
+        ("first on B", b.first),
+        ("second copies", a.duplicates + b.duplicates),
+        ("divergent", a.divergent + b.divergent),
+        ("late", a.late + b.late),
+        ("missing on A", a.missing),
+        ("missing on B", b.missing),
+        ("times down", a.downs + b.downs),
+        ("holes", recovery.holes),
+        ("holes recovered", recovery.recovered),
+        ("holes given up", recovery.given_up),
+        ("requests", recovery.requests),
+        ("requests refused", recovery.rejects),
+        ("mean recovery us", recovery.recovery_mean_ns() / 1_000),
+        ("longest recovery us", recovery.recovery_max_ns / 1_000),
+        ("books restored", recovery.books_restored),
+        ("snapshots behind", feed.counters().snapshots_behind),
+        ("snapshots ahead", feed.counters().snapshots_ahead),
+        ("snapshots broken", feed.counters().snapshots_broken),
+        ("longest stale us", recovery.stale_max_ns / 1_000),
+    ]
+    .into();
 }
 
 /// What the book is exposed to, by underlying and expiry.

@@ -6,7 +6,7 @@
 use super::outbox::{Hop, Inline, Stamp, Stamping};
 use super::watched::{Watched, Witness};
 use crate::event::{Body, Event, Trail};
-use crate::feed::{Feed, Packet};
+use crate::feed::{Feed, Packet, REQUEST_BYTES};
 use crate::hedge::Hedge;
 use crate::portfolio::Greeks;
 use crate::risk::Instruction;
@@ -72,6 +72,12 @@ where
     pub fn clock(&mut self, time: Nanos) {
         self.feed.tick(time, &mut self.greeks);
         self.event(&Event { trail: Trail::default(), time, body: Body::Clock });
+    }
+
+    /// What the feed asks to be sent again.
+    #[inline]
+    pub fn take_request(&mut self) -> Option<[u8; REQUEST_BYTES]> {
+        self.feed.take_request()
     }
 
     /// The feed.

@@ -25,7 +25,7 @@ use super::memory::{MemoryLock, lock_memory, prefault_stack};
 use super::order_link::OrderLink;
 use super::outbox::Link;
 use super::placement::{HotStage, Plan, Topology, pin_current_thread};
-use super::socket::{Alarm, FeedAddress, FeedSocket, OrderAddress, SocketError};
+use super::socket::{Alarm, FeedAddress, FeedSocket, OrderAddress, SocketError, SocketStats};
 use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps, WatchedGreeks, WatchedHedge};
 use super::watched::Watched;
 use super::watched_gateway::WatchedGateway;
@@ -116,9 +116,9 @@ pub struct Pipeline {
 /// The threads from the feed to the hedge.
 #[derive(Debug)]
 enum Front {
-    Fused(JoinHandle<(threads::FusedPipeline, SideInputs, u64)>),
+    Fused(JoinHandle<(threads::FusedPipeline, SideInputs, Ingest)>),
     Split(
-        JoinHandle<(Feed, Link<Event>, u64)>,
+        JoinHandle<(Feed, Link<Event>, Ingest)>,
         JoinHandle<(WatchedGreeks, Link<Event>, SideInputs)>,
         JoinHandle<(WatchedHedge, Link<Instruction>)>,
     ),
@@ -145,6 +145,8 @@ pub struct Finished {
     pub recorder_lost: u64,
     /// Failed reads of market-data sockets.
     pub receive_errors: u64,
+    /// What came on the market-data sockets, and what did not.
+    pub sockets: SocketStats,
     /// What the machine did not permit.
     pub notices: Vec<String>,
 }
@@ -276,22 +278,22 @@ impl Pipeline {
     /// Stops it in order and brings back every stage. A thread that panicked is an error that names it.
     pub fn stop(self) -> Result<Finished, PipelineError> {
         self.control.stop();
-        let (feed, mut greeks, mut hedge, mut side, recorder_lost, receive_errors) = match self.front {
+        let (feed, mut greeks, mut hedge, mut side, recorder_lost, ingest) = match self.front {
             Front::Fused(fused) => {
-                let (mut fused, side, errors) = join("front", fused)?;
+                let (mut fused, side, ingest) = join("front", fused)?;
                 let lost = fused.tap_lost() + fused.instructions().tap_lost;
                 let (feed, greeks, hedge) = fused.into_stages();
-                (feed, greeks, hedge, side, lost, errors)
+                (feed, greeks, hedge, side, lost, ingest)
             }
             Front::Split(feed, greeks, hedge) => {
-                let (feed, market, errors) = join("feed", feed)?;
+                let (feed, market, ingest) = join("feed", feed)?;
                 let mut lost = market.tap_lost;
                 drop(market);
                 let (greeks, exposures, side) = join("greeks", greeks)?;
                 lost += exposures.tap_lost;
                 drop(exposures);
                 let (hedge, orders) = join("hedge", hedge)?;
-                (feed, greeks.into_stage(), hedge.into_stage(), side, lost + orders.tap_lost, errors)
+                (feed, greeks.into_stage(), hedge.into_stage(), side, lost + orders.tap_lost, ingest)
             }
         };
         let gateway = join("gateway", self.gateway)?;
@@ -326,7 +328,8 @@ impl Pipeline {
             recorder,
             journal: keeper.map(Keeper::close),
             recorder_lost,
-            receive_errors,
+            receive_errors: ingest.errors(),
+            sockets: ingest.stats(),
             notices: self.notices,
         })
     }

@@ -6,7 +6,9 @@
 //! A busy thread calls `receive` over and over; an adaptive one drains a socket until it returns nothing and only then
 //! waits, since readiness is reported on its edges. Opening fails with an error that names the address and what to do.
 
+mod batch;
 mod feed;
+mod options;
 mod order;
 mod poller;
 
@@ -15,6 +17,7 @@ use std::io;
 
 use thiserror::Error;
 
+pub use batch::{DATAGRAM_BYTES_MAX, Datagram, SocketStats};
 pub use feed::{FeedAddress, FeedSocket};
 pub use order::{CONNECT_TIME_OUT, OrderAddress, OrderSocket, OrderSocketState};
 pub use poller::{Alarm, LONGEST_WAIT, Poller};

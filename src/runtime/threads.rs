@@ -14,10 +14,10 @@ use super::idle::{IdleStrategy, Idler};
 use super::journal::{Keeper, StageTap, Tap};
 use super::outbox::{Hop, Link, Stamping};
 use super::placement::HotStage;
-use super::socket::{Alarm, FeedSocket, Poller};
+use super::socket::{Alarm, FeedSocket, Poller, SocketStats};
 use super::watched::Watched;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
-use crate::feed::{Feed, Packet};
+use crate::feed::{Feed, Packet, REQUEST_BYTES};
 use crate::hedge::Hedge;
 use crate::portfolio::Greeks;
 use crate::portfolio::rebuild::Rebuilder;
@@ -36,8 +36,6 @@ const CLOCK_NS: u64 = Nanos::PER_MILLI;
 const PROGRESS_NS: u64 = 50 * Nanos::PER_MILLI;
 /// Messages that the recorder takes from one ring at a time: all there can be.
 const RECORDED_MAX: usize = 1 << 15;
-/// Largest UDP payload.
-const PACKET_BYTES: usize = 1 << 16;
 
 /// How the outside talks to running threads.
 #[derive(Debug, Default)]
@@ -125,7 +123,6 @@ impl Rest {
 #[derive(Debug)]
 pub(super) struct Ingest {
     sockets: Vec<FeedSocket>,
-    buffer: Box<[u8]>,
     clock: StampClock,
     errors: u64,
 }
@@ -134,35 +131,67 @@ impl Ingest {
     /// Sockets that end the sleep of `rest` when a packet comes.
     pub(super) fn new(mut sockets: Vec<FeedSocket>, rest: &mut Rest, clock: StampClock) -> io::Result<Self> {
         sockets.iter_mut().try_for_each(|socket| rest.poller.watch_feed(socket))?;
-        Ok(Self { sockets, buffer: vec![0; PACKET_BYTES].into(), clock, errors: 0 })
+        Ok(Self { sockets, clock, errors: 0 })
     }
 
-    /// Hands over up to a batch of packets a socket, stamped before each was read, and says how many.
+    /// Hands over up to a batch of packets a socket, stamped before they were read, and says how many. What `take` asks
+    /// to be sent again is asked for.
     #[inline]
-    fn turn(&mut self, mut take: impl FnMut(&Packet<'_>)) -> usize {
+    fn turn(&mut self, mut take: impl FnMut(&Packet<'_>) -> Option<[u8; REQUEST_BYTES]>) -> usize {
         let mut taken = 0;
-        for socket in &mut self.sockets {
-            for _ in 0..BATCH {
+        for at in 0..self.sockets.len() {
+            for _ in 0..BATCH / FeedSocket::BATCH {
                 let received = self.clock.ticks();
-                match socket.receive(&mut self.buffer) {
-                    Ok(Some(length)) => take(&Packet {
-                        time: self.clock.at(received),
-                        received,
-                        port: socket.stream_port(),
-                        line: socket.line(),
-                        bytes: &self.buffer[..length],
-                    }),
-                    Ok(None) => break,
-                    Err(_) => {
-                        self.errors += 1;
-                        break;
+                let Ok(count) = self.sockets[at].receive_batch() else {
+                    self.errors += 1;
+                    break;
+                };
+                let (socket, time) = (&self.sockets[at], self.clock.at(received));
+                for datagram in 0..count {
+                    let bytes = socket.datagram(datagram).bytes;
+                    let (port, line) = (socket.stream_port(), socket.line());
+                    if let Some(request) = take(&Packet { time, received, port, line, bytes }) {
+                        ask(&self.sockets, &request, &mut self.errors);
                     }
                 }
-                taken += 1;
+                taken += count;
+                if count < FeedSocket::BATCH {
+                    break;
+                }
             }
         }
         taken
     }
+
+    /// Sends a request to the service, if there is one.
+    fn ask(&mut self, request: Option<[u8; REQUEST_BYTES]>) {
+        if let Some(request) = request {
+            ask(&self.sockets, &request, &mut self.errors);
+        }
+    }
+
+    /// What came on all sockets, and what did not.
+    pub(super) fn stats(&self) -> SocketStats {
+        let mut total = SocketStats::default();
+        for socket in &self.sockets {
+            total.add(&socket.stats());
+        }
+        total
+    }
+
+    /// Failed calls.
+    pub(super) fn errors(&self) -> u64 {
+        self.errors
+    }
+}
+
+fn ask(sockets: &[FeedSocket], request: &[u8], errors: &mut u64) {
+    let asked = sockets.iter().find_map(|socket| match socket.ask(request) {
+        Ok(false) => None,
+        Ok(true) => Some(true),
+        Err(_) => Some(false),
+    });
+    *errors += u64::from(asked == Some(false));
 }
 
 /// Where events that do not come from the feed enter the greeks.
@@ -198,13 +227,17 @@ pub(super) fn run_fused(
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
-) -> (FusedPipeline, SideInputs, u64) {
+) -> (FusedPipeline, SideInputs, Ingest) {
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
-        let taken = ingest.turn(|packet| fused.packet(packet)) + side.turn(|event| fused.event(event));
+        let taken = ingest.turn(|packet| {
+            fused.packet(packet);
+            fused.take_request()
+        }) + side.turn(|event| fused.event(event));
         let now = clock.now();
         if beat.is_due(now) {
             fused.clock(now);
+            ingest.ask(fused.take_request());
             control.board.pulse(HotStage::Feed, now);
             control.board.show(fused.hedge());
         }
@@ -215,7 +248,7 @@ pub(super) fn run_fused(
         fused.event(&kill(KillCause::Shutdown, clock.now()));
     }
     control.board.end(HotStage::Feed);
-    (fused, side, ingest.errors)
+    (fused, side, ingest)
 }
 
 /// The feed on this thread.
@@ -226,20 +259,24 @@ pub(super) fn run_feed(
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
-) -> (Feed, Link<Event>, u64) {
+) -> (Feed, Link<Event>, Ingest) {
     let mut out = Stamping::new(market, Hop::Feed, clock);
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
-        let taken = ingest.turn(|packet| feed.step(packet, &mut out));
+        let taken = ingest.turn(|packet| {
+            feed.step(packet, &mut out);
+            feed.take_request()
+        });
         let now = clock.now();
         if beat.is_due(now) {
             feed.tick(now, &mut out);
+            ingest.ask(feed.take_request());
             control.board.pulse(HotStage::Feed, now);
         }
         rest.idle(taken > 0);
     }
     control.board.end(HotStage::Feed);
-    (feed, out.out, ingest.errors)
+    (feed, out.out, ingest)
 }
 
 /// The greeks on this thread.

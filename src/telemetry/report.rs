@@ -236,6 +236,8 @@ pub struct Report {
     pub snapshots_equal: u64,
     /// Packets or messages that could not be read.
     pub decode_errors: u64,
+    /// What redundant lines brought, and what became of what they did not; times in microseconds.
+    pub lines: BTreeMap<&'static str, u64>,
     /// What the surface did and refused, by name.
     pub surface: BTreeMap<&'static str, u64>,
     /// Exposures computed.
@@ -306,7 +308,11 @@ impl Report {
             out,
             "  {} sequence gaps, {} chain breaks, {} decode errors, {} of {} comparable snapshots equal",
             self.sequence_gaps, self.chain_breaks, self.decode_errors, self.snapshots_equal, self.snapshots_compared
-        )
+        )?;
+        if !self.lines.is_empty() {
+            writeln!(out, "  lines: {}", counted(&self.lines))?;
+        }
+        Ok(())
     }
 
     fn print_hedge(&self, out: &mut impl Write) -> io::Result<()> {

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::AsRawFd;
 
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::SocketError;
+use super::batch::{self, Batch, Datagram, SocketStats};
+use super::{SocketError, options};
 use crate::feed::Line;
 
 /// Where datagrams come from, and how they are to be received.
@@ -25,12 +27,34 @@ pub struct FeedAddress {
     pub line: Line,
     /// The port by which the stream is known, when its lines have different ones; 0 for the port of `address`.
     pub stream_port: u16,
+    /// Senders to hear on a group; `None` for any.
+    pub source: Option<Ipv4Addr>,
+    /// Whether the kernel is to say when it received each datagram.
+    pub timestamps: bool,
+    /// The service that requests are sent to, when this socket is for its answers.
+    pub service: Option<SocketAddrV4>,
 }
 
 impl FeedAddress {
     /// With a buffer of four mebibytes, and no polling of the card.
     pub const fn new(address: SocketAddrV4, interface: Ipv4Addr) -> Self {
-        Self { address, interface, receive_buffer_bytes: 4 << 20, busy_poll_us: 0, line: Line::A, stream_port: 0 }
+        Self {
+            address,
+            interface,
+            receive_buffer_bytes: 4 << 20,
+            busy_poll_us: 0,
+            line: Line::A,
+            stream_port: 0,
+            source: None,
+            timestamps: false,
+            service: None,
+        }
+    }
+
+    /// Answers of the service at this address, which is asked from `interface`.
+    pub const fn answers_of(service: SocketAddrV4, interface: Ipv4Addr) -> Self {
+        let here = Self::new(SocketAddrV4::new(interface, 0), interface);
+        Self { line: Line::Resent, service: Some(service), ..here }
     }
 
     /// The second line of the stream that `first` is the first line of.
@@ -53,6 +77,8 @@ pub struct FeedSocket {
     local: SocketAddrV4,
     line: Line,
     stream_port: u16,
+    service: Option<SocketAddr>,
+    batch: Batch,
     notices: Vec<String>,
 }
 
@@ -71,18 +97,23 @@ impl FeedSocket {
         }
         let mut notices = Vec::new();
         ask_for_buffer(&socket, feed, &mut notices);
-        ask_for_busy_poll(&socket, feed, &mut notices);
+        ask_for_options(&socket, feed, &mut notices);
         // Bound to the group itself, the socket hears no other group on the port.
         socket.bind(&feed.address.into()).map_err(fail("receive on"))?;
         if multicast {
-            socket.join_multicast_v4(feed.address.ip(), &feed.interface).map_err(fail("join"))?;
+            match &feed.source {
+                Some(source) => socket.join_ssm_v4(source, feed.address.ip(), &feed.interface),
+                None => socket.join_multicast_v4(feed.address.ip(), &feed.interface),
+            }
+            .map_err(fail("join"))?;
         }
         socket.set_nonblocking(true).map_err(fail("receive without waiting on"))?;
         let local = socket.local_addr().map_err(fail("read the address of"))?;
         let socket = UdpSocket::from_std(socket.into());
         let local = local.as_socket_ipv4().unwrap_or(feed.address);
         let stream_port = if feed.stream_port == 0 { local.port() } else { feed.stream_port };
-        Ok(Self { socket, local, line: feed.line, stream_port, notices })
+        let service = feed.service.map(SocketAddr::V4);
+        Ok(Self { socket, local, line: feed.line, stream_port, service, batch: Batch::new(), notices })
     }
 
     /// The next datagram's length in `buffer`, or `None` when none waits. A datagram longer than the buffer is cut to
@@ -95,6 +126,34 @@ impl FeedSocket {
             Err(error) => Err(error),
         }
     }
+
+    /// Takes the datagrams that wait, up to a batch, which [`FeedSocket::datagram`] then shows; how many. When fewer than
+    /// [`FeedSocket::BATCH`] came, nothing more waits.
+    #[inline]
+    pub fn receive_batch(&mut self) -> io::Result<usize> {
+        self.batch.fill(self.socket.as_raw_fd())
+    }
+
+    /// A datagram of the last batch.
+    pub fn datagram(&self, at: usize) -> Datagram<'_> {
+        self.batch.datagram(at)
+    }
+
+    /// What came and what did not.
+    pub fn stats(&self) -> SocketStats {
+        self.batch.stats()
+    }
+
+    /// Sends a request to the service; false when this socket has none.
+    pub fn ask(&self, request: &[u8]) -> io::Result<bool> {
+        match self.service {
+            Some(service) => self.socket.send_to(request, service).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Datagrams of one batch at most.
+    pub const BATCH: usize = batch::BATCH;
 
     /// Bytes of the longest datagram that IPv4 can carry.
     pub const LONGEST_DATAGRAM: usize = 65_507;
@@ -139,33 +198,19 @@ fn ask_for_buffer(socket: &Socket, feed: &FeedAddress, notices: &mut Vec<String>
     }
 }
 
-#[cfg(target_os = "linux")]
-fn ask_for_busy_poll(socket: &Socket, feed: &FeedAddress, notices: &mut Vec<String>) {
-    use std::os::fd::AsRawFd;
-
-    if feed.busy_poll_us == 0 {
-        return;
-    }
-    let micros = libc::c_int::try_from(feed.busy_poll_us).unwrap_or(libc::c_int::MAX);
-    // SAFETY: the descriptor is open for the call, and the option's value is an int of the length given.
-    let outcome = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_BUSY_POLL,
-            (&raw const micros).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
+/// Options that the hot path does without where the host does not have them.
+fn ask_for_options(socket: &Socket, feed: &FeedAddress, notices: &mut Vec<String>) {
+    let mut ask = |what: &str, outcome: io::Result<()>| {
+        if let Err(error) = outcome {
+            notices.push(format!("{feed}: {what}: {error}"));
+        }
     };
-    if outcome != 0 {
-        notices.push(format!("{feed}: the network card is not busy-polled: {}", io::Error::last_os_error()));
+    if feed.busy_poll_us > 0 {
+        ask("the network card is not busy-polled", options::busy_poll(socket, feed.busy_poll_us));
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask_for_busy_poll(_: &Socket, feed: &FeedAddress, notices: &mut Vec<String>) {
-    if feed.busy_poll_us != 0 {
-        notices.push(format!("{feed}: the network card is not busy-polled: this system cannot"));
+    ask("datagrams dropped by the kernel are not counted", options::count_drops(socket));
+    if feed.timestamps {
+        ask("the kernel does not say when it received a datagram", options::timestamps(socket));
     }
 }
 

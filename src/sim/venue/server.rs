@@ -1,7 +1,8 @@
 //! A venue on a thread of its own, over loopback sockets.
 //!
-//! Market data leaves by UDP, incremental and snapshot lines on two ports of one multicast group; where the host refuses
-//! multicast on its loopback interface they go to the loopback address itself, and a notice says so. Orders come by TCP,
+//! Market data leaves by UDP, incremental and snapshot lines on two ports of one multicast group, and once more on two
+//! others if asked for; where the host refuses multicast on its loopback interface they go to the loopback address itself,
+//! and a notice says so. What a Starbase client misses it asks for at a port of its own. Orders come by TCP,
 //! one client at a time: a new connection replaces the one before it. The thread sleeps until bytes arrive or a
 //! millisecond has passed, so it answers an order at once and costs little else. Venue time is the configured start plus
 //! the time since the thread began.
@@ -17,11 +18,12 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UdpSocket as UdpService};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Channel, ConfigError, Statement, Venue, VenueConfig};
+use crate::feed::Protocol as Wire;
 use crate::runtime::socket::FeedAddress;
 use crate::units::Nanos;
 
@@ -33,6 +35,7 @@ const SLEEP: Duration = Duration::from_millis(1);
 const PROBE_PATIENCE: Duration = Duration::from_millis(200);
 const LISTENER: Token = Token(0);
 const CLIENT: Token = Token(1);
+const SERVICE: Token = Token(2);
 
 /// Where the venue is reached. Ports of 0 are chosen by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Endpoints {
     pub order_host: Ipv4Addr,
     /// Port of the order session.
     pub order_port: u16,
+    /// Whether everything is sent a second time, on a line of its own.
+    pub two_lines: bool,
 }
 
 impl Default for Endpoints {
@@ -57,6 +62,7 @@ impl Default for Endpoints {
             snapshot_port: 0,
             order_host: Ipv4Addr::LOCALHOST,
             order_port: 0,
+            two_lines: false,
         }
     }
 }
@@ -97,6 +103,7 @@ impl VenueServer {
 
     /// Starts a venue at these endpoints.
     pub fn spawn_at(config: VenueConfig, endpoints: Endpoints) -> Result<VenueHandle, VenueError> {
+        let sends_again = config.publish.protocol == Wire::Starbase;
         let venue = Venue::new(config)?;
         let mut notices = Vec::new();
         let incremental =
@@ -104,6 +111,11 @@ impl VenueServer {
         // One refusal is enough: the second outlet goes the way of the first.
         let group = endpoints.group.filter(|group| incremental.address.ip() == group);
         let snapshot = Outlet::open("snapshots", group, endpoints.snapshot_port, &mut notices)?;
+        let (mut incremental, mut snapshot) = (vec![incremental], vec![snapshot]);
+        if endpoints.two_lines {
+            incremental.push(Outlet::open("incremental market data, line B", group, 0, &mut notices)?);
+            snapshot.push(Outlet::open("snapshots, line B", group, 0, &mut notices)?);
+        }
         let order_address = SocketAddrV4::new(endpoints.order_host, endpoints.order_port);
         let fail = |source| VenueError::Socket { purpose: "orders", address: order_address, source };
         let mut listener = TcpListener::bind(order_address.into()).map_err(fail)?;
@@ -111,11 +123,28 @@ impl VenueServer {
         let poll = Poll::new().map_err(VenueError::Thread)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(VenueError::Thread)?;
 
-        let feeds = [&incremental, &snapshot].map(|outlet| FeedAddress::new(outlet.address, Ipv4Addr::LOCALHOST));
+        let mut feeds = Vec::new();
+        for lines in [&incremental, &snapshot] {
+            let first = FeedAddress::new(lines[0].address, Ipv4Addr::LOCALHOST);
+            feeds.push(first);
+            let others = lines[1..].iter().map(|line| FeedAddress::new(line.address, Ipv4Addr::LOCALHOST));
+            feeds.extend(others.map(|line| line.second_line(&first)));
+        }
+        let service = if sends_again {
+            let mut service = UdpService::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into())
+                .and_then(|socket| Ok((socket.local_addr()?, socket)))
+                .map_err(|source| VenueError::Socket { purpose: "retransmits", address: order_address, source })?;
+            poll.registry().register(&mut service.1, SERVICE, Interest::READABLE).map_err(VenueError::Thread)?;
+            let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, service.0.port());
+            feeds.push(FeedAddress::answers_of(address, Ipv4Addr::LOCALHOST));
+            Some(service.1)
+        } else {
+            None
+        };
         let shared = Arc::new(Shared::default());
         let (commands, inbox) = channel();
-        let floor =
-            Floor { venue, incremental, snapshot, listener, poll, client: None, inbox, shared: Arc::clone(&shared) };
+        let (client, shared_too) = (None, Arc::clone(&shared));
+        let floor = Floor { venue, incremental, snapshot, service, listener, poll, client, inbox, shared: shared_too };
         let thread = std::thread::Builder::new().name("venue".to_owned()).spawn(move || floor.run());
         let thread = Some(thread.map_err(VenueError::Thread)?);
         Ok(VenueHandle { feeds, orders, notices, shared, commands, thread })
@@ -125,7 +154,7 @@ impl VenueServer {
 /// A running venue. Dropping it stops the venue.
 #[derive(Debug)]
 pub struct VenueHandle {
-    feeds: [FeedAddress; 2],
+    feeds: Vec<FeedAddress>,
     orders: SocketAddr,
     notices: Vec<String>,
     shared: Arc<Shared>,
@@ -134,7 +163,7 @@ pub struct VenueHandle {
 }
 
 impl VenueHandle {
-    /// Where to receive market data: the incremental lines, then the snapshot lines.
+    /// Where to receive market data: the incremental lines, the snapshot lines, then what is sent again on request.
     pub fn feed_addresses(&self) -> &[FeedAddress] {
         &self.feeds
     }
@@ -281,8 +310,10 @@ fn probe(sender: &UdpSocket, address: SocketAddrV4) -> io::Result<()> {
 /// Everything the thread owns.
 struct Floor {
     venue: Venue,
-    incremental: Outlet,
-    snapshot: Outlet,
+    /// By line.
+    incremental: Vec<Outlet>,
+    snapshot: Vec<Outlet>,
+    service: Option<UdpService>,
     listener: TcpListener,
     poll: Poll,
     client: Option<TcpStream>,
@@ -309,17 +340,30 @@ impl Floor {
             for event in &events {
                 match event.token() {
                     LISTENER => self.accept(now),
+                    SERVICE => self.send_again(&mut buffer, now),
                     _ => self.read(&mut buffer, now),
                 }
             }
             let (incremental, snapshot, shared) = (&self.incremental, &self.snapshot, &self.shared);
-            self.venue.advance(now, &mut |channel, packet| match channel {
-                Channel::Incremental => incremental.send(packet, shared),
-                Channel::Snapshot => snapshot.send(packet, shared),
+            self.venue.advance(now, &mut |channel, packet| {
+                let lines = match channel {
+                    Channel::Incremental => incremental,
+                    Channel::Snapshot => snapshot,
+                };
+                lines.iter().for_each(|line| line.send(packet, shared));
             });
             self.write(now);
         }
         self.venue.statement()
+    }
+
+    /// Answers what was asked to be sent again.
+    fn send_again(&mut self, buffer: &mut [u8], now: Nanos) {
+        let Some(service) = &self.service else { return };
+        while let Ok((length, client)) = service.recv_from(buffer) {
+            // An answer that the kernel refuses is lost, as on any network.
+            self.venue.resend(&buffer[..length], now, &mut |answer| drop(service.send_to(answer, client)));
+        }
     }
 
     fn accept(&mut self, now: Nanos) {

@@ -54,6 +54,8 @@ struct Standing {
     touched: u64,
     /// A snapshot must reach this.
     floor: u64,
+    /// A snapshot ahead of the messages that differed, as of when, and the last message about the book by then.
+    doubted: Option<(u64, u64)>,
     /// When it was last whole.
     gapped_since: Nanos,
     home: u16,
@@ -66,6 +68,7 @@ const ABSENT: Standing = Standing {
     as_of: 0,
     touched: 0,
     floor: 0,
+    doubted: None,
     gapped_since: Nanos(0),
     home: NO_HOME,
     scale: 0,
@@ -457,17 +460,23 @@ impl Market {
             board.counters.snapshots_behind += 1;
             return;
         }
-        if as_of > last && (is_whole || as_of - last > AHEAD_MAX) {
+        if as_of > last + AHEAD_MAX {
             board.counters.snapshots_ahead += 1;
             return;
         }
         if is_whole {
-            board.counters.snapshots_compared += 1;
             if self.books.agrees(id.index(), orders.iter().copied()) {
+                board.counters.snapshots_compared += 1;
                 board.counters.snapshots_equal += 1;
-                standing.as_of = standing.as_of.max(as_of);
                 return;
             }
+            let doubt = std::mem::replace(&mut standing.doubted, Some((as_of, standing.touched)));
+            let is_proven = doubt.is_some_and(|(seen, touched)| touched == standing.touched && seen <= last);
+            if as_of > last && !is_proven {
+                board.counters.snapshots_ahead += 1;
+                return;
+            }
+            board.counters.snapshots_compared += 1;
             board.counters.books_gapped += 1;
             standing.gapped_since = now;
         }
@@ -487,7 +496,7 @@ impl Market {
             }
         }
         let standing = &mut self.standings[book];
-        standing.as_of = as_of;
+        (standing.as_of, standing.doubted) = (as_of, None);
         standing.touched = standing.touched.max(as_of);
         // The list holds a bounded number.
         while let Some((sequence, change)) = self.pending.release(book) {

@@ -19,7 +19,8 @@
 //! **Transactions.** The messages of one matching event are applied together: a top is shown when the last of them was.
 //!
 //! **Snapshots** of a book that is whole and untouched since are compared with it, order by order. One that differs is a
-//! fault of ours: the book is taken from it and the fault counted.
+//! fault of ours: the book is taken from it and the fault counted. One that is ahead of the messages proves nothing by
+//! being different, until the messages have come that far and none was about the book.
 
 mod definition;
 mod market;

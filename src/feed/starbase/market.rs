@@ -4,7 +4,7 @@ use arrayvec::ArrayVec;
 
 use super::definition::{self, Indices, trading_state};
 use super::orders::{OrderBooks, Resting};
-use super::snapshot::{Broken, Staged};
+use super::snapshot::Staged;
 use super::{CHANNELS_MAX, Carries, RecoveryStats};
 use crate::event::Event;
 use crate::feed::FeedConfig;
@@ -29,12 +29,10 @@ const PENDING: (usize, u32) = (32_768, 4_096);
 const TOUCHED_MAX: usize = 32;
 /// Templates of the messages that change books.
 const ORDER_TEMPLATES: std::ops::RangeInclusive<u16> = 20..=25;
-/// How far a snapshot may be ahead of the messages.
-const AHEAD_MAX: u64 = 1_000_000;
 
 /// How much a book is to be trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Integrity {
+pub(super) enum Integrity {
     /// No snapshot yet.
     #[default]
     Unseeded,
@@ -46,21 +44,21 @@ enum Integrity {
 
 /// One instrument.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
-    integrity: Integrity,
+pub(super) struct Standing {
+    pub(super) integrity: Integrity,
     /// Messages up to here are in the book.
-    as_of: u64,
+    pub(super) as_of: u64,
     /// The last message about it.
-    touched: u64,
+    pub(super) touched: u64,
     /// A snapshot must reach this.
-    floor: u64,
+    pub(super) floor: u64,
     /// A snapshot ahead of the messages that differed, as of when, and the last message about the book by then.
-    doubted: Option<(u64, u64)>,
+    pub(super) doubted: Option<(u64, u64)>,
     /// When it was last whole.
-    gapped_since: Nanos,
-    home: u16,
+    pub(super) gapped_since: Nanos,
+    pub(super) home: u16,
     /// Units of 1e-9 in one unit of a quantity's mantissa.
-    scale: i64,
+    pub(super) scale: i64,
 }
 
 const ABSENT: Standing = Standing {
@@ -85,12 +83,12 @@ pub(super) struct Channel {
     /// Since when its changes lack something that was asked for.
     suspended: Option<Nanos>,
     /// The last message delivered.
-    last: u64,
+    pub(super) last: u64,
 }
 
 /// One thing that happened to one order, in the instrument's own units.
 #[derive(Clone, Copy, Debug)]
-enum Change {
+pub(super) enum Change {
     Put { side: Side, id: i64, price: i64, mantissa: i64, sort: i64 },
     Reduce { side: Side, id: i64, mantissa: i64 },
     Delete { side: Side, id: i64 },
@@ -132,13 +130,13 @@ pub(super) struct Market {
     config: FeedConfig,
     pub(super) channels: ArrayVec<Channel, CHANNELS_MAX>,
     pub(super) books: OrderBooks,
-    standings: Box<[Standing]>,
-    pending: Pending<(u64, Change)>,
-    staged: Box<[Staged]>,
+    pub(super) standings: Box<[Standing]>,
+    pub(super) pending: Pending<(u64, Change)>,
+    pub(super) staged: Box<[Staged]>,
     indices: Indices,
     touched: ArrayVec<InstrumentId, TOUCHED_MAX>,
     /// How long each book restored since the last look was not whole: count, sum, longest.
-    restored: (u64, u64, u64),
+    pub(super) restored: (u64, u64, u64),
     pub(super) next_watch: Nanos,
 }
 
@@ -303,7 +301,7 @@ impl Market {
         }
     }
 
-    fn apply(&mut self, id: InstrumentId, change: Change) -> Result<(), Fault> {
+    pub(super) fn apply(&mut self, id: InstrumentId, change: Change) -> Result<(), Fault> {
         let (book, scale) = (id.index(), self.standings[id.index()].scale);
         let quantity = |mantissa: i64| {
             mantissa.checked_mul(scale).filter(|&quantity| quantity > 0).map(Quantity).ok_or(Fault::Inconsistent)
@@ -434,122 +432,10 @@ impl Market {
 
     /// The instrument behind a venue number.
     #[inline]
-    fn listed(&mut self, venue: i64, channel: usize, board: &mut Board) -> Option<InstrumentId> {
+    pub(super) fn listed(&mut self, venue: i64, channel: usize, board: &mut Board) -> Option<InstrumentId> {
         let id = find(board, venue).filter(|id| self.standings[id.index()].home == channel as u16);
         board.counters.unlisted += u64::from(id.is_none());
         id
-    }
-
-    /// A snapshot is complete: compares it with the book, or takes the book from it.
-    fn settle(&mut self, channel: usize, instrument: i64, as_of: u64, now: Nanos, board: &mut Board) {
-        let Some(id) = self.listed(instrument, channel, board) else {
-            self.staged[channel].abandon();
-            return;
-        };
-        let orders = match self.staged[channel].finish(instrument, as_of) {
-            Ok(Some(orders)) => orders,
-            Ok(None) => return,
-            Err(Broken) => {
-                board.counters.snapshots_broken += 1;
-                return;
-            }
-        };
-        let (standing, last) = (&mut self.standings[id.index()], self.channels[channel].last);
-        let is_whole = standing.integrity == Integrity::Whole;
-        if as_of < standing.floor || (is_whole && as_of < standing.touched) {
-            board.counters.snapshots_behind += 1;
-            return;
-        }
-        if as_of > last + AHEAD_MAX {
-            board.counters.snapshots_ahead += 1;
-            return;
-        }
-        if is_whole {
-            if self.books.agrees(id.index(), orders.iter().copied()) {
-                board.counters.snapshots_compared += 1;
-                board.counters.snapshots_equal += 1;
-                return;
-            }
-            let doubt = std::mem::replace(&mut standing.doubted, Some((as_of, standing.touched)));
-            let is_proven = doubt.is_some_and(|(seen, touched)| touched == standing.touched && seen <= last);
-            if as_of > last && !is_proven {
-                board.counters.snapshots_ahead += 1;
-                return;
-            }
-            board.counters.snapshots_compared += 1;
-            board.counters.books_gapped += 1;
-            standing.gapped_since = now;
-        }
-        self.seed(id, channel, as_of, now, board);
-        self.show(id, board);
-    }
-
-    /// Takes a book from the snapshot staged on a channel, then applies the messages held back since.
-    fn seed(&mut self, id: InstrumentId, channel: usize, as_of: u64, now: Nanos, board: &mut Board) {
-        let book = id.index();
-        board.counters.books_seeded += 1;
-        self.books.clear(book);
-        for (side, order) in self.staged[channel].orders() {
-            if self.books.put(book, *side, order).is_err() {
-                board.counters.level_faults += 1;
-                return self.quarantine(id, as_of, now, board);
-            }
-        }
-        let standing = &mut self.standings[book];
-        (standing.as_of, standing.doubted) = (as_of, None);
-        standing.touched = standing.touched.max(as_of);
-        // The list holds a bounded number.
-        while let Some((sequence, change)) = self.pending.release(book) {
-            if sequence <= as_of {
-                continue;
-            }
-            if self.apply(id, change).is_err() {
-                board.counters.level_faults += 1;
-                let touched = self.standings[book].touched;
-                return self.quarantine(id, touched, now, board);
-            }
-            self.standings[book].as_of = sequence;
-        }
-        let standing = &mut self.standings[book];
-        if standing.integrity == Integrity::Gapped {
-            note_restored(&mut self.restored, now.since(standing.gapped_since));
-        }
-        standing.integrity = Integrity::Whole;
-    }
-
-    /// One book is not to be used until a snapshot reaches `floor`.
-    fn quarantine(&mut self, id: InstrumentId, floor: u64, now: Nanos, board: &mut Board) {
-        let standing = &mut self.standings[id.index()];
-        if standing.integrity == Integrity::Whole {
-            board.counters.books_gapped += 1;
-            (standing.integrity, standing.gapped_since) = (Integrity::Gapped, now);
-        }
-        standing.floor = standing.floor.max(floor);
-        self.pending.clear(id.index());
-    }
-
-    /// Numbers before `first` are missing.
-    #[cold]
-    fn miss(&mut self, channel: usize, carries: Carries, first: u64, now: Nanos, board: &mut Board) {
-        match carries {
-            Carries::Changes => {
-                self.show_touched(board);
-                self.lose(channel, first.saturating_sub(1), now, board);
-            }
-            Carries::Snapshots => board.counters.snapshots_broken += u64::from(self.staged[channel].abandon()),
-        }
-    }
-
-    /// Messages of a channel up to `last` are lost: every book of it that does not stand beyond waits for its snapshot.
-    fn lose(&mut self, channel: usize, last: u64, now: Nanos, board: &mut Board) {
-        for index in 0..board.listings.catalogue().instruments().len() {
-            let standing = &self.standings[index];
-            if standing.home == channel as u16 && standing.as_of < last {
-                let id = InstrumentId(index as u16);
-                self.quarantine(id, last, now, board);
-                self.show(id, board);
-            }
-        }
     }
 
     /// What is missing was asked for: until it comes the channel's books are history.
@@ -607,7 +493,7 @@ impl Market {
     }
 
     #[inline]
-    fn show_touched(&mut self, board: &mut Board) {
+    pub(super) fn show_touched(&mut self, board: &mut Board) {
         while let Some(id) = self.touched.pop() {
             self.show(id, board);
         }
@@ -623,7 +509,7 @@ impl Market {
 
     /// Works out an instrument's top and how far to trust it.
     #[inline]
-    fn show(&mut self, id: InstrumentId, board: &mut Board) {
+    pub(super) fn show(&mut self, id: InstrumentId, board: &mut Board) {
         let book = id.index();
         let standing = &self.standings[book];
         let channel = self.channels.get(usize::from(standing.home));
@@ -647,10 +533,4 @@ impl Market {
 #[inline]
 fn find(board: &Board, venue: i64) -> Option<InstrumentId> {
     board.listings.find(u32::try_from(venue).ok()?)
-}
-
-fn note_restored((count, total_ns, max_ns): &mut (u64, u64, u64), stale_ns: u64) {
-    *count += 1;
-    *total_ns += stale_ns;
-    *max_ns = (*max_ns).max(stale_ns);
 }

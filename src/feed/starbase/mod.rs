@@ -27,6 +27,7 @@ mod market;
 pub mod orders;
 mod recovery;
 mod snapshot;
+mod splice;
 #[cfg(test)]
 mod tests;
 

@@ -220,14 +220,9 @@ mod tests {
         let mut recovery = Recovery::new(config, 2);
         let mut now = Nanos(1_000_000);
         let mut requests = 0;
-        loop {
-            match recovery.pursue(0, 7, &HOLE, now) {
-                Course::WaitUntil(then) => {
-                    assert!(then > now, "time goes on");
-                    now = then;
-                }
-                Course::GiveUp => break,
-            }
+        while let Course::WaitUntil(then) = recovery.pursue(0, 7, &HOLE, now) {
+            assert!(then > now, "time goes on");
+            now = then;
             if let Some((_, begin, count)) = asked(&mut recovery) {
                 assert_eq!((begin, count), (100, 255));
                 requests += 1;

@@ -156,8 +156,9 @@ mod linux {
 
     impl Calls {
         pub(super) fn new() -> Self {
-            // SAFETY: both are plain C structs for which all zeros (null pointers, zero lengths) is a valid value.
-            let (header, part) = unsafe { (std::mem::zeroed::<libc::mmsghdr>(), std::mem::zeroed::<libc::iovec>()) };
+            // SAFETY: a plain C struct for which all zeros (null pointers, zero lengths) is a valid value.
+            let header = unsafe { std::mem::zeroed::<libc::mmsghdr>() };
+            let part = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
             Self {
                 headers: vec![header; BATCH].into_boxed_slice(),
                 parts: vec![part; BATCH].into_boxed_slice(),
@@ -207,23 +208,26 @@ mod linux {
                 drops: None,
             };
             // SAFETY: `msg_control` points into `self.controls[at]`, aligned for a control message, of which the kernel
-            // filled the first `msg_controllen` bytes; the macros walk no further, and unaligned reads take the data.
-            unsafe {
-                let mut control = libc::CMSG_FIRSTHDR(&raw const header.msg_hdr);
-                while let Some(message) = control.as_ref() {
-                    let data = libc::CMSG_DATA(control);
-                    match (message.cmsg_level, message.cmsg_type) {
-                        (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
-                            let time = data.cast::<libc::timespec>().read_unaligned();
-                            received.time = Some(Nanos(time.tv_sec as u64 * Nanos::PER_SECOND + time.tv_nsec as u64));
-                        }
-                        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
-                            received.drops = Some(data.cast::<u32>().read_unaligned());
-                        }
-                        _ => {}
+            // filled the first `msg_controllen` bytes.
+            let mut control = unsafe { libc::CMSG_FIRSTHDR(&raw const header.msg_hdr) };
+            // SAFETY: the macros return null or a whole control message within those bytes.
+            while let Some(message) = unsafe { control.as_ref() } {
+                // SAFETY: as above; the data follow the message's head.
+                let data = unsafe { libc::CMSG_DATA(control) };
+                match (message.cmsg_level, message.cmsg_type) {
+                    (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                        // SAFETY: the kernel writes a timespec under this type; it may lie unaligned.
+                        let time = unsafe { data.cast::<libc::timespec>().read_unaligned() };
+                        received.time = Some(Nanos(time.tv_sec as u64 * Nanos::PER_SECOND + time.tv_nsec as u64));
                     }
-                    control = libc::CMSG_NXTHDR(&raw const header.msg_hdr, control);
+                    (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                        // SAFETY: the kernel writes 32 bits under this type; they may lie unaligned.
+                        received.drops = Some(unsafe { data.cast::<u32>().read_unaligned() });
+                    }
+                    _ => {}
                 }
+                // SAFETY: as for the first.
+                control = unsafe { libc::CMSG_NXTHDR(&raw const header.msg_hdr, control) };
             }
             received
         }

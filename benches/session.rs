@@ -7,20 +7,21 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use hedgecore::event::{Body, Event, Trail};
+use hedgecore::event::{Body, Event};
 use hedgecore::gateway::{Gateway, SessionConfig};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
-use hedgecore::order::{NewOrder, OrderStore, Request, TimeInForce};
-use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::instrument::Symbol;
+use hedgecore::order::{NewOrder, OrderStore, TimeInForce};
+use hedgecore::risk::{Gate, Instruction, Limits};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::*;
 use hedgecore::wire::starbase::orders::*;
-use zerocopy::byteorder::little_endian::{I32, I64, U16};
+use zerocopy::byteorder::little_endian::{I32, I64};
 use zerocopy::{FromBytes, FromZeros};
 
-const LOT: Quantity = Quantity(10 * ONE_E9);
-const VENUE: u32 = 210_838;
-const INSTRUMENT: InstrumentId = InstrumentId(3);
+#[path = "rig/orders.rs"]
+mod rig;
+
+use rig::{INSTRUMENT, LOT, VENUE, envelope, market, new_order, perpetual, request, view};
 
 /// Takes everything and keeps nothing.
 #[derive(Default)]
@@ -35,26 +36,6 @@ impl Outbox<Event> for Sink {
 
     fn room(&self) -> usize {
         usize::MAX
-    }
-}
-
-fn envelope(sequence: i64) -> Envelope {
-    Envelope { flags: 0, sequence, last_processed: sequence, send_time_ns: sequence }
-}
-
-fn new_order(order: i64) -> NewOrderRequest {
-    NewOrderRequest {
-        client_order_id: I64::new(order),
-        correlation_id: I64::new(order << 1),
-        instrument_id: I64::new(i64::from(VENUE)),
-        price: I64::new(99_999 * ONE_E9),
-        quantity: LOT.into(),
-        show_qty: Decimal72::NULL,
-        self_match_prevention_id: I64::ZERO,
-        side: 1,
-        time_in_force: time_in_force::IOC,
-        flags: U16::new(order_flags::CANCEL_ON_DISCONNECT),
-        self_trading_mode: 0,
     }
 }
 
@@ -119,48 +100,10 @@ fn session() -> Gateway {
 }
 
 fn approved() -> Instruction {
-    let instrument = Instrument {
-        id: INSTRUMENT,
-        venue: VenueInstrumentId(VENUE),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: LOT,
-        contract: LOT,
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    };
-    let (bid, ask) = (Price(99_999 * ONE_E9), Price(100_000 * ONE_E9));
-    let view = View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask };
-    let request = Request::New {
-        trail: Trail::default(),
-        decided: 0,
-        order: ClientOrderId(42),
-        instrument: INSTRUMENT,
-        side: Side::Buy,
-        time_in_force: TimeInForce::ImmediateOrCancel,
-        post_only: false,
-        price: bid,
-        lots: 5,
-    };
+    let (instrument, request) = (perpetual(), request(42));
     let (mut gate, mut orders) = (Gate::new(Limits::default()), OrderStore::new());
-    for body in market(&instrument, bid, ask) {
-        gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
-    }
-    Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
-}
-
-/// What a gate must have seen of an instrument: its listing and a book.
-fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
-    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
-    let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    market(&instrument).into_iter().for_each(|event| gate.see(&event));
+    Instruction::Send(gate.approve(request, &view(&instrument), &mut orders, Nanos(0)).expect("approved"))
 }
 
 fn gateway(c: &mut Criterion) {

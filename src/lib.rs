@@ -77,6 +77,8 @@ pub mod journal;
 pub mod runtime;
 pub mod telemetry;
 
+pub mod canary;
+
 pub mod capture;
 pub mod config;
 pub mod sim;

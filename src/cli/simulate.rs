@@ -35,6 +35,10 @@ pub(super) struct SimulateArgs {
     /// With --seed: these options in place of those the seed expands to, such as \"faulty_s=5 loss=0.01\"
     #[arg(long, requires = "seed", value_name = "LINE")]
     options: Option<String>,
+    /// Let each canary loose in turn and search so many seeds for it
+    #[cfg(feature = "canary")]
+    #[arg(long, value_name = "SEEDS", conflicts_with_all = ["seed", "seeds", "minutes"])]
+    canaries: Option<u64>,
     /// Threads that share the seeds [default: the cores]
     #[arg(long)]
     threads: Option<usize>,
@@ -71,6 +75,10 @@ struct Failure {
 /// Runs seeds, reports, and fails if anything did not hold.
 pub(super) fn run(args: &SimulateArgs) -> Result<(), CliError> {
     let output = Output::open(&args.output)?;
+    #[cfg(feature = "canary")]
+    if let Some(seeds) = args.canaries {
+        return canaries(seeds);
+    }
     let (began, allocations) = (Instant::now(), alloc::hot_allocations());
     let tally = match args.seed {
         Some(seed) => one(seed, args.options.as_deref())?,
@@ -89,6 +97,27 @@ pub(super) fn run(args: &SimulateArgs) -> Result<(), CliError> {
         return Err(CliError::CheckFailed(format!("{count} heap allocations in the stages (invariant 11)")));
     }
     Ok(())
+}
+
+/// Every canary has to be caught: a checker that catches nothing is a defect.
+#[cfg(feature = "canary")]
+fn canaries(seeds: u64) -> Result<(), CliError> {
+    use crate::canary::Canary;
+    use std::io::Write as _;
+
+    let mut escaped = Vec::new();
+    for (canary, invariants) in Canary::ALL {
+        let caught = simulation::catch(canary, invariants, 0..seeds);
+        let line = match caught {
+            Some(seed) => format!("{canary:?}: caught after {} seeds (invariant {invariants:?})", seed + 1),
+            None => format!("{canary:?}: escaped {seeds} seeds"),
+        };
+        writeln!(std::io::stdout(), "{line}")?;
+        if caught.is_none() {
+            escaped.push(format!("{canary:?}"));
+        }
+    }
+    if escaped.is_empty() { Ok(()) } else { Err(CliError::CheckFailed(format!("escaped: {}", escaped.join(", ")))) }
 }
 
 fn one(seed: u64, options: Option<&str>) -> Result<Tally, CliError> {

@@ -9,6 +9,7 @@
 //! two books are compared as far as both see. A side whose known levels run out while it has a horizon is
 //! [`Fault::Exhausted`]: what lies beyond is not known, so the book may no longer be used.
 
+use crate::canary::canary;
 use crate::units::{Price, Quantity, Side};
 use crate::wire::deribit_multicast::BookChange;
 
@@ -112,6 +113,7 @@ impl Books {
         let (at, found) = position(&levels[..len], rank);
         match (change, found) {
             (BookChange::Changed, true) => levels[at].amount = amount,
+            (BookChange::Deleted, true) if canary!(StickyLevel) => {}
             (BookChange::Deleted, true) => {
                 levels.copy_within(at + 1..len, at);
                 ladder.len -= 1;

@@ -13,6 +13,7 @@ use super::policy::{Policy, Zakamouline, delta_per_lot, leland_sigma, taker_fee,
 use super::program::HEDGES_MAX;
 use super::target::{InFlight, Target};
 use super::{BAND_IN_FLIGHT_MAX, Hedge, HedgeConfig};
+use crate::canary::{allocate, canary};
 use crate::event::{Event, KillLevel};
 use crate::instrument::BookQuality;
 use crate::risk::Instruction;
@@ -26,6 +27,9 @@ fn hold_if(condition: bool, hold: Hold) -> Result<(), Hold> {
 impl Hedge {
     /// Decides for one underlying, and counts why nothing was done if nothing was.
     pub(super) fn decide(&mut self, underlying: UnderlyingId, event: &Event, out: &mut impl Outbox<Instruction>) {
+        if canary!(HotAllocation) {
+            allocate();
+        }
         // While orders that only reduce may leave, the band is what takes delta toward zero.
         let is_free = self.orders.gate.latch().level == KillLevel::Open;
         let outcome = match self.config.policy {
@@ -69,7 +73,8 @@ impl Hedge {
         let lots_max = self.orders.gate.limits().order_lots_max;
         let (buying, selling) = self.orders.store.working_lots(instrument.id);
         let net_delta = target.net_delta.to_f64() + band.shift + (buying as f64 - selling as f64) * per_lot;
-        let size = to_nearest_edge(net_delta, band.half_width, per_lot, lots_max).ok_or(Hold::InsideBand)?;
+        let half_width = if canary!(LazyHedge) { 100.0 * band.half_width } else { band.half_width };
+        let size = to_nearest_edge(net_delta, half_width, per_lot, lots_max).ok_or(Hold::InsideBand)?;
 
         self.orders.may_send()?;
         hold_if(target.in_flight.len() >= BAND_IN_FLIGHT_MAX, Hold::InFlight)?;

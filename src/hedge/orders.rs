@@ -6,6 +6,7 @@
 
 use super::books::Top;
 use super::counters::Hold;
+use crate::canary::canary;
 use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{INSTRUMENTS_MAX, Instrument, Symbol};
 use crate::order::{AppliedFill, ClientOrderIds, OrderStore, Outcome, Request, TimeInForce};
@@ -55,7 +56,7 @@ impl Orders {
         Self {
             store: OrderStore::new(),
             gate: Gate::new(limits),
-            ids: ClientOrderIds::new(started_s),
+            ids: ClientOrderIds::new(if canary!(ReusedId) { 7 } else { started_s }),
             is_named: vec![false; INSTRUMENTS_MAX].into_boxed_slice(),
             session_up: false,
             followed: KillLevel::Open,

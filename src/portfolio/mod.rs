@@ -56,6 +56,7 @@ use book::{Book, NotApplied, Total};
 use executions::ExecutionWindow;
 use survey::{FINDINGS_MAX, Survey};
 
+use crate::canary::canary;
 use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX, Underlying};
 use crate::stage::{Full, Outbox, Stage};
@@ -456,6 +457,7 @@ impl Greeks {
         out.send(*event)?;
         let listed = self.catalogue.find(instrument).copied();
         if self.executions.admit(execution) {
+            let lots = if canary!(DoubledFill) { 2 * lots } else { lots };
             match self.book.fill(instrument, lots, price, self.now) {
                 Ok(()) => self.counters.fills += 1,
                 Err(NotApplied::Absent) if listed.and_then(|i| i.expiry()).is_some_and(|e| e <= self.now) => {
@@ -539,7 +541,8 @@ impl Greeks {
 
     fn exposure(&self, total: Total, spot: Price, spot_quality: BookQuality) -> Exposure {
         let known = !self.broken && total.net.is_some();
-        let (net_delta, log_gamma) = total.net.unwrap_or_default();
+        let (mut net_delta, log_gamma) = total.net.unwrap_or_default();
+        net_delta.0 += if canary!(WrongDelta) { 1_000_000 } else { 0 };
         Exposure {
             quality: if known { total.quality.max(spot_quality) } else { BookQuality::Unknown },
             net_delta,

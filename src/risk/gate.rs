@@ -5,6 +5,7 @@ use super::collar::DriftCollar;
 use super::loss::{LossMeter, Paid};
 use super::repeats::Repeats;
 use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle};
+use crate::canary::canary;
 use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{BookQuality, Instrument, InstrumentState};
 use crate::order::{AppliedFill, NewOrder, OrderStore, Outcome, Request, TimeInForce};
@@ -118,7 +119,7 @@ impl Gate {
 
     /// Whether only cancels pass.
     pub fn is_shut(&self) -> bool {
-        self.kill.latch().level >= KillLevel::Pause
+        self.kill.latch().level >= KillLevel::Pause && !canary!(DeafKill)
     }
 
     /// Refusals so far.
@@ -244,7 +245,8 @@ impl Gate {
         let instrument = view.instrument.filter(|instrument| instrument.id == id).ok_or(Refusal::NotTrading)?;
         refuse_if(instrument.state != InstrumentState::Open || instrument.lot.0 <= 0, Refusal::NotTrading)?;
         refuse_if(self.limits.restricted.holds(instrument.venue), Refusal::Restricted)?;
-        let sound = view.quality == BookQuality::Good && view.bid.0 > 0 && view.ask > view.bid && view.spot.0 > 0;
+        let is_good = view.quality == BookQuality::Good || canary!(BlindToQuality);
+        let sound = is_good && view.bid.0 > 0 && view.ask > view.bid && view.spot.0 > 0;
         refuse_if(!sound, Refusal::BadBook)?;
         refuse_if(asked.lots == 0 || asked.lots > self.limits.order_lots_max, Refusal::Quantity)?;
         refuse_if(asked.price.0 <= 0 || !instrument.ticks.is_valid(asked.price), Refusal::Price)?;
@@ -300,7 +302,8 @@ impl Gate {
         let (buying, selling) = orders.working_lots(id);
         let working = if asked.side == Side::Buy { buying } else { selling };
         let worst = worst_position(asked.side, i128::from(working) + i128::from(asked.more), held.position);
-        refuse_if(worst * per_lot > e18(self.limits.position_notional_max_e9), Refusal::Position)
+        let is_over = worst * per_lot > e18(self.limits.position_notional_max_e9) && !canary!(IgnoredLimit);
+        refuse_if(is_over, Refusal::Position)
     }
 
     /// The order with everything held and working in its underlying: sizes, then each greek in the direction in which the

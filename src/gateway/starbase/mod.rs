@@ -13,6 +13,7 @@ use super::numbers::SequenceNumbers;
 use super::outgoing::Note;
 use super::reasons::DisconnectReason;
 use super::stage::Protocol;
+use crate::canary::canary;
 use crate::event::Event;
 use crate::order::{Request, TimeInForce};
 use crate::stage::{Full, Outbox};
@@ -291,6 +292,7 @@ fn number(order: ClientOrderId) -> Result<I64, u8> {
 }
 
 fn amount(lots: u32, lot: Quantity) -> Result<Decimal72, u8> {
+    let lots = if canary!(OversizedOrder) { 2 * lots } else { lots };
     let quantity = Lots(i64::from(lots)).to_quantity(lot);
     if quantity.0 == i64::MAX { Err(local_reason::OUT_OF_RANGE) } else { Ok(quantity.into()) }
 }

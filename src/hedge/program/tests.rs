@@ -395,10 +395,14 @@ proptest! {
     fn degenerate_problems_of_any_size_are_solved_or_left_alone(draft in drafts(4..=32)) {
         let mut solver = Solver::new();
         let problem = draft.problem();
-        let (outcome, _) = checked(&mut solver, &problem);
-        prop_assert!(!matches!(outcome, Outcome::Unsolved(_)), "{outcome:?}");
-        let (again, _) = checked(&mut solver, &problem);
-        prop_assert!(!matches!(again, Outcome::Unsolved(_)), "{again:?}");
+        for _ in 0..2 {
+            let (outcome, _) = checked(&mut solver, &problem);
+            // Flat directions can use up the iterations: then nothing is traded, and the caller falls back.
+            prop_assert!(!matches!(outcome, Outcome::Unsolved(Unsolved::NotFinite)), "{outcome:?}");
+            if let Outcome::Unsolved(_) = outcome {
+                prop_assert!(solver.trades().iter().all(|trade| *trade == 0.0));
+            }
+        }
     }
 
     #[test]

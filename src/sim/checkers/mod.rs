@@ -24,10 +24,10 @@ use std::collections::BTreeMap;
 use super::process::{Process, Watch};
 use super::venue::{Channel, Venue};
 use crate::event::{Body, Event, KillLevel};
-use crate::hedge::HedgeConfig;
+use crate::hedge::{HedgeConfig, Policy, Target};
 use crate::instrument::{BookQuality, Catalogue};
 use crate::portfolio::GreeksConfig;
-use crate::risk::Instruction;
+use crate::risk::{Instruction, Refusal};
 use crate::runtime::Stamp;
 use crate::units::{Lots, Nanos, VenueInstrumentId};
 
@@ -79,6 +79,8 @@ pub struct Checkers {
     tops: Tops,
     exposures: Exposures,
     rerun: Rerun,
+    /// Whether the program decides, instead of the band.
+    by_program: bool,
     events: u64,
 }
 
@@ -125,6 +127,7 @@ impl Checkers {
             tops: Tops::default(),
             exposures: Exposures::default(),
             rerun: Rerun::new(greeks.clone(), *hedge),
+            by_program: hedge.policy == Policy::Program,
             events: 0,
         }
     }
@@ -174,6 +177,7 @@ impl Checkers {
     /// After each step: what the stages believe against what they were told.
     pub fn look<C: Stamp>(&mut self, process: &Process<C>) {
         self.positions.look(process, &mut self.findings);
+        self.tops.settled();
     }
 
     /// The faults are over, the market stands still, and there was time to recover.
@@ -190,9 +194,10 @@ impl Checkers {
         }
         self.tops.healed(&self.catalogue, venue, &mut self.findings);
         self.positions.healed(&theirs(venue), &self.catalogue, &mut self.findings);
-        // A halt ends with a restart; nothing has to be inside anything until then.
-        if process.hedge().gate().latch().level == KillLevel::Open {
-            inside_the_band(process, &mut self.findings);
+        // Neither a halt, which ends with a restart, nor an order that a limit forbids is a failure to hedge.
+        let gate = process.hedge().gate();
+        if gate.latch().level == KillLevel::Open && gate.refusals().of(Refusal::Position) == 0 {
+            inside_the_band(process, self.by_program, &mut self.findings);
         }
     }
 }
@@ -203,16 +208,18 @@ fn theirs(venue: &Venue) -> BTreeMap<VenueInstrumentId, Lots> {
     held.map(|position| (position.instrument, position.lots)).collect()
 }
 
-fn inside_the_band<C: Stamp>(process: &Process<C>, findings: &mut Findings) {
-    let targets: BTreeMap<&str, f64> =
-        process.hedge().targets().map(|(name, target)| (name, target.half_width)).collect();
+fn inside_the_band<C: Stamp>(process: &Process<C>, by_program: bool, findings: &mut Findings) {
+    let targets: BTreeMap<&str, &Target> = process.hedge().targets().collect();
     let underlyings = process.greeks().catalogue().underlyings();
     for ((_, listed), (_, exposure)) in underlyings.zip(process.greeks().exposures()) {
-        let band = targets.get(listed.name()).copied().unwrap_or_default();
+        let Some(target) = targets.get(listed.name()) else { continue };
+        // The band's region is known from outside; that of the program is what it says it is.
+        let is_inside = exposure.net_delta.to_f64().abs() <= target.half_width || target.is_at_rest && by_program;
+        let band = target.half_width;
         let delta = exposure.net_delta.to_f64();
         if exposure.quality != BookQuality::Good {
             findings.add(12, || format!("{} is still {:?} after everything healed", listed.name(), exposure.quality));
-        } else if delta.abs() > band {
+        } else if !is_inside {
             let holds: Vec<_> = process.hedge().counters().holds.iter().filter(|(_, count)| *count > 0).collect();
             findings
                 .add(12, || format!("{} ended {delta} outside its band of {band}; held by {holds:?}", listed.name()));

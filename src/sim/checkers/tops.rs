@@ -31,7 +31,8 @@ struct Truth {
 #[derive(Clone, Copy, Debug, Default)]
 struct Shown {
     quality: BookQuality,
-    before: BookQuality,
+    /// The best it was since the last step: an order and the top after it may come from one packet.
+    best: BookQuality,
     top: Top,
 }
 
@@ -73,8 +74,8 @@ impl Tops {
     pub(super) fn consumed(&mut self, body: &Body, catalogue: &Catalogue, findings: &mut Findings) {
         let Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } = *body else { return };
         let top = (bid.0, bid_lots, ask.0, ask_lots);
-        let before = self.shown.get(&instrument).map_or(BookQuality::Unknown, |shown| shown.quality);
-        self.shown.insert(instrument, Shown { quality, before, top });
+        let best = self.shown.get(&instrument).map_or(quality, |shown| shown.best.min(quality));
+        self.shown.insert(instrument, Shown { quality, best, top });
         if !matches!(quality, BookQuality::Good | BookQuality::Crossed) {
             return;
         }
@@ -101,9 +102,14 @@ impl Tops {
         let Instruction::Send(approved) = instruction else { return };
         let Request::New { order, instrument, .. } = *approved.request() else { return };
         let shown = self.shown.get(&instrument).copied().unwrap_or_default();
-        if shown.quality != BookQuality::Good && shown.before != BookQuality::Good {
+        if shown.best != BookQuality::Good {
             findings.add(5, || format!("order {} was decided on a book that is {:?}", order.0, shown.quality));
         }
+    }
+
+    /// What one step brought is done with.
+    pub(super) fn settled(&mut self) {
+        self.shown.values_mut().for_each(|shown| shown.best = shown.quality);
     }
 
     /// Every book is good again and is the venue's.

@@ -51,7 +51,7 @@ impl Lines {
     pub(super) fn publish(&mut self, now: Nanos, channel: Channel, bytes: &[u8], dice: &mut Dice) {
         let port = Self::port(channel);
         let mut bytes = bytes.to_vec();
-        self.renumber(port, &mut bytes, dice);
+        self.renumber(port, &mut bytes);
         if now < self.silent_until || dice.strikes(Fault::Loss) {
             return;
         }
@@ -113,7 +113,7 @@ impl Lines {
     }
 
     /// Lets a channel's sequence numbers begin again at 1, from a packet of chance on.
-    fn renumber(&mut self, port: u16, bytes: &mut [u8], dice: &mut Dice) {
+    fn renumber(&mut self, port: u16, bytes: &mut [u8]) {
         let Some(&[c0, c1, s0, s1, s2, s3]) = bytes.get(2..8).and_then(|head| head.first_chunk::<6>()) else { return };
         let key = u16::from_le_bytes([c0, c1]) ^ (port << 12);
         let sequence = u32::from_le_bytes([s0, s1, s2, s3]);
@@ -123,8 +123,7 @@ impl Lines {
         });
         let (_, base, reset_due) = &mut self.rebased[at];
         if *reset_due == 1 {
-            (*base, *reset_due) = (sequence - 1, 0);
-            dice.count(Fault::SequenceReset, true);
+            (*base, *reset_due) = (sequence.wrapping_sub(1), 0);
         }
         bytes[4..8].copy_from_slice(&sequence.wrapping_sub(*base).to_le_bytes());
     }

@@ -25,6 +25,8 @@ use std::collections::VecDeque;
 use sha2::{Digest as _, Sha256};
 
 pub use options::{Fault, Options, OptionsError, Rate};
+#[cfg(feature = "canary")]
+pub use search::catch;
 pub use search::{Search, Tally, shrink};
 
 use super::checkers::{Checkers, Violation};
@@ -33,11 +35,11 @@ use super::venue::{self, MarketConfig, PublishConfig, UniverseConfig, Venue, Ven
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::FeedConfig;
 use crate::gateway::SessionConfig;
-use crate::hedge::HedgeConfig;
+use crate::hedge::{HedgeConfig, Policy};
 use crate::instrument::OptionKind;
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::Stamp;
-use crate::units::{Lots, Nanos, Ticks};
+use crate::units::{Lots, Nanos, ONE_E9, Ticks};
 use dice::Dice;
 use lines::Lines;
 use wire::Wire;
@@ -54,6 +56,8 @@ const TINY: usize = 4;
 const THROTTLED: u32 = 5;
 /// Longest silence on the order session, seconds: short, so that a run need not be long.
 const HEARTBEAT_S: u32 = 1;
+/// The position limit that is far too low, dollars.
+const TIGHT_NOTIONAL: i64 = 100_000;
 /// Lines of the trace kept for a failure.
 const TRACE: usize = 24;
 
@@ -152,7 +156,13 @@ impl World {
         }
         let start = config.start;
         let venue = Venue::new(config).expect("the book is drawn from what is listed");
-        let (greeks, hedge) = (GreeksConfig::default(), HedgeConfig::default());
+        let (greeks, mut hedge) = (GreeksConfig::default(), HedgeConfig::default());
+        if options.program {
+            hedge.policy = Policy::Program;
+        }
+        if dice.is_on(Fault::TightLimits) {
+            hedge.limits.position_notional_max_e9 = TIGHT_NOTIONAL * ONE_E9;
+        }
         let mut world = Self {
             checkers: Checkers::new(&greeks, &hedge),
             options: options.clone(),
@@ -235,13 +245,9 @@ impl World {
     /// The faults that come with time.
     fn strike(&mut self) {
         for fault in Fault::ALL {
-            if matches!(fault.rate(), Rate::PerSecond(_)) && self.options.rate(fault) > 0.0 {
-                let counted = fault == Fault::SequenceReset;
-                if self.dice.strikes_within(fault, STEP_NS) {
-                    self.note(|| format!("fault {}", fault.name()));
-                    self.inflict(fault);
-                    debug_assert!(!counted || self.dice.faulty);
-                }
+            if matches!(fault.rate(), Rate::PerSecond(_)) && self.dice.strikes_within(fault, STEP_NS) {
+                self.note(|| format!("fault {}", fault.name()));
+                self.inflict(fault);
             }
         }
     }
@@ -441,8 +447,9 @@ impl World {
             self.dice.count(Fault::TinyRings, true);
             (config.instructions_max, config.reports_max) = (TINY, TINY);
         }
-        if self.dice.is_on(Fault::Throttle) {
-            self.dice.count(Fault::Throttle, true);
+        for fault in [Fault::Throttle, Fault::TightLimits] {
+            let is_on = self.dice.is_on(fault);
+            self.dice.count(fault, is_on);
         }
         self.checkers.started(&self.greeks, &self.hedge);
         self.process = Some(Process::new(config, NoClock));

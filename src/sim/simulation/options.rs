@@ -1,6 +1,6 @@
 //! What a run is made of: which faults, how often, how long. A seed expands to it, a person may edit it.
 //!
-//! The text form is one line, `faulty_s=8 heal_s=6 strikes=2 loss=0.01 crash=0.2`: what is not named is off. Swarm
+//! The text form is one line, `faulty_s=8 heal_s=6 strikes=2 policy=band loss=0.01 crash=0.2`: what is not named is off. Swarm
 //! selection (Groce et al., "Swarm Testing", 2012): each seed enables its own subset of the faults, because a run that
 //! suffers everything at once never gets deep into anything.
 
@@ -73,6 +73,8 @@ pub enum Fault {
     Crash,
     /// The operator throws the kill switch.
     Kill,
+    /// The position limit is far below what a hedge needs.
+    TightLimits,
 }
 
 /// How a fault's rate is meant, and the largest that a seed chooses.
@@ -88,7 +90,7 @@ pub enum Rate {
 
 impl Fault {
     /// Every fault, in order of its index.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Loss,
         Self::Duplicate,
         Self::Reorder,
@@ -118,6 +120,7 @@ impl Fault {
         Self::TinyRings,
         Self::Crash,
         Self::Kill,
+        Self::TightLimits,
     ];
 
     /// Its name in options and reports.
@@ -152,6 +155,7 @@ impl Fault {
             Self::TinyRings => "tiny_rings",
             Self::Crash => "crash",
             Self::Kill => "kill",
+            Self::TightLimits => "tight_limits",
         }
     }
 
@@ -168,7 +172,7 @@ impl Fault {
             Self::SequenceReset | Self::Refuse | Self::ClockAhead | Self::ClockBack => Rate::PerSecond(0.3),
             Self::Drop | Self::Crash | Self::Halt | Self::Stall | Self::SlowLink => Rate::PerSecond(0.5),
             Self::Noise | Self::SurfacePause | Self::GatewayPause => Rate::PerSecond(2.0),
-            Self::Throttle | Self::TinyRings => Rate::Switch,
+            Self::Throttle | Self::TinyRings | Self::TightLimits => Rate::Switch,
         }
     }
 
@@ -178,7 +182,7 @@ impl Fault {
     }
 }
 
-const _: () = assert!(Fault::ALL.len() == Fault::Kill as usize + 1);
+const _: () = assert!(Fault::ALL.len() == Fault::TightLimits as usize + 1);
 
 /// What a run is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -191,13 +195,15 @@ pub struct Options {
     pub heal_s: u32,
     /// Strikes an expiry, at the venue.
     pub strikes: u32,
+    /// Whether the program decides, instead of the band.
+    pub program: bool,
     rates: [f64; Fault::ALL.len()],
 }
 
 impl Options {
     /// No faults at all.
     pub fn calm(seed: u64) -> Self {
-        Self { seed, faulty_s: 6, heal_s: 12, strikes: 1, rates: [0.0; Fault::ALL.len()] }
+        Self { seed, faulty_s: 6, heal_s: 12, strikes: 1, program: false, rates: [0.0; Fault::ALL.len()] }
     }
 
     /// What a seed stands for: between none and all of the faults, each at a rate of its own.
@@ -248,6 +254,7 @@ impl Options {
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "faulty_s={} heal_s={} strikes={}", self.faulty_s, self.heal_s, self.strikes)?;
+        write!(f, " policy={}", if self.program { "program" } else { "band" })?;
         self.faults().try_for_each(|fault| write!(f, " {}={}", fault.name(), self.rate(fault)))
     }
 }
@@ -259,7 +266,7 @@ pub enum OptionsError {
     #[error("`{0}` is not of the form name=value")]
     Form(String),
     /// A name that is neither a setting nor a fault.
-    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes and the faults")]
+    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes, policy and the faults")]
     Name(String),
     /// A value that does not suit its name.
     #[error("`{value}` is no value for {name}")]
@@ -285,6 +292,9 @@ impl FromStr for Options {
                 "faulty_s" => options.faulty_s = count(3_600)?,
                 "heal_s" => options.heal_s = count(3_600)?,
                 "strikes" => options.strikes = count(13)?,
+                "policy" if value == "band" => options.program = false,
+                "policy" if value == "program" => options.program = true,
+                "policy" => return Err(wrong()),
                 _ => {
                     let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name);
                     let fault = fault.ok_or_else(|| OptionsError::Name(name.to_owned()))?;

@@ -130,3 +130,19 @@ pub fn shrink(outcome: &Outcome) -> Outcome {
     }
     best
 }
+
+/// Runs seeds until a violation of one of these invariants is found; which seed, or `None` when all of them pass.
+#[cfg(feature = "canary")]
+pub fn catch(canary: crate::canary::Canary, invariants: &[u8], seeds: Range<u64>) -> Option<u64> {
+    use crate::runtime::alloc::hot_allocations;
+
+    crate::canary::choose(Some(canary));
+    let caught = seeds.into_iter().find(|&seed| {
+        let before = hot_allocations();
+        let outcome = run(&Options::of_seed(seed));
+        let allocates = hot_allocations() > before && invariants.contains(&11);
+        allocates || outcome.violations.iter().any(|violation| invariants.contains(&violation.invariant))
+    });
+    crate::canary::choose(None);
+    caught
+}

@@ -1,6 +1,6 @@
 //! Deliberate defects, in builds made for it: a checker that catches nothing is a defect itself.
 //!
-//! With the feature `canary` each [`Canary`] is a mutation of the live code, off until it is chosen; without it this module
+//! With the feature `canary` each `Canary` is a mutation of the live code, off until it is chosen; without it this module
 //! has nothing but a macro that says `false`, and the mutations are not compiled. `hedgecore simulate --canaries N` has
 //! to catch each of them within `N` seeds.
 

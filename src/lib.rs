@@ -28,8 +28,10 @@
 //! The mathematics: [`pricing`] holds the kernels and the constant-time anchors, [`surface`] calibrates forwards and smiles
 //! on a cold thread.
 //!
-//! What puts stages to work and shows it: [`journal`] (what they met, written down and read back), [`runtime`] (threads, cores, sockets, clocks, memory), [`config`] (what a live run reads), [`telemetry`] (histograms,
-//! the ledger, reports), [`capture`] (pcap files), [`sim`] (the embedded venue, replays), [`cli`].
+//! What puts stages to work and shows it: [`journal`] (what they met, written down and read back), [`runtime`] (threads,
+//! cores, sockets, clocks, memory), [`telemetry`] (histograms, the ledger, reports), [`capture`] (pcap files), [`config`]
+//! (what a live run reads), [`sim`] (the embedded venue, replays, faults and the checkers that watch them), [`canary`]
+//! (deliberate defects that those have to catch), [`cli`].
 //!
 //! `tests/tidy.rs` holds the direction of imports between them.
 //!

@@ -27,7 +27,7 @@ use crate::runtime::{Finished, JournalConfig, OnFailure, Pipeline, PipelineConfi
 use crate::sim::random::Random;
 use crate::sim::venue::{Endpoints, FixNames, Statement, Universe, VenueConfig, VenueServer};
 use crate::surface::SurfaceConfig;
-use crate::telemetry::{Report, VenueFigures};
+use crate::telemetry::{NetDelta, Report, VenueFigures};
 use crate::units::{Lots, Nanos, VenueInstrumentId};
 
 /// How often the progress line has something new.
@@ -311,8 +311,11 @@ fn positions_equal(finished: &Finished, statement: &Statement) -> bool {
 /// What a desk would check, in the order in which it would worry.
 fn check(report: &Report, args: &DemoArgs) -> Result<(), CliError> {
     let Some(venue) = &report.venue else { return Ok(()) };
+    // The band's region is an interval of delta; the program's is known to the program alone.
+    let by_program = args.policy == Policy::Program;
+    let is_outside = |delta: &NetDelta| delta.after.abs() > delta.band && !(by_program && delta.at_rest);
     let outside: Vec<&str> =
-        report.net_delta.iter().filter(|(_, delta)| !delta.at_rest).map(|(name, _)| name.as_str()).collect();
+        report.net_delta.iter().filter(|(_, delta)| is_outside(delta)).map(|(name, _)| name.as_str()).collect();
     // What was killed was not hedged to its end: neither its bands nor its variance say anything. Variance is that of the
     // book in coins; one that is neutral in dollars does not aim at it.
     let killed = report.kill.as_ref();

@@ -9,7 +9,7 @@ pub struct GatewayCounters {
     pub amends: u64,
     /// Cancels encoded, mass cancels included.
     pub cancels: u64,
-    /// Requests answered with a [`local_reason`].
+    /// Requests answered with a [`local_reason`](super::local_reason).
     pub refused: u64,
     /// Requests that a gateway which is not armed kept to itself.
     pub withheld: u64,
@@ -39,7 +39,7 @@ pub struct GatewayCounters {
     pub tests_answered: u64,
     /// Connections lost or closed.
     pub disconnects: u64,
-    /// Answers that found no room, because instructions came against [`Gateway::has_room`]. Anything but zero is a defect.
+    /// Answers that found no room, because instructions came against [`Gateway::has_room`](super::Gateway::has_room). Anything but zero is a defect.
     pub answers_lost: u64,
 }
 

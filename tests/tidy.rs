@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("sync", &[]),
+    ("canary", &[]),
     ("event", &["instrument", "units"]),
     ("instrument", &["event", "units"]),
     ("stage", &["event"]),

@@ -6,7 +6,7 @@ use super::Findings;
 use super::positions::Positions;
 use crate::event::{Body, KillCause, KillLevel};
 use crate::instrument::{Catalogue, Instrument, Payoff};
-use crate::order::{CUM_LOTS_UNKNOWN, Request};
+use crate::order::{CUM_LOTS_UNKNOWN, Request, UNKNOWN_TO_VENUE};
 use crate::risk::{Instruction, Limits};
 use crate::units::{ClientOrderId, ExecutionId, InstrumentId, ONE_E9, Price, Side};
 use crate::wire::starbase::orders::{Message, next_frame};
@@ -76,7 +76,8 @@ impl Orders {
                     }
                 }
             }
-            Body::Rejected { order, .. } => {
+            // The venue does not know an order after all: it never got there.
+            Body::Rejected { order, .. } | Body::CancelRejected { order, reason: UNKNOWN_TO_VENUE, .. } => {
                 if let Some(known) = self.known.get_mut(&order) {
                     known.terminal = true;
                 }

@@ -79,8 +79,10 @@ fn after_the_kill_no_order_byte_reaches_the_venue() {
     let (directory, seconds) = (directory("after"), "5");
     for topology in ["fused", "split"] {
         let json = directory.join(topology).with_extension("json");
-        let arguments = ["demo", "--seconds", seconds, "--kill-after", "2.5", "--topology", topology, "--json"];
-        let output = program().args(arguments).arg(&json).output().unwrap();
+        // Averse to risk, so that there is always an order to hold back.
+        let averse = ["demo", "--risk-aversion", "1", "--topology", topology];
+        let arguments = ["--seconds", seconds, "--kill-after", "2.5", "--json"];
+        let output = program().args(averse).args(arguments).arg(&json).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{topology}: {told}");
         let kill = &report(&json)["kill"];

@@ -167,7 +167,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let statement = venue.stop()?;
 
     let mut report = report(&finished, &statement, topology, cores.len());
-    report.kill = thrown.map(|thrown| thrown.figures(&mut finished, &statement, args.seconds));
+    report.kill = thrown.map(|thrown| thrown.figures(&mut finished, &statement));
     let held = finished.recorder.ledger.options_held();
     let title = format!("hedged a book of {held} options for {} s, seed {}", args.seconds, args.seed);
     output.publish(&title, &report, &finished.recorder.latencies, started)?;

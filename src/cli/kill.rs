@@ -11,8 +11,6 @@ use crate::telemetry::KillFigures;
 
 /// How long the way out may take to shut, and orders to settle.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Runs that go on for so long after the kill must have had something to hold back.
-const HELD_BACK_AFTER_S: f64 = 2.0;
 
 /// What was seen while the switch was thrown.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +45,8 @@ fn wait(began: Instant, holds: impl Fn() -> bool) -> Option<Duration> {
 }
 
 impl Thrown {
-    /// The figures, from both ends of the session, of a run of so many seconds.
-    pub(super) fn figures(&self, finished: &mut Finished, statement: &Statement, seconds: u64) -> KillFigures {
+    /// The figures, from both ends of the session.
+    pub(super) fn figures(&self, finished: &mut Finished, statement: &Statement) -> KillFigures {
         let latch = *finished.hedge.gate().latch();
         let before = finished.gateway.shut_at().unwrap_or_default().bytes;
         let (live, counters) = (finished.hedge.store().open_orders(), finished.hedge.store().counters());
@@ -67,15 +65,13 @@ impl Thrown {
             held_back: finished.hedge.counters().holds.of(Hold::Killed),
             verified: false,
         };
-        let had_to_hold_back = seconds as f64 - figures.thrown_after_s >= HELD_BACK_AFTER_S;
         figures.verified = latch.level == KillLevel::Halt
             && self.shut_within.is_some()
             && self.settled_within.is_some()
             && statement.order_bytes == before
             && before > 0
             && figures.resting_at_venue == 0
-            && figures.live <= figures.alarmed
-            && (figures.held_back > 0 || !had_to_hold_back);
+            && figures.live <= figures.alarmed;
         figures
     }
 }

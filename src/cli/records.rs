@@ -76,9 +76,10 @@ pub(super) fn pick(disk: &Directory, directory: &Path, run: Option<u32>) -> Resu
     match run {
         Some(run) if present.contains(&run) => Ok(run),
         Some(run) => Err(CliError::Input(format!("{}: holds no run {run}", directory.display()))),
-        None => {
-            present.last().copied().ok_or_else(|| CliError::Input(format!("{}: holds no journal", directory.display())))
-        }
+        None => present
+            .last()
+            .copied()
+            .ok_or_else(|| CliError::Input(format!("{}: the directory holds no journal", directory.display()))),
     }
 }
 

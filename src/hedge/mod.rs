@@ -3,8 +3,9 @@
 //! What enters, all through the greeks and in one order: reference data, tops of the delta-one contracts, exposures,
 //! execution reports, the clock. What leaves: [`Instruction`]s that passed risk.
 //!
-//! Each underlying is hedged with its perpetual. Its exposure is left alone inside a no-trade [`band`](BandConfig) and is
-//! taken back to the nearest edge by one immediate-or-cancel order once it leaves. The invariants:
+//! A [`Policy`] decides. By a band, an underlying's exposure is left alone inside a no-trade [`band`](BandConfig) and is taken
+//! back to the nearest edge by one immediate-or-cancel order with its perpetual once it leaves. By the [`program`], it is
+//! hedged with perpetual, futures and options at once, and by the band where that cannot be certified. The invariants:
 //!
 //! - What is working or unacknowledged is netted in at its full size, an order whose fate is unknown included; at most
 //!   [`IN_FLIGHT_MAX`] orders are in flight an underlying.

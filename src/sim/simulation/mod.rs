@@ -439,15 +439,13 @@ impl World {
         let positions = positions.into_iter().map(|position| (position.instrument, position.lots)).collect();
         self.greeks.opening = OpeningBook::Positions(positions);
         self.hedge.started_s = (self.start.0 / Nanos::PER_SECOND) as u32 + self.starts;
-        let mut session = SessionConfig::new("hedgecore", "loopback-only").expect("short enough");
-        session.reset = crate::gateway::ResetPolicy::FirstLogon;
+        let session = SessionConfig::new("hedgecore", "loopback-only").expect("short enough");
         let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
         config.feed = FeedConfig { future_depth: 256, option_depth: 64, levels_max: 1 << 15, ..config.feed };
         if self.dice.is_on(Fault::TinyRings) {
-            self.dice.count(Fault::TinyRings, true);
             (config.instructions_max, config.reports_max) = (TINY, TINY);
         }
-        for fault in [Fault::Throttle, Fault::TightLimits] {
+        for fault in [Fault::TinyRings, Fault::Throttle, Fault::TightLimits] {
             let is_on = self.dice.is_on(fault);
             self.dice.count(fault, is_on);
         }

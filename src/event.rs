@@ -143,6 +143,21 @@ impl Operator {
     }
 }
 
+/// What one of the venue's market-maker protections watches over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protected {
+    /// The orders that rest under it, of one underlying.
+    Orders {
+        /// Which underlying.
+        underlying: UnderlyingId,
+    },
+    /// The quotes of one group.
+    Quotes {
+        /// The venue's number of the group.
+        group: i64,
+    },
+}
+
 /// One thing that happened, with the time at which the pipeline learned of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
@@ -471,6 +486,14 @@ pub enum Body {
         /// Size in lots.
         lots: u32,
     },
+    /// The venue's market-maker protection: it took back what rests under it and refuses more, or does so no longer.
+    Protection {
+        /// What it watches over.
+        scope: Protected,
+        /// How long it refuses, by the venue's clock; zero when it refuses nothing,
+        /// [`FROZEN_UNTIL_ASKED`](crate::order::FROZEN_UNTIL_ASKED) when it does until it is asked to end.
+        until: Nanos,
+    },
     /// The venue refused a cancel.
     CancelRejected {
         /// Which order.
@@ -497,6 +520,7 @@ impl Body {
                 | Self::AmendRejected { .. }
                 | Self::Busted { .. }
                 | Self::CancelRejected { .. }
+                | Self::Protection { .. }
         )
     }
 }

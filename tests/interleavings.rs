@@ -156,8 +156,10 @@ impl World {
 
     fn ask(&mut self, request: Request) -> bool {
         let id = match request {
-            Request::New { instrument, .. } | Request::Amend { instrument, .. } => instrument,
-            Request::Cancel { .. } | Request::CancelAll => InstrumentId(0),
+            Request::New { instrument, .. } | Request::Amend { instrument, .. } | Request::Quote { instrument, .. } => {
+                instrument
+            }
+            Request::Cancel { .. } | Request::CancelAll | Request::Thaw { .. } => InstrumentId(0),
         };
         let instrument = instrument(id.0);
         let view = View {

@@ -7,13 +7,15 @@ use super::local_reason;
 use super::outgoing::{FRAMES_MAX, Note, OrderTraffic, Outgoing, SentOrder};
 use super::queue::Queue;
 use crate::event::{Body, Event, KillLevel, Trail};
-use crate::order::{Request, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE};
+use crate::order::{Request, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE, offer_of};
 use crate::stage::Outbox;
 use crate::units::{ClientOrderId, InstrumentId, Nanos};
 
+/// Answers that one frame may need: a quote is two orders.
+const ANSWERS_MAX: usize = 2;
 /// Answers that wait for room in the outbox: those of a lost connection for every frame it hands back, and as many again.
-const OWED_MAX: usize = 2 * FRAMES_MAX;
-/// Answers that one call may add beyond one for each frame.
+const OWED_MAX: usize = 2 * ANSWERS_MAX * FRAMES_MAX;
+/// Answers that one call may add beyond those of each frame.
 const OWED_SPARE: usize = 8;
 /// Requests whose number is remembered, for a session-level reject.
 const REQUESTS_MAX: usize = 1_024;
@@ -57,7 +59,7 @@ impl Clerk {
     /// Whether the answers that an instruction may need have room.
     #[inline]
     pub(super) fn has_room(&self) -> bool {
-        self.owed.room() >= self.outgoing.frames() + OWED_SPARE
+        self.owed.room() >= ANSWERS_MAX * self.outgoing.frames() + OWED_SPARE
     }
 
     pub(super) fn is_shut(&self) -> bool {
@@ -87,10 +89,8 @@ impl Clerk {
             if framed.sequence > 0 {
                 unsent = Some(framed.sequence);
             }
-            match refusal(&framed.note, local_reason::NEVER_SENT) {
-                Some(answer) => self.refuse(answer),
-                None => self.cancel_all_due |= framed.note == Note::CancelAll,
-            }
+            self.cancel_all_due |= framed.note == Note::CancelAll;
+            self.refuse(&framed.note, local_reason::NEVER_SENT);
         }
         unsent
     }
@@ -99,9 +99,10 @@ impl Clerk {
     pub(super) fn withdraw_orders(&mut self, hollow: impl FnMut(&mut [u8]) -> usize) {
         let Self { outgoing, owed, counters, time, .. } = self;
         outgoing.withdraw_orders(hollow, |note| {
-            let Some(body) = refusal(&note, local_reason::KILLED) else { return };
-            counters.refused += 1;
-            counters.answers_lost += u64::from(!owed.push(Event { trail: Trail::default(), time: *time, body }));
+            for body in refusals(&note, local_reason::KILLED) {
+                counters.refused += 1;
+                counters.answers_lost += u64::from(!owed.push(Event { trail: Trail::default(), time: *time, body }));
+            }
         });
         self.shut_at = Some(self.outgoing.order_traffic());
     }
@@ -112,10 +113,10 @@ impl Clerk {
         self.requests[number as usize % REQUESTS_MAX] = (number, note);
     }
 
-    /// The answer to the request under a number that the venue could not read.
-    pub(super) fn unreadable(&self, number: i64) -> Option<Body> {
-        let (known, note) = &self.requests[number as usize % REQUESTS_MAX];
-        if *known == number { refusal(note, local_reason::UNREADABLE) } else { None }
+    /// Whose request is under a number.
+    pub(super) fn noted(&self, number: i64) -> Option<Note> {
+        let (known, note) = self.requests[number as usize % REQUESTS_MAX];
+        (known == number).then_some(note)
     }
 
     /// A way for the reports of the frame at the head of the stream.
@@ -132,9 +133,12 @@ impl Clerk {
 
     /// Answers a request that is not to leave: an order found nothing, and there is nothing to take back.
     pub(super) fn withhold(&mut self, request: &Request) {
+        let ended = |order, instrument| Body::Cancelled { order, instrument, cum_lots: 0, reason: TIME_IN_FORCE_ENDED };
         let body = match *request {
-            Request::New { order, instrument, .. } => {
-                Body::Cancelled { order, instrument, cum_lots: 0, reason: TIME_IN_FORCE_ENDED }
+            Request::New { order, instrument, .. } => ended(order, instrument),
+            Request::Quote { order, instrument, .. } => {
+                self.owe(ended(order, instrument));
+                ended(offer_of(order), instrument)
             }
             Request::Amend { order, instrument, .. } => {
                 Body::AmendRejected { order, instrument, reason: UNKNOWN_TO_VENUE }
@@ -142,16 +146,18 @@ impl Clerk {
             Request::Cancel { order, instrument } => {
                 Body::CancelRejected { order, instrument, reason: UNKNOWN_TO_VENUE }
             }
-            Request::CancelAll => return,
+            Request::CancelAll | Request::Thaw { .. } => return,
         };
         self.counters.withheld += 1;
         self.owe(body);
     }
 
-    /// Owes the hedge an answer of our own.
-    pub(super) fn refuse(&mut self, body: Body) {
-        self.counters.refused += 1;
-        self.owe(body);
+    /// Owes the hedge the answer to a request that went nowhere.
+    pub(super) fn refuse(&mut self, note: &Note, reason: u8) {
+        for body in refusals(note, reason) {
+            self.counters.refused += 1;
+            self.owe(body);
+        }
     }
 
     /// Owes the hedge the news that the session came or went. It comes when it is whole, and goes when it is down.
@@ -188,13 +194,15 @@ impl Clerk {
     }
 }
 
-/// The answer to a request that went nowhere; `None` when nobody waits for one.
-pub(super) fn refusal(note: &Note, reason: u8) -> Option<Body> {
-    let rejected = |order: ClientOrderId, instrument| Body::Rejected { order, instrument, reason };
-    match *note {
-        Note::New { order, instrument, .. } => Some(rejected(order, instrument)),
-        Note::Amend { order, instrument } => Some(Body::AmendRejected { order, instrument, reason }),
-        Note::Cancel { order, instrument } => Some(Body::CancelRejected { order, instrument, reason }),
-        Note::CancelAll | Note::Session => None,
-    }
+/// The answers to a request that went nowhere; none when nobody waits for one.
+pub(super) fn refusals(note: &Note, reason: u8) -> impl Iterator<Item = Body> + use<> {
+    let rejected = |order: ClientOrderId, instrument| Some(Body::Rejected { order, instrument, reason });
+    let answers = match *note {
+        Note::New { order, instrument, .. } => [rejected(order, instrument), None],
+        Note::Quote { order, instrument } => [rejected(order, instrument), rejected(offer_of(order), instrument)],
+        Note::Amend { order, instrument } => [Some(Body::AmendRejected { order, instrument, reason }), None],
+        Note::Cancel { order, instrument } => [Some(Body::CancelRejected { order, instrument, reason }), None],
+        Note::CancelAll | Note::Thaw | Note::Session => [None, None],
+    };
+    answers.into_iter().flatten()
 }

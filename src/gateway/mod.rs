@@ -67,4 +67,6 @@ pub mod local_reason {
     pub const UNTRUSTED: u8 = 206;
     /// The kill switch is latched.
     pub const KILLED: u8 = 207;
+    /// The protocol spoken, or the session's configuration, has no place for the request.
+    pub const UNSUPPORTED: u8 = 208;
 }

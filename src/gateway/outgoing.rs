@@ -35,6 +35,10 @@ pub(super) enum Note {
     Session,
     /// A new order.
     New { order: ClientOrderId, instrument: InstrumentId, trail: Trail, decided: u32 },
+    /// A quote: the number of its bid.
+    Quote { order: ClientOrderId, instrument: InstrumentId },
+    /// The end of a freeze.
+    Thaw,
     /// The amendment of one.
     Amend { order: ClientOrderId, instrument: InstrumentId },
     /// The cancel of one.
@@ -46,7 +50,7 @@ pub(super) enum Note {
 impl Note {
     /// Whether it can make a trade: what the kill switch holds back, and what may not use the reserve.
     pub(super) fn is_order(&self) -> bool {
-        matches!(self, Self::New { .. } | Self::Amend { .. })
+        matches!(self, Self::New { .. } | Self::Quote { .. } | Self::Amend { .. })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The stage itself.
 
-use super::clerk::{Clerk, refusal};
+use super::clerk::Clerk;
 use super::counters::GatewayCounters;
 use super::fix::{Fix, FixConfig};
 use super::listing::Listed;
@@ -8,7 +8,7 @@ use super::numbers::SequenceNumbers;
 use super::outgoing::{Note, OrderTraffic};
 use super::reasons::DisconnectReason;
 use super::starbase::{SessionConfig, Starbase};
-use crate::event::{Body, Event, KillLevel};
+use crate::event::{Event, KillLevel};
 use crate::order::Request;
 use crate::risk::Instruction;
 use crate::stage::{Full, Outbox};
@@ -19,7 +19,7 @@ pub(super) trait Protocol {
     fn connected(&mut self, clerk: &mut Clerk);
     /// The messages from `unsent` on never left.
     fn disconnected(&mut self, unsent: Option<i64>);
-    /// Encodes a new order, an amendment or a cancel, or says why not.
+    /// Encodes a request other than a mass cancel, or says why not.
     fn send(&mut self, request: &Request, clerk: &mut Clerk) -> Result<(), u8>;
     /// Sends the mass cancel that is due; it stays due until it fits.
     fn cancel_all(&mut self, clerk: &mut Clerk);
@@ -166,8 +166,8 @@ impl Gateway {
                 self.clerk.flush(out);
             }
             Instruction::Send(approved) => {
-                if let Err(answer) = self.send(approved.request()) {
-                    self.clerk.refuse(answer);
+                if let Err((note, reason)) = self.send(approved.request()) {
+                    self.clerk.refuse(&note, reason);
                     self.clerk.flush(out);
                 }
             }
@@ -287,11 +287,13 @@ impl Gateway {
 
     /// Encodes a request, or says why not.
     #[inline]
-    fn send(&mut self, request: &Request) -> Result<(), Body> {
+    fn send(&mut self, request: &Request) -> Result<(), (Note, u8)> {
         let note = match *request {
             Request::New { order, instrument, trail, decided, .. } => Note::New { order, instrument, trail, decided },
             Request::Amend { order, instrument, .. } => Note::Amend { order, instrument },
             Request::Cancel { order, instrument } => Note::Cancel { order, instrument },
+            Request::Quote { order, instrument, .. } => Note::Quote { order, instrument },
+            Request::Thaw { .. } => Note::Thaw,
             Request::CancelAll => {
                 self.clerk.cancel_all_due = true;
                 ask!(self, |protocol, clerk| protocol.cancel_all(clerk));
@@ -299,7 +301,7 @@ impl Gateway {
             }
         };
         let sent = ask!(self, |protocol, clerk| protocol.send(request, clerk));
-        sent.map_err(|reason| refusal(&note, reason).unwrap_or(Body::Clock))
+        sent.map_err(|reason| (note, reason))
     }
 
     /// Shuts or opens the way out for orders; what waits in the send buffer is taken back. A halt is for good.

@@ -107,7 +107,8 @@ impl Stage for Hedge {
             | Body::CancelRejected { .. }
             | Body::Amended { .. }
             | Body::AmendRejected { .. }
-            | Body::Busted { .. } => self.see_report(event, out),
+            | Body::Busted { .. }
+            | Body::Protection { .. } => self.see_report(event, out),
             Body::Underlying { .. }
             | Body::Listed { .. }
             | Body::Terms { .. }

@@ -7,7 +7,7 @@
 //!
 //! Cost: one copy a field. Failure: bytes that are no value give `None`.
 
-use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
+use crate::event::{Body, Event, KillCause, KillLevel, Operator, Protected, Trail};
 use crate::instrument::{BookQuality, InstrumentKind, InstrumentState, OptionKind, Payoff, SYMBOL_BYTES_MAX, Symbol};
 use crate::order::{Request, TimeInForce};
 use crate::units::{
@@ -191,11 +191,15 @@ choices!(TimeInForce { 0 => ImmediateOrCancel, 1 => GoodTilCancel });
 choices!(KillLevel { 0 => Open, 1 => ReduceOnly, 2 => Flatten, 3 => Pause, 4 => Halt });
 choices!(KillCause { 0 => Operator, 1 => Shutdown, 2 => Invariant, 3 => Rejects, 4 => Watchdog, 5 => Repeats, 6 => Loss, 7 => Journal });
 
+choices!(Protected { 0 => Orders { underlying }, 1 => Quotes { group } });
+
 choices!(Request {
     0 => New { trail, decided, order, instrument, side, time_in_force, post_only, price, lots },
     1 => Cancel { order, instrument },
     2 => CancelAll,
     3 => Amend { trail, decided, order, instrument, side, price, lots },
+    4 => Quote { order, instrument, bid, ask, bid_lots, ask_lots },
+    5 => Thaw { scope },
 });
 
 choices!(Body {
@@ -228,6 +232,7 @@ choices!(Body {
     26 => Rebuilt { underlying, expiry_s, engine, generation },
     27 => Smile { underlying, expiry_s, vega, skew, log_gamma, vanna, sigma, slope },
     28 => Unit { instrument, delta, log_gamma, vega, skew },
+    29 => Protection { scope, until },
 });
 
 /// Takes a value that must be all of `bytes`.

@@ -16,8 +16,8 @@ pub use ids::ClientOrderIds;
 pub use state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
 pub use store::{ORDERS_MAX, OrderCounters, OrderStore, StoreFull};
 
-use crate::event::Trail;
-use crate::units::{ClientOrderId, InstrumentId, Price, Side};
+use crate::event::{Protected, Trail};
+use crate::units::{ClientOrderId, InstrumentId, Nanos, Price, Side};
 
 /// Lots filled over an order's life, in a `Cancelled` whose venue did not say: what the fills add up to is then all that
 /// is known.
@@ -35,6 +35,9 @@ pub const INSTRUMENT_EXPIRED: u8 = 9;
 
 /// Reason of a `Cancelled`: we asked for it.
 pub const CANCELLED_ON_REQUEST: u8 = 12;
+
+/// End of a freeze by the venue's market-maker protection that lasts until we ask for its end.
+pub const FROZEN_UNTIL_ASKED: Nanos = Nanos(u64::MAX);
 
 /// How long an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +97,32 @@ pub enum Request {
         /// What it trades.
         instrument: InstrumentId,
     },
-    /// Take every order back.
+    /// Take every order back, quotes included.
     CancelAll,
+    /// Quote both sides of an instrument, in place of what was quoted there. The two sides are two orders: the bid has the
+    /// number given, the offer the one after it.
+    Quote {
+        /// The bid's number.
+        order: ClientOrderId,
+        /// What to quote.
+        instrument: InstrumentId,
+        /// Price at which to buy.
+        bid: Price,
+        /// Price at which to sell.
+        ask: Price,
+        /// Size of the bid in lots, at least one.
+        bid_lots: u32,
+        /// Size of the offer in lots, at least one.
+        ask_lots: u32,
+    },
+    /// Ask the venue to end a freeze by its market-maker protection.
+    Thaw {
+        /// What is frozen.
+        scope: Protected,
+    },
+}
+
+/// The number of a quote's offer, given that of its bid.
+pub const fn offer_of(bid: ClientOrderId) -> ClientOrderId {
+    ClientOrderId(bid.0.wrapping_add(1))
 }

@@ -127,7 +127,7 @@ impl OrderStore {
     /// sizes. False when there is no such order, or it may not be amended now.
     pub fn ask(&mut self, request: &Request) -> bool {
         match *request {
-            Request::New { .. } => false,
+            Request::New { .. } | Request::Quote { .. } | Request::Thaw { .. } => false,
             Request::Amend { order, price, lots, .. } => {
                 let mut allowed = false;
                 self.update(order, |o| {

@@ -201,7 +201,8 @@ impl Stage for Greeks {
             | Body::CancelRejected { .. }
             | Body::Amended { .. }
             | Body::AmendRejected { .. }
-            | Body::Busted { .. } => self.relay(event, out),
+            | Body::Busted { .. }
+            | Body::Protection { .. } => self.relay(event, out),
             Body::Mark { .. }
             | Body::Trade { .. }
             | Body::Exposure { .. }

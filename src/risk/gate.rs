@@ -8,7 +8,7 @@ use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle};
 use crate::canary::canary;
 use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{BookQuality, Instrument, InstrumentState};
-use crate::order::{AppliedFill, NewOrder, OrderStore, Outcome, Request, TimeInForce};
+use crate::order::{AppliedFill, NewOrder, OrderStore, Outcome, Request, TimeInForce, offer_of};
 use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, ONE_E9, Price, Side};
 
 /// What the gate must know about the instrument of a new order, at the moment of the order.
@@ -64,6 +64,13 @@ struct Asked {
     /// By how much it adds to what may fill.
     more: u32,
     rests: bool,
+}
+
+impl Asked {
+    /// A side of a quote.
+    fn to_rest(new: &NewOrder) -> Self {
+        Self { order: new.order, side: new.side, price: new.price, lots: new.lots, more: new.lots, rests: true }
+    }
 }
 
 /// Approves or refuses requests. One gate stands before each order session.
@@ -216,12 +223,56 @@ impl Gate {
                 self.sent(instrument, side, orders, now);
                 Ok(())
             }
+            Request::Quote { order, instrument, bid, ask, bid_lots, ask_lots } => {
+                refuse_if(bid >= ask, Refusal::SelfMatch)?;
+                refuse_if(orders.open_orders().saturating_add(2) > self.limits.open_orders_max, Refusal::OpenOrders)?;
+                let side = |order, side, price, lots| NewOrder {
+                    order,
+                    instrument,
+                    side,
+                    time_in_force: TimeInForce::GoodTilCancel,
+                    price,
+                    lots,
+                };
+                let (bid, ask) =
+                    (side(order, Side::Buy, bid, bid_lots), side(offer_of(order), Side::Sell, ask, ask_lots));
+                self.check(&Asked::to_rest(&bid), instrument, view, orders, now)?;
+                orders.insert(bid).map_err(|_| Refusal::OrderTable)?;
+                // The offer is held against the book with the bid in it; refused, it takes the bid with it.
+                let offer = self.enter_offer(&ask, view, orders, now);
+                if offer.is_err() {
+                    orders.apply(&Body::Rejected { order, instrument, reason: 0 });
+                    self.book.count(instrument, orders);
+                    return offer;
+                }
+                self.sent(instrument, Side::Buy, orders, now);
+                self.sent(instrument, Side::Sell, orders, now);
+                Ok(())
+            }
+            Request::Thaw { .. } => {
+                refuse_if(self.is_shut(), Refusal::Killed)?;
+                refuse_if(self.is_venue_down, Refusal::VenueDown)?;
+                refuse_if(!self.throttle.take(now, false), Refusal::Rate)
+            }
             Request::Cancel { .. } | Request::CancelAll => {
                 refuse_if(!self.throttle.take(now, true), Refusal::Rate)?;
                 orders.ask(request);
                 Ok(())
             }
         }
+    }
+
+    /// Enters the second side of a quote, or says why not.
+    fn enter_offer(
+        &mut self,
+        offer: &NewOrder,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+        now: Nanos,
+    ) -> Result<(), Refusal> {
+        self.check(&Asked::to_rest(offer), offer.instrument, view, orders, now)?;
+        refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
+        orders.insert(*offer).map_err(|_| Refusal::OrderTable)
     }
 
     /// An order is entered and counts.

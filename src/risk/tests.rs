@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, OptionKind, Payoff, TickTable};
-use crate::order::{OrderStore, Outcome, TimeInForce};
+use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, OrderStore, Outcome, TimeInForce};
 use crate::units::*;
 
 const PERPETUAL: InstrumentId = InstrumentId(0);
@@ -353,6 +353,32 @@ fn an_amendment_is_held_against_everything_but_itself() {
         lots: 1,
     };
     assert_eq!(rig.ask(other, &view(&instrument)), Err(Refusal::OrderTable));
+}
+
+#[test]
+fn a_quote_is_two_orders_or_none() {
+    let limits = Limits { position_notional_max_e9: MILLION_E9, ..Limits::default() };
+    let (mut rig, instrument) = (Rig::with(limits), perpetual());
+    let quote = |order, bid: i64, ask: i64, ask_lots| Request::Quote {
+        order: ClientOrderId(order),
+        instrument: PERPETUAL,
+        bid: Price(bid * ONE_E9),
+        ask: Price(ask * ONE_E9),
+        bid_lots: 5,
+        ask_lots,
+    };
+    assert_eq!(rig.ask(quote(10, 99_900, 99_900, 5), &view(&instrument)), Err(Refusal::SelfMatch));
+    assert_eq!(rig.ask(quote(20, 99_900, 100_100, 200_000), &view(&instrument)), Err(Refusal::Position));
+    assert_eq!(rig.orders.working_lots(PERPETUAL), (0, 0), "a refused offer takes its bid with it");
+    assert_eq!(rig.ask(quote(30, 99_900, 100_100, 7), &view(&instrument)), Ok(()));
+    assert_eq!(rig.orders.working_lots(PERPETUAL), (5, 7));
+    assert_eq!(rig.ask(quote(40, 99_800, 100_200, 7), &view(&instrument)), Ok(()));
+    assert_eq!(rig.orders.working_lots(PERPETUAL), (10, 14), "both count until the venue has replaced the first");
+    for order in [30, 31] {
+        let (order, reason) = (ClientOrderId(order), CANCELLED_ON_REQUEST);
+        rig.hear(Body::Cancelled { order, instrument: PERPETUAL, cum_lots: CUM_LOTS_UNKNOWN, reason });
+    }
+    assert_eq!(rig.orders.working_lots(PERPETUAL), (5, 7));
 }
 
 #[test]

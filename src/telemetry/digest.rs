@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::event::Protected;
 use crate::order::Request;
 use crate::risk::Instruction;
 
@@ -43,6 +44,23 @@ impl OrderDigest {
                 self.hash.update(instrument.0.to_le_bytes());
             }
             Request::CancelAll => self.hash.update(b"A"),
+            Request::Quote { order, instrument, bid, ask, bid_lots, ask_lots } => {
+                self.hash.update(b"Q");
+                self.hash.update(order.0.to_le_bytes());
+                self.hash.update(instrument.0.to_le_bytes());
+                for (price, lots) in [(bid, bid_lots), (ask, ask_lots)] {
+                    self.hash.update(price.0.to_le_bytes());
+                    self.hash.update(lots.to_le_bytes());
+                }
+            }
+            Request::Thaw { scope } => {
+                let (kind, number) = match scope {
+                    Protected::Orders { underlying } => (b'o', i64::from(underlying.0)),
+                    Protected::Quotes { group } => (b'q', group),
+                };
+                self.hash.update([b'T', kind]);
+                self.hash.update(number.to_le_bytes());
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The client's end: requests as messages, and the messages of the venue handed to whom they concern.
 
-use super::super::clerk::Clerk;
+use super::super::clerk::{Clerk, refusals};
 use super::super::listing::Listed;
 use super::super::local_reason;
 use super::super::numbers::SequenceNumbers;
@@ -145,6 +145,7 @@ impl Protocol for Fix {
             Request::New { .. } => self.new_order(request, clerk),
             Request::Amend { .. } => self.amend(request, clerk),
             Request::Cancel { .. } => self.cancel(request, clerk),
+            Request::Quote { .. } | Request::Thaw { .. } => Err(local_reason::UNSUPPORTED),
             Request::CancelAll => Ok(()),
         }
     }
@@ -256,8 +257,10 @@ fn report(
         kind::ORDER_CANCEL_REJECT => Reports { delivery: clerk.delivery(out), known }.cancel_reject(fields)?,
         kind::REJECT | kind::BUSINESS_MESSAGE_REJECT => {
             let refused = fields.find(tag::REF_SEQ_NUM).and_then(number);
-            if let Some(answer) = refused.and_then(|number| clerk.unreadable(number as i64)) {
-                clerk.delivery(out).deliver(answer)?;
+            let note = refused.and_then(|number| clerk.noted(number as i64));
+            let mut delivery = clerk.delivery(out);
+            for answer in note.iter().flat_map(|note| refusals(note, local_reason::UNREADABLE)) {
+                delivery.deliver(answer)?;
             }
             clerk.counters.rejects += 1;
         }

@@ -7,7 +7,7 @@ mod session;
 
 pub use config::{ConfigError, SessionConfig};
 
-use super::clerk::Clerk;
+use super::clerk::{Clerk, refusals};
 use super::local_reason;
 use super::numbers::SequenceNumbers;
 use super::outgoing::Note;
@@ -181,6 +181,7 @@ impl Protocol for Starbase {
             Request::New { .. } => self.new_order(request, clerk),
             Request::Amend { .. } => self.amend(request, clerk),
             Request::Cancel { .. } => self.cancel(request, clerk),
+            Request::Quote { .. } | Request::Thaw { .. } => Err(local_reason::UNSUPPORTED),
             Request::CancelAll => Ok(()),
         }
     }
@@ -260,7 +261,7 @@ impl Protocol for Starbase {
 
 fn report(message: &Message<'_>, clerk: &mut Clerk, out: &mut impl Outbox<Event>) -> Result<(), Full> {
     let unreadable = match message {
-        Message::Reject(reject, _) => clerk.unreadable(reject.ref_sequence_number.get()),
+        Message::Reject(reject, _) => clerk.noted(reject.ref_sequence_number.get()),
         _ => None,
     };
     let mut reports = Reports(clerk.delivery(out));
@@ -275,7 +276,7 @@ fn report(message: &Message<'_>, clerk: &mut Clerk, out: &mut impl Outbox<Event>
         Message::CancelOrderResponse(r) => reports.cancel(r)?,
         Message::CancelOrderReject(r, _) => reports.cancel_reject(r)?,
         Message::Reject(..) => {
-            if let Some(answer) = unreadable {
+            for answer in unreadable.iter().flat_map(|note| refusals(note, local_reason::UNREADABLE)) {
                 reports.0.deliver(answer)?;
             }
             clerk.counters.rejects += 1;

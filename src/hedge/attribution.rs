@@ -48,7 +48,7 @@ pub struct Decision {
     pub risk_reduction: f64,
     /// What the trades should cost.
     pub cost: f64,
-    /// How far from the optimum the solution can be, relative to standing still.
+    /// How far from the optimum the solution can be, relative to [`Certificate::scale`](super::program::Certificate::scale).
     pub gap: f64,
     /// Orders made.
     pub orders: u8,
@@ -128,13 +128,12 @@ impl Decision {
     /// Of a trade that the program decided.
     pub(super) fn of(trade: &Trade, underlying: UnderlyingId, stress: Stress, time: Nanos) -> Self {
         let certificate = &trade.certificate;
-        let scale = certificate.untraded.abs().max(f64::MIN_POSITIVE);
         Self {
             time,
             underlying,
             risk_reduction: trade.risk_reduction(),
             cost: trade.cost,
-            gap: certificate.gap / scale,
+            gap: certificate.gap / certificate.scale.max(f64::MIN_POSITIVE),
             orders: 0,
             binding: Binding::Free,
             stress,

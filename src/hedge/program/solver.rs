@@ -12,18 +12,22 @@
 //! Warm-started from the last solution: where its support is still right, one Cholesky step is all. Columns of HᵀQH are
 //! computed when a hedge first moves, so the work grows with the hedges that trade, not with those that could.
 //! Every step lowers P; no more than [`ITERATIONS_MAX`] are taken.
+//!
+//! Exposures may offset each other down to rounding, and then no solution is better than their rounding: a gap is held
+//! against no less than what a unit in the last place of each term of a slope can make of it, and what gains nothing beside
+//! that is not traded.
 
 use super::kernel::{any_outside, combine};
 use super::{FACTORS_MAX, HEDGES_MAX, Problem};
 
-/// Duality gap at which a solution is accepted, relative to the objective of standing still.
+/// Duality gap at which a solution is accepted, relative to [`Certificate::scale`].
 pub const GAP_TOLERANCE: f64 = 1e-9;
 
 /// Cholesky steps at most. Each costs no more than 6,000 multiplications at 32 hedges, and the usual decision takes 1 to 6.
 pub const ITERATIONS_MAX: u32 = 128;
 
-/// A slope below this fraction of what it is a sum of is rounding.
-const SLOPE_MIN: f64 = 1e-13;
+/// A slope below this fraction of what it is a sum of is rounding: a unit in the last place for each of its terms.
+const SLOPE_MIN: f64 = (FACTORS_MAX + HEDGES_MAX) as f64 * f64::EPSILON;
 
 /// A pivot below this fraction of its diagonal is a direction without curvature.
 const PIVOT_MIN: f64 = 1e-11;
@@ -37,6 +41,8 @@ pub struct Certificate {
     pub objective: f64,
     /// P of the trades is no further than this above the optimum.
     pub gap: f64,
+    /// What the gap is held against: P of standing still or, where exposures all but cancel, what rounding leaves of it.
+    pub scale: f64,
     /// Cholesky steps taken.
     pub iterations: u32,
 }
@@ -161,18 +167,24 @@ impl Solver {
             self.forget();
             return Outcome::Unsolved(Unsolved::NotFinite);
         }
+        let pays = any_outside(&self.slope, &problem.buys_beyond, &problem.sells_beyond, self.hedges);
+        if !pays {
+            return self.stand_still();
+        }
+        self.known = 0;
+        self.trades = [0.0; HEDGES_MAX];
+        self.trades_any = true;
+        self.descend(problem)
+    }
+
+    #[inline]
+    fn stand_still(&mut self) -> Outcome {
         if self.trades_any {
             self.trades = [0.0; HEDGES_MAX];
             self.trades_any = false;
         }
-        let pays = any_outside(&self.slope, &problem.buys_beyond, &problem.sells_beyond, self.hedges);
-        if !pays {
-            self.counts.stood_still += 1;
-            return Outcome::StandStill;
-        }
-        self.known = 0;
-        self.trades_any = true;
-        self.descend(problem)
+        self.counts.stood_still += 1;
+        Outcome::StandStill
     }
 
     fn descend(&mut self, problem: &Problem) -> Outcome {
@@ -183,10 +195,16 @@ impl Solver {
         let mut iterations = self.solve_support(problem, ITERATIONS_MAX);
         loop {
             let (objective, gap) = self.certify(problem);
-            if gap <= GAP_TOLERANCE * self.untraded {
+            let untraded = self.untraded;
+            let is_close = gap <= GAP_TOLERANCE * untraded;
+            let scale = if is_close { untraded } else { untraded.max(self.rounding(problem) / GAP_TOLERANCE) };
+            if gap <= GAP_TOLERANCE * scale {
+                if objective >= untraded {
+                    return self.stand_still();
+                }
                 self.counts.solved += 1;
                 self.warm = self.trades;
-                return Outcome::Trade(Certificate { untraded: self.untraded, objective, gap, iterations });
+                return Outcome::Trade(Certificate { untraded, objective, gap, scale, iterations });
             }
             if iterations >= ITERATIONS_MAX || !gap.is_finite() {
                 let finite = gap.is_finite();
@@ -310,8 +328,8 @@ impl Solver {
                 scale += (direction[k] * residual[k]).abs();
                 direction[k] = -direction[k];
             }
-            // No slope exceeds √(2·diagonal·P): what is this far below it is rounding, and leaves the hedge where it is.
-            let noise = SLOPE_MIN * (scale + (diagonal * self.untraded).sqrt());
+            // Below its rounding a slope leaves the hedge where it is.
+            let noise = SLOPE_MIN * (scale + self.gross(problem) * own(problem, i));
             if fall.abs() <= noise || noise.is_nan() {
                 continue;
             }
@@ -403,6 +421,33 @@ impl Solver {
         }
         (objective, gap)
     }
+
+    /// The same of exposures and trades together, none of which offsets another. A slope is a sum of terms whose
+    /// magnitudes add up to no more than this times the hedge's [`own`].
+    fn gross(&self, problem: &Problem) -> f64 {
+        let mut gross = 0.0;
+        for k in 0..problem.factors {
+            let mut size = problem.exposure[k].abs();
+            for (l, z) in problem.loadings[k].iter().zip(&self.trades[..self.hedges]) {
+                size += (l * z).abs();
+            }
+            gross += size * problem.curvature.rows[k][k].sqrt();
+        }
+        gross
+    }
+
+    /// What the rounding of slopes alone can make of the gap at the trades.
+    pub(super) fn rounding(&self, problem: &Problem) -> f64 {
+        let gross = self.gross(problem);
+        let widest = |i: usize| (problem.upper[i] - self.trades[i]).max(self.trades[i] - problem.lower[i]);
+        let gap: f64 = (0..self.hedges).map(|i| widest(i) * own(problem, i)).sum();
+        SLOPE_MIN * gross * (gap + gross)
+    }
+}
+
+/// Upper bound on the root of what a unit of hedge `i` costs as an exposure, whatever of it cancels: Σ |h_k|·√Q_kk.
+fn own(problem: &Problem, i: usize) -> f64 {
+    (0..problem.factors).map(|k| problem.loadings[k][i].abs() * problem.curvature.rows[k][k].sqrt()).sum()
 }
 
 /// Least of `slope·s + φᵢ(s)` within the limits, and within what a linear cost of no more than `trade_cost_max` buys.

@@ -50,6 +50,27 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "bench",
+        &[
+            "event",
+            "feed",
+            "gateway",
+            "hedge",
+            "instrument",
+            "order",
+            "portfolio",
+            "ring",
+            "risk",
+            "runtime",
+            "sim",
+            "stage",
+            "surface",
+            "telemetry",
+            "units",
+            "wire",
+        ],
+    ),
+    (
         "sim",
         &[
             "event",

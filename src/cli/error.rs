@@ -42,6 +42,9 @@ pub enum CliError {
     /// The embedded venue did not start, or did not end well.
     #[error(transparent)]
     Venue(#[from] crate::sim::venue::VenueError),
+    /// What is to be measured did not open.
+    #[error(transparent)]
+    Bench(#[from] crate::bench::OpenError),
     /// Writing to standard output failed.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),

@@ -3,6 +3,7 @@
 //! What does not hold ends a command with one clear line on standard error. Exit codes: 0 all well, 1 a check failed
 //! (the report says which), 2 the command could not be carried out (bad input, a port in use, a path not writable).
 
+mod bench;
 mod control;
 mod conventions;
 mod demo;
@@ -64,6 +65,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// The pipeline under faults, deterministically: every seed is another set of losses, breaks and crashes.
     Simulate(simulate::SimulateArgs),
+    /// Latency of every hop, beside what the machine asks for at the least.
+    Bench(bench::BenchArgs),
     /// Prints a capture or a journal, decoded.
     Inspect(inspect::InspectArgs),
 }
@@ -102,6 +105,7 @@ pub fn run() -> ExitCode {
             Command::Replay(args) => replay::run(&args),
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Simulate(args) => simulate::run(&args),
+            Command::Bench(args) => bench::run(&args),
             Command::Inspect(args) => inspect::run(&args),
         },
         Err(error) => explain(&error),

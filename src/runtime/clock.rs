@@ -116,11 +116,16 @@ impl StampClock {
         self.source
     }
 
-    /// The smallest step seen between successive readings, in nanoseconds: what a difference cannot resolve.
+    /// The usual step between successive readings that differ, in nanoseconds: what a difference cannot resolve. Not the
+    /// smallest, because a counter that moves in strides of some ten nanoseconds is now and then corrected by less.
     pub fn resolution_ns(&self) -> u64 {
-        let step = || self.ticks().0.wrapping_sub(self.ticks().0).wrapping_neg();
-        let smallest = (0..1_000).map(|_| step()).filter(|step| *step > 0).min();
-        self.nanos(smallest.unwrap_or(1)).max(1)
+        let step = || {
+            let (first, second) = (self.ticks(), self.ticks());
+            second.0.saturating_sub(first.0)
+        };
+        let mut steps: Vec<u64> = (0..1_000).map(|_| step()).filter(|step| *step > 0).collect();
+        steps.sort_unstable();
+        self.nanos(steps.get(steps.len() / 2).copied().unwrap_or(1)).max(1)
     }
 }
 

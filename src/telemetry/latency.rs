@@ -3,6 +3,7 @@
 //! The stamps travel inside events, so recording needs no clock and happens on a cold thread: exposures tell how long
 //! decoding and valuing took on every tick; [`Sent`](Body::Sent) tells the whole way of a tick that became an order.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -71,6 +72,20 @@ pub struct Percentiles {
     pub max: u64,
 }
 
+impl Percentiles {
+    /// Those of a histogram.
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        Self {
+            count: histogram.len(),
+            p50: histogram.value_at_quantile(0.5),
+            p90: histogram.value_at_quantile(0.9),
+            p99: histogram.value_at_quantile(0.99),
+            p999: histogram.value_at_quantile(0.999),
+            max: histogram.max(),
+        }
+    }
+}
+
 /// One histogram a hop. Cold: recording may grow nothing, but files and tables allocate.
 #[derive(Debug)]
 pub struct Latencies {
@@ -114,44 +129,56 @@ impl Latencies {
 
     /// Percentiles of one hop.
     pub fn percentiles(&self, hop: Hop) -> Percentiles {
-        let histogram = &self.histograms[hop as usize];
-        Percentiles {
-            count: histogram.len(),
-            p50: histogram.value_at_quantile(0.5),
-            p90: histogram.value_at_quantile(0.9),
-            p99: histogram.value_at_quantile(0.99),
-            p999: histogram.value_at_quantile(0.999),
-            max: histogram.max(),
-        }
+        Percentiles::of(&self.histograms[hop as usize])
     }
 
     /// Writes `latency.hlog` and one `.hgrm` a hop into `directory`, as HdrHistogram's own tools read them.
     pub fn write_files(&self, directory: &Path, started: SystemTime, lasted: Duration) -> io::Result<()> {
-        let mut log = io::BufWriter::new(std::fs::File::create(directory.join("latency.hlog"))?);
-        self.write_hlog(&mut log, started, lasted)?;
-        log.flush()?;
-        for hop in Hop::ALL {
-            let file = std::fs::File::create(directory.join(format!("{}.hgrm", hop.name())))?;
-            let mut file = io::BufWriter::new(file);
-            write_hgrm(&self.histograms[hop as usize], &mut file)?;
-            file.flush()?;
-        }
-        Ok(())
+        write_histograms(&self.named(), directory, started, lasted)
     }
 
-    fn write_hlog(&self, out: &mut impl Write, started: SystemTime, lasted: Duration) -> io::Result<()> {
-        let mut serializer = V2DeflateSerializer::new();
-        let mut writer = IntervalLogWriterBuilder::new()
-            .add_comment("hedgecore latency, nanoseconds, one tag a hop")
-            .with_start_time(started)
-            .begin_log_with(out, &mut serializer)?;
-        for hop in Hop::ALL {
-            writer
-                .write_histogram(&self.histograms[hop as usize], Duration::ZERO, lasted, Tag::new(hop.name()))
-                .map_err(|error| io::Error::other(format!("{error:?}")))?;
-        }
-        Ok(())
+    fn named(&self) -> [(&'static str, &Histogram<u64>); Hop::ALL.len()] {
+        Hop::ALL.map(|hop| (hop.name(), &self.histograms[hop as usize]))
     }
+}
+
+/// Writes `latency.hlog`, a tag a histogram, and one `.hgrm` each into `directory`, as HdrHistogram's own tools read them.
+/// Names are used as files' names and as tags: letters, digits, `.` and `_`.
+pub fn write_histograms(
+    named: &[(&str, &Histogram<u64>)],
+    directory: &Path,
+    started: SystemTime,
+    lasted: Duration,
+) -> io::Result<()> {
+    let mut log = io::BufWriter::new(File::create(directory.join("latency.hlog"))?);
+    write_hlog(named, &mut log, started, lasted)?;
+    log.flush()?;
+    for (name, histogram) in named {
+        let mut file = io::BufWriter::new(File::create(directory.join(format!("{name}.hgrm")))?);
+        write_hgrm(histogram, &mut file)?;
+        file.flush()?;
+    }
+    Ok(())
+}
+
+fn write_hlog(
+    named: &[(&str, &Histogram<u64>)],
+    out: &mut impl Write,
+    started: SystemTime,
+    lasted: Duration,
+) -> io::Result<()> {
+    let mut serializer = V2DeflateSerializer::new();
+    let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment("hedgecore latency, nanoseconds, one tag a histogram")
+        .with_start_time(started)
+        .begin_log_with(out, &mut serializer)?;
+    for (name, histogram) in named {
+        // The writer's own error cannot be shown in any other way.
+        writer
+            .write_histogram(histogram, Duration::ZERO, lasted, Tag::new(name))
+            .map_err(|error| io::Error::other(format!("{error:?}")))?;
+    }
+    Ok(())
 }
 
 /// Percentile distribution in HdrHistogram's text form.
@@ -212,7 +239,7 @@ mod tests {
             latencies.record(&sent(1, [step, 2 * step, 3 * step, 4 * step, 5 * step]));
         }
         let mut log = Vec::new();
-        latencies.write_hlog(&mut log, SystemTime::now(), Duration::from_secs(1)).unwrap();
+        write_hlog(&latencies.named(), &mut log, SystemTime::now(), Duration::from_secs(1)).unwrap();
         let tags: Vec<String> = IntervalLogIterator::new(&log)
             .filter_map(|entry| match entry.unwrap() {
                 LogEntry::Interval(interval) => {

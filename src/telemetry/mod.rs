@@ -9,7 +9,7 @@ mod recorder;
 mod report;
 
 pub use digest::OrderDigest;
-pub use latency::{Hop, Latencies, Percentiles};
+pub use latency::{Hop, Latencies, Percentiles, write_histograms};
 pub use ledger::{Account, Ledger};
 pub use moments::Moments;
 pub use recorder::{Progress, Recorder, SharedProgress};

@@ -1,0 +1,135 @@
+//! What a run measured, as its report tells it; all times in nanoseconds.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::host::Host;
+use super::series::{Round, Series};
+use super::way::{Load, Way};
+use crate::telemetry::Percentiles;
+
+/// A run's figures.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Results {
+    /// The machine.
+    pub host: Host,
+    /// The smallest step of the clock that stamps are read from.
+    pub clock_resolution_ns: u64,
+    /// Half a round trip of a cache line between two cores; none with one core.
+    pub floor_ns: Option<f64>,
+    /// A datagram in, bytes of an order's size out, nothing between: from before the receive to after the write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo: Option<Percentiles>,
+    /// The same of the live pipeline, where a hedge is decided between.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire: Option<Percentiles>,
+    /// Ratio of their medians.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wire_over_echo: Option<f64>,
+    /// Each hop of `wire`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub wire_hops: BTreeMap<&'static str, Percentiles>,
+    /// From when a datagram was due to be sent until its order arrived, at a rate kept whatever happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<Answered>,
+    /// The same, each datagram sent when the order of the one before had arrived: hides what it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_loop: Option<Answered>,
+    /// Bytes to bytes, without sockets, by topology.
+    pub compute: BTreeMap<String, Compute>,
+    /// Median to a decision not to trade, fused, by options held.
+    pub book_sweep: BTreeMap<usize, u64>,
+    /// Ticks offered at a rate, of the first topology.
+    pub rate_sweep: BTreeMap<u64, Rate>,
+    /// The same, of every topology.
+    pub rate_sweeps: BTreeMap<String, BTreeMap<u64, Rate>>,
+    /// The highest rate of the sweep up to which the median stays within twice that of the lowest, by topology.
+    pub knee: BTreeMap<String, u64>,
+    /// Every series' rounds, for comparisons.
+    pub rounds: BTreeMap<String, Vec<Round>>,
+    /// What to know when reading them.
+    pub notices: Vec<String>,
+    /// The histograms behind the percentiles, by the same names as `rounds`.
+    #[serde(skip)]
+    pub series: Vec<(String, Series)>,
+}
+
+/// Seen from the venue's side.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Answered {
+    /// Percentiles over every datagram that was answered.
+    #[serde(flatten)]
+    pub latency: Percentiles,
+    /// Datagrams a second.
+    pub rate: u64,
+    /// Datagrams that no order of their own answered: the next one that came counts for them too.
+    pub covered: u64,
+    /// Datagrams that nothing answered before the round was over.
+    pub unanswered: u64,
+}
+
+/// One topology without sockets.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Compute {
+    /// Packet to decision not to trade.
+    pub no_trade: Percentiles,
+    /// Packet to the bytes of an order.
+    pub order: Percentiles,
+    /// Each hop on the way to an order; and of `no_trade`, whose decision is another.
+    pub hops: BTreeMap<String, Percentiles>,
+    /// Whether threads shared cores.
+    pub shares_cores: bool,
+}
+
+/// One rate of a sweep.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Rate {
+    /// Median from when a tick was due.
+    pub p50: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// What became of what was offered.
+    #[serde(flatten)]
+    pub load: Load,
+}
+
+impl Results {
+    /// Enters one topology's ways without sockets.
+    pub fn enter_compute(&mut self, topology: &str, shares_cores: bool, no_trade: &Way, order: &Way) {
+        let mut hops: BTreeMap<String, Percentiles> =
+            order.hops.iter().map(|(name, series)| ((*name).to_owned(), series.percentiles())).collect();
+        if let Some((name, series)) = no_trade.hops.last() {
+            hops.insert(format!("{name}_no_trade"), series.percentiles());
+        }
+        let (quiet, trading) = (no_trade.total.percentiles(), order.total.percentiles());
+        self.compute.insert(topology.to_owned(), Compute { no_trade: quiet, order: trading, hops, shares_cores });
+        for (outcome, way) in [("no_trade", no_trade), ("order", order)] {
+            self.enter(format!("{topology}.{outcome}"), &way.total);
+            for (name, series) in &way.hops {
+                self.enter(format!("{topology}.{outcome}.{name}"), series);
+            }
+            if way.otherwise > 0 {
+                self.notices
+                    .push(format!("{topology}: {} ticks ended otherwise than as {outcome}, uncounted", way.otherwise));
+            }
+        }
+    }
+
+    /// Enters a sweep of rates.
+    pub fn enter_rates(&mut self, topology: &str, rates: BTreeMap<u64, Rate>, is_first: bool) {
+        let slowest = rates.values().next().map_or(0, |rate| rate.p50);
+        let knee = rates.iter().take_while(|(_, rate)| rate.p50 <= 2 * slowest).last();
+        self.knee.insert(topology.to_owned(), knee.map_or(0, |(rate, _)| *rate));
+        if is_first {
+            self.rate_sweep.clone_from(&rates);
+        }
+        self.rate_sweeps.insert(topology.to_owned(), rates);
+    }
+
+    /// Keeps a series, and its rounds for comparisons.
+    pub fn enter(&mut self, name: String, series: &Series) {
+        self.rounds.insert(name.clone(), series.rounds().to_vec());
+        self.series.push((name, series.clone()));
+    }
+}

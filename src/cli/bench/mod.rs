@@ -1,0 +1,80 @@
+//! `hedgecore bench`: the latency of every hop, beside what the machine asks for at the least.
+
+mod table;
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+
+use super::CliError;
+use super::output::{Output, OutputArgs};
+use super::progress::ProgressLine;
+use crate::bench::{self, Plan};
+use crate::runtime::placement::Topology;
+use crate::telemetry::write_histograms;
+
+/// Options held at most: what the feed has room to list, less the futures and the other underlying's options.
+const HELD_MAX: u64 = 1_920;
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// How long to measure in all, seconds; opening the markets comes on top
+    #[arg(long, default_value_t = 40.0, value_parser = super::positive)]
+    seconds: f64,
+    /// A slice of everything in a few seconds, to see that it works
+    #[arg(long, conflicts_with = "seconds")]
+    quick: bool,
+    /// Rounds of each case, one after the other
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    rounds: u32,
+    /// Which topologies, side by side: fused, split, or both
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "fused,split")]
+    topology: Vec<String>,
+    /// Options held, unless their number is what varies
+    #[arg(long, default_value_t = 552, value_parser = clap::value_parser!(u64).range(1..=HELD_MAX))]
+    options: u64,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Measures and tells.
+pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
+    let output = Output::open(&args.output)?;
+    let plan = plan(args)?;
+    let started = SystemTime::now();
+    let line = ProgressLine::new("measuring");
+    let results = bench::run(&plan, |round, rounds, what| {
+        line.tick(
+            || if round == 0 { format!("warm-up: {what}") } else { format!("round {round} of {rounds}: {what}") },
+        );
+    });
+    line.finish();
+    let results = results?;
+    output.write_json(&results)?;
+    if let Some(directory) = &args.output.out {
+        let named: Vec<_> = results.series.iter().map(|(name, series)| (name.as_str(), series.histogram())).collect();
+        let lasted = started.elapsed().unwrap_or_default();
+        write_histograms(&named, directory, started, lasted).map_err(CliError::file(directory))?;
+    }
+    match table::print(&results, &mut io::stdout().lock()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
+    let usual = if args.quick { Plan::quick() } else { Plan::default() };
+    let mut topologies = Vec::new();
+    for name in &args.topology {
+        match name.parse::<Topology>()? {
+            Topology::Auto => return Err(CliError::Input("--topology takes fused, split, or both".to_owned())),
+            topology if topologies.contains(&topology) => {}
+            topology => topologies.push(topology),
+        }
+    }
+    let lasts = if args.quick { usual.lasts } else { Duration::from_secs_f64(args.seconds) };
+    let rounds = if args.quick { usual.rounds } else { args.rounds };
+    Ok(Plan { topologies, lasts, rounds, held: args.options as usize, ..usual })
+}

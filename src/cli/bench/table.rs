@@ -1,0 +1,91 @@
+//! The figures as a person reads them.
+
+use std::io::{self, Write};
+
+use crate::bench::{Answered, Results};
+use crate::telemetry::Percentiles;
+
+/// Prints everything, times in nanoseconds.
+pub(super) fn print(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let host = &results.host;
+    writeln!(out, "{}, {} core(s), Linux {}, governor {}", host.cpu, host.cores.len(), host.kernel, host.governor)?;
+    writeln!(out, "hedgecore {}, {}, load {:.2}; nanoseconds\n", host.version, host.started, host.load)?;
+    writeln!(out, "{:<28} {:>10}", "clock resolution", results.clock_resolution_ns)?;
+    if let Some(floor) = results.floor_ns {
+        writeln!(out, "{:<28} {floor:>10.0}", "cache line, core to core")?;
+    }
+    wire(results, out)?;
+    for (topology, compute) in &results.compute {
+        let shared = if compute.shares_cores { ", threads share cores" } else { "" };
+        head(out, &format!("compute, {topology}{shared}"))?;
+        row(out, "tick to no trade", &compute.no_trade)?;
+        row(out, "tick to order bytes", &compute.order)?;
+        for (hop, percentiles) in &compute.hops {
+            row(out, &format!("  {}", hop.replace('_', " ")), percentiles)?;
+        }
+    }
+    if !results.book_sweep.is_empty() {
+        writeln!(out, "\n{:<28} {:>10}", "options held", "no trade p50")?;
+        for (held, p50) in &results.book_sweep {
+            writeln!(out, "{held:<28} {p50:>10}")?;
+        }
+    }
+    for (topology, rates) in &results.rate_sweeps {
+        let title = format!("ticks a second, {topology}");
+        writeln!(
+            out,
+            "\n{title:<28} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            "p50", "p99", "orders", "conflated", "dropped"
+        )?;
+        for (rate, at) in rates {
+            let load = &at.load;
+            writeln!(
+                out,
+                "{rate:<28} {:>10} {:>10} {:>10} {:>10} {:>10}",
+                at.p50, at.p99, load.orders, load.conflated, load.dropped
+            )?;
+        }
+        if let Some(knee) = results.knee.get(topology) {
+            writeln!(out, "sustained without queueing: {knee} ticks a second")?;
+        }
+    }
+    if !results.notices.is_empty() {
+        writeln!(out)?;
+    }
+    results.notices.iter().try_for_each(|notice| writeln!(out, "note: {notice}"))
+}
+
+fn wire(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let (Some(echo), Some(wire)) = (&results.echo, &results.wire) else { return Ok(()) };
+    head(out, "sockets on loopback")?;
+    row(out, "bare echo", echo)?;
+    row(out, "tick to order written", wire)?;
+    for (hop, percentiles) in &results.wire_hops {
+        row(out, &format!("  {hop}"), percentiles)?;
+    }
+    if let Some(ratio) = results.wire_over_echo {
+        writeln!(out, "median over the echo's: {ratio:.2}")?;
+    }
+    for (name, answered) in [("open loop", &results.open_loop), ("closed loop", &results.closed_loop)] {
+        let Some(Answered { latency, rate, covered, unanswered }) = answered else { continue };
+        row(out, &format!("{name}, {rate}/s"), latency)?;
+        writeln!(out, "  {covered} answered by the order of a later one, {unanswered} by none")?;
+    }
+    Ok(())
+}
+
+fn head(out: &mut impl Write, title: &str) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{title:<28} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "p50", "p90", "p99", "p99.9", "max", "count"
+    )
+}
+
+fn row(out: &mut impl Write, name: &str, of: &Percentiles) -> io::Result<()> {
+    writeln!(
+        out,
+        "{name:<28} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        of.p50, of.p90, of.p99, of.p999, of.max, of.count
+    )
+}

@@ -3,6 +3,17 @@
 use super::frame::{Frame, block, group, text};
 use super::*;
 
+/// The groups of a [`MassQuoteResponse`].
+#[derive(Clone, Copy, Debug)]
+pub struct QuoteGroups<'a> {
+    /// How each instrument stands.
+    pub quotes: Group<'a, QuoteResult>,
+    /// Matches of bids.
+    pub bid_fills: Group<'a, QuoteFill>,
+    /// Matches of offers.
+    pub ask_fills: Group<'a, QuoteFill>,
+}
+
 /// What a frame says. Everything borrows from the receive buffer.
 #[derive(Clone, Copy, Debug)]
 pub enum Message<'a> {
@@ -54,7 +65,39 @@ pub enum Message<'a> {
     OrdersCanceled(&'a OrdersCanceled, Group<'a, CanceledOrder>),
     /// Venue.
     OrderPlaced(&'a OrderPlaced, Group<'a, Fill>),
-    /// A type that this session does not use.
+    /// Client.
+    CancelOrderByIdRequest(&'a CancelOrderByIdRequest),
+    /// Client.
+    MassQuoteRequest(&'a MassQuoteRequest, Group<'a, Quote>),
+    /// Client.
+    MassQuoteCancelRequest(&'a MassQuoteCancelRequest),
+    /// Client.
+    GetMassQuoteMmpStatusRequest(&'a GetMassQuoteMmpStatusRequest),
+    /// Client.
+    GetOrdersMmpStatusRequest(&'a GetOrdersMmpStatusRequest),
+    /// Venue.
+    MassQuoteResponse(&'a MassQuoteResponse, QuoteGroups<'a>),
+    /// Venue, with details.
+    MassQuoteReject(&'a MassQuoteReject, &'a [u8]),
+    /// Venue.
+    GetMassQuoteMmpStatusResponse(&'a GetMassQuoteMmpStatusResponse),
+    /// Venue.
+    GetMassQuoteMmpStatusReject(&'a GetMassQuoteMmpStatusReject),
+    /// Venue.
+    GetOrdersMmpStatusResponse(&'a GetOrdersMmpStatusResponse),
+    /// Venue.
+    GetOrdersMmpStatusReject(&'a GetOrdersMmpStatusReject),
+    /// Venue.
+    MassQuoteOrdersPlaced(&'a MassQuoteOrdersPlaced, Group<'a, PlacedQuote>, Group<'a, PlacedFill>),
+    /// Venue.
+    MassQuoteMmpTriggered(&'a MassQuoteMmpTriggered),
+    /// Venue.
+    OrdersMmpTriggered(&'a OrdersMmpTriggered),
+    /// Venue.
+    MassQuoteMmpUnfrozen(&'a MassQuoteMmpUnfrozen),
+    /// Venue.
+    OrdersMmpUnfrozen(&'a OrdersMmpUnfrozen),
+    /// A type that this version of the schema does not know.
     Other(u16),
 }
 
@@ -91,6 +134,38 @@ impl<'a> Frame<'a> {
                 Message::OrdersCanceled(report, group(rest)?.0)
             }
             OrderPlaced::TYPE => with_fills(body, Message::OrderPlaced)?,
+            CancelOrderByIdRequest::TYPE => Message::CancelOrderByIdRequest(block(body)?.0),
+            MassQuoteRequest::TYPE => {
+                let (request, rest) = block(body)?;
+                Message::MassQuoteRequest(request, group(rest)?.0)
+            }
+            MassQuoteCancelRequest::TYPE => Message::MassQuoteCancelRequest(block(body)?.0),
+            GetMassQuoteMmpStatusRequest::TYPE => Message::GetMassQuoteMmpStatusRequest(block(body)?.0),
+            GetOrdersMmpStatusRequest::TYPE => Message::GetOrdersMmpStatusRequest(block(body)?.0),
+            MassQuoteResponse::TYPE => {
+                let (response, rest) = block(body)?;
+                let (quotes, rest) = group(rest)?;
+                let (bid_fills, rest) = group(rest)?;
+                let (ask_fills, rest) = group(rest)?;
+                group::<Leg>(rest)?;
+                Message::MassQuoteResponse(response, QuoteGroups { quotes, bid_fills, ask_fills })
+            }
+            MassQuoteReject::TYPE => with_text(body, Message::MassQuoteReject)?,
+            GetMassQuoteMmpStatusResponse::TYPE => Message::GetMassQuoteMmpStatusResponse(block(body)?.0),
+            GetMassQuoteMmpStatusReject::TYPE => Message::GetMassQuoteMmpStatusReject(block(body)?.0),
+            GetOrdersMmpStatusResponse::TYPE => Message::GetOrdersMmpStatusResponse(block(body)?.0),
+            GetOrdersMmpStatusReject::TYPE => Message::GetOrdersMmpStatusReject(block(body)?.0),
+            MassQuoteOrdersPlaced::TYPE => {
+                let (report, rest) = block(body)?;
+                let (orders, rest) = group(rest)?;
+                let (fills, rest) = group(rest)?;
+                group::<Leg>(rest)?;
+                Message::MassQuoteOrdersPlaced(report, orders, fills)
+            }
+            MassQuoteMmpTriggered::TYPE => Message::MassQuoteMmpTriggered(block(body)?.0),
+            OrdersMmpTriggered::TYPE => Message::OrdersMmpTriggered(block(body)?.0),
+            MassQuoteMmpUnfrozen::TYPE => Message::MassQuoteMmpUnfrozen(block(body)?.0),
+            OrdersMmpUnfrozen::TYPE => Message::OrdersMmpUnfrozen(block(body)?.0),
             other => Message::Other(other),
         })
     }

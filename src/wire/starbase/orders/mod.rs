@@ -1,4 +1,4 @@
-//! Starbase order entry, schema 2101 version 11 (semantic version 1.3): every message of a hedging session, both ways.
+//! Starbase order entry, schema 2101 version 11 (semantic version 1.3): every message, both ways.
 //!
 //! In: bytes of a TCP stream. Out: [`Frame`]s cut from it, and each frame's [`Message`] as references into the same
 //! bytes. The other way round, [`Encoder`] lays a message into a caller's buffer. A client encodes requests and decodes
@@ -31,6 +31,7 @@ mod decimal;
 mod encode;
 pub(super) mod frame;
 mod message;
+mod quotes;
 mod reports;
 mod requests;
 #[cfg(test)]
@@ -41,7 +42,14 @@ pub use decimal::{Decimal72, DecimalError};
 pub use encode::{Encoder, Envelope, NoRoom};
 pub use frame::{Block, FRAME_BYTES_MAX, FrameError, Group, HEADER_BYTES, Header, Malformed, next_frame};
 pub use frame::{FLAG_RESEND, Frame, PROTOCOL_ID, SCHEMA_VERSION};
-pub use message::Message;
+pub use message::{Message, QuoteGroups};
+pub use quotes::{
+    CancelOrderByIdRequest, Double, GetMassQuoteMmpStatusReject, GetMassQuoteMmpStatusRequest,
+    GetMassQuoteMmpStatusResponse, GetOrdersMmpStatusReject, GetOrdersMmpStatusRequest, GetOrdersMmpStatusResponse,
+    MassQuoteCancelRequest, MassQuoteMmpTriggered, MassQuoteMmpUnfrozen, MassQuoteOrdersPlaced, MassQuoteReject,
+    MassQuoteRequest, MassQuoteResponse, NO_TIME, OrdersMmpTriggered, OrdersMmpUnfrozen, PlacedFill, PlacedQuote,
+    Quote, QuoteFill, QuoteResult, mass_quote_reject_reason, quote_flags, quote_status,
+};
 pub use reports::{
     AmendOrderReject, AmendOrderResponse, CancelOrderReject, CancelOrderResponse, CanceledOrder, Fill, FilledOrder,
     Leg, MassCancelReject, MassCancelResponse, NewOrderReject, NewOrderResponse, OrderFilled, OrderPlaced,

@@ -32,6 +32,8 @@ pub mod cancel_reason {
     pub const SELF_MATCH_PREVENTION: i8 = 1;
     /// Its time in force ended it.
     pub const TIME_IN_FORCE: i8 = 2;
+    /// The market-maker protection triggered.
+    pub const MM_PROTECTION: i8 = 4;
     /// The connection was lost.
     pub const CLIENT_DISCONNECT: i8 = 7;
     /// The contract has expired.
@@ -59,6 +61,10 @@ pub mod reject_reason {
     pub const NOT_ALLOWED_BY_MARKET_STATE: i8 = 7;
     /// New order: it must not take, and would have.
     pub const POST_ONLY: i8 = 8;
+    /// New order: no protection is configured.
+    pub const MMP_NOT_CONFIGURED: i8 = 13;
+    /// New order: the protection froze.
+    pub const MMP_GROUP_FROZEN: i8 = 15;
     /// Amendment: no such order.
     pub const ORDER_NOT_FOUND: i8 = 12;
     /// Cancel: no such order.

@@ -14,6 +14,8 @@ pub mod order_flags {
     pub const POST_ONLY_REJECT: u16 = 1 << 2;
     /// It counts toward market-maker protection.
     pub const MMP: u16 = 1 << 4;
+    /// End the freeze of the protection first.
+    pub const RESET_MMP: u16 = 1 << 5;
 }
 
 /// Values of [`NewOrderRequest::time_in_force`].

@@ -43,7 +43,23 @@ fn structs() -> Vec<Described> {
         MassCancelReject,
         OrderFilled,
         OrdersCanceled,
-        OrderPlaced
+        OrderPlaced,
+        CancelOrderByIdRequest,
+        MassQuoteRequest,
+        MassQuoteCancelRequest,
+        GetMassQuoteMmpStatusRequest,
+        GetOrdersMmpStatusRequest,
+        MassQuoteResponse,
+        MassQuoteReject,
+        GetMassQuoteMmpStatusResponse,
+        GetMassQuoteMmpStatusReject,
+        GetOrdersMmpStatusResponse,
+        GetOrdersMmpStatusReject,
+        MassQuoteOrdersPlaced,
+        MassQuoteMmpTriggered,
+        OrdersMmpTriggered,
+        MassQuoteMmpUnfrozen,
+        OrdersMmpUnfrozen
     )
     .to_vec();
     all.push(("NewOrderResponse", NewOrderResponse::TYPE, Some("fills"), Fill::LAYOUT));
@@ -52,7 +68,26 @@ fn structs() -> Vec<Described> {
     all.push(("OrderFilled", OrderFilled::TYPE, Some("fills"), FilledOrder::LAYOUT));
     all.push(("OrdersCanceled", OrdersCanceled::TYPE, Some("orders"), CanceledOrder::LAYOUT));
     all.push(("OrderPlaced", OrderPlaced::TYPE, Some("fills"), Fill::LAYOUT));
+    all.push(("MassQuoteRequest", MassQuoteRequest::TYPE, Some("quotes"), Quote::LAYOUT));
+    all.push(("MassQuoteResponse", MassQuoteResponse::TYPE, Some("quotes"), QuoteResult::LAYOUT));
+    all.push(("MassQuoteResponse", MassQuoteResponse::TYPE, Some("bidFills"), QuoteFill::LAYOUT));
+    all.push(("MassQuoteResponse", MassQuoteResponse::TYPE, Some("askFills"), QuoteFill::LAYOUT));
+    all.push(("MassQuoteOrdersPlaced", MassQuoteOrdersPlaced::TYPE, Some("orders"), PlacedQuote::LAYOUT));
+    all.push(("MassQuoteOrdersPlaced", MassQuoteOrdersPlaced::TYPE, Some("fills"), PlacedFill::LAYOUT));
     all
+}
+
+/// The numbers of every message that the schema defines, its placeholder excepted.
+#[test]
+fn no_message_of_the_schema_is_missing() {
+    let Ok(xml) = std::fs::read_to_string(SCHEMA) else {
+        return eprintln!("skipped: the venue's schema is not at {SCHEMA}");
+    };
+    let ours: Vec<u16> = structs().iter().map(|(_, id, ..)| *id).collect();
+    for line in xml.lines().map(str::trim).filter(|line| line.starts_with("<sbe:message ")) {
+        let id = attribute(line, "id").and_then(|id| id.parse().ok()).expect("a numbered message");
+        assert!(id == 9_999 || ours.contains(&id), "{line}");
+    }
 }
 
 /// The value of `name="..."` in a line of XML.
@@ -155,7 +190,11 @@ proptest! {
         }
         check!(
             Logon, LogonConf, Heartbeat, TestRequest, ResendRequest, GapFill, NewOrderRequest, AmendOrderRequest,
-            CancelOrderRequest, MassCancelRequest, CancelOrderResponse, MassCancelResponse
+            CancelOrderRequest, MassCancelRequest, CancelOrderResponse, MassCancelResponse, CancelOrderByIdRequest,
+            MassQuoteCancelRequest, GetMassQuoteMmpStatusRequest, GetOrdersMmpStatusRequest,
+            GetMassQuoteMmpStatusResponse, GetMassQuoteMmpStatusReject, GetOrdersMmpStatusResponse,
+            GetOrdersMmpStatusReject, MassQuoteMmpTriggered, OrdersMmpTriggered, MassQuoteMmpUnfrozen,
+            OrdersMmpUnfrozen
         );
     }
 
@@ -172,7 +211,7 @@ proptest! {
                 prop_assert!(matches!(decode(&bytes), Message::$name(read, t) if *read == sent && t == expected));
             })*};
         }
-        check!(Reject, NewOrderReject, AmendOrderReject, CancelOrderReject, MassCancelReject);
+        check!(Reject, NewOrderReject, AmendOrderReject, CancelOrderReject, MassCancelReject, MassQuoteReject);
         let bytes = encode(&Logout {}, |e| e.text(&text));
         prop_assert!(matches!(decode(&bytes), Message::Logout(t) if t == expected));
         let bytes = encode(&LoggedOut {}, |e| e.text(&text));
@@ -211,6 +250,28 @@ proptest! {
         let sent: OrdersCanceled = filled_with(&seed);
         let bytes = encode(&sent, |e| e.group(&orders));
         prop_assert!(matches!(decode(&bytes), Message::OrdersCanceled(r, g) if *r == sent && g.iter().eq(&orders)));
+
+        let quotes = [Quote::read_from_prefix(&seed).expect("enough bytes").0; 4];
+        let sent: MassQuoteRequest = filled_with(&seed);
+        let bytes = encode(&sent, |e| e.group(&quotes));
+        prop_assert!(matches!(decode(&bytes), Message::MassQuoteRequest(r, g) if *r == sent && g.iter().eq(&quotes)));
+
+        let results = [QuoteResult::read_from_prefix(&seed).expect("enough bytes").0; 3];
+        let matches = [QuoteFill::read_from_prefix(&seed).expect("enough bytes").0; 2];
+        let sent: MassQuoteResponse = filled_with(&seed);
+        let bytes = encode(&sent, |e| e.group(&results)?.group(&matches)?.group(&matches[..1])?.group(&legs));
+        let Message::MassQuoteResponse(read, groups) = decode(&bytes) else { panic!("another type") };
+        prop_assert_eq!(*read, sent);
+        prop_assert!(groups.quotes.iter().eq(&results));
+        prop_assert!(groups.bid_fills.iter().eq(&matches) && groups.ask_fills.iter().eq(&matches[..1]));
+
+        let placed = [PlacedQuote::read_from_prefix(&seed).expect("enough bytes").0; 2];
+        let matches = [PlacedFill::read_from_prefix(&seed).expect("enough bytes").0; 3];
+        let sent: MassQuoteOrdersPlaced = filled_with(&seed);
+        let bytes = encode(&sent, |e| e.group(&placed)?.group(&matches)?.group(&legs));
+        let Message::MassQuoteOrdersPlaced(read, orders, fills) = decode(&bytes) else { panic!("another type") };
+        prop_assert_eq!(*read, sent);
+        prop_assert!(orders.iter().eq(&placed) && fills.iter().eq(&matches));
     }
 
     #[test]

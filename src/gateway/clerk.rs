@@ -169,7 +169,8 @@ impl Clerk {
         }
     }
 
-    fn owe(&mut self, body: Body) {
+    /// Owes the hedge an event of our own.
+    pub(super) fn owe(&mut self, body: Body) {
         let kept = self.owed.push(Event { trail: Trail::default(), time: self.time, body });
         self.counters.answers_lost += u64::from(!kept);
     }

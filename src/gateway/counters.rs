@@ -5,6 +5,8 @@
 pub struct GatewayCounters {
     /// Orders encoded.
     pub orders: u64,
+    /// Quotes encoded.
+    pub quotes: u64,
     /// Amendments encoded.
     pub amends: u64,
     /// Cancels encoded, mass cancels included.
@@ -23,6 +25,8 @@ pub struct GatewayCounters {
     pub rejects: u64,
     /// Mass cancels refused by the venue.
     pub mass_cancel_rejects: u64,
+    /// Questions about the market-maker protection to which the venue knows no answer: it is not configured there.
+    pub protection_unknown: u64,
     /// Messages of a type this session does not use.
     pub unused_types: u64,
     /// Messages not laid out as their type says.

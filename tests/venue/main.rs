@@ -1,5 +1,6 @@
 //! The embedded venue: its packets against its books, its order session byte by byte, and both over loopback sockets.
 
+mod both_ends;
 mod client;
 mod listener;
 mod market_data;

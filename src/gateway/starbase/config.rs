@@ -26,6 +26,9 @@ pub struct SessionConfig {
     /// triggers, the venue takes them all back unasked and refuses more until it thaws. Orders that take are never part of
     /// it, so that a hedge still leaves while quotes are frozen.
     pub market_maker_protection: bool,
+    /// The venue's group of quotes, configured there, whose protection counts them; 0 where the session quotes nothing.
+    #[serde(default)]
+    pub quote_group: i64,
     /// Orders that share this number do not trade with each other at the venue, across sessions; 0 leaves that to the
     /// venue's own rule. The taker yields.
     pub self_match_prevention: i64,
@@ -56,6 +59,7 @@ impl SessionConfig {
             resume: SequenceNumbers { outgoing: 1, incoming: 1 },
             cancel_on_disconnect: true,
             market_maker_protection: false,
+            quote_group: 0,
             self_match_prevention: 0,
             currency_pairs: std::array::from_fn(|underlying| underlying as i64 + 1),
         })

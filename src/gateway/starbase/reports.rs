@@ -2,14 +2,16 @@
 
 use super::super::delivery::Delivery;
 use super::super::listing::Listed;
+use super::super::outgoing::Note;
+use super::quotes::{Quotes, side_of_quote};
 use crate::event::{Body, Event};
 use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, INSTRUMENT_EXPIRED, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE};
 use crate::stage::{Full, Outbox};
 use crate::units::{ClientOrderId, ExecutionId, Price, Side, VenueOrderId};
 use crate::wire::starbase::orders::{
     AmendOrderReject, AmendOrderResponse, CancelOrderReject, CancelOrderResponse, CanceledOrder, Decimal72, Fill,
-    FilledOrder, Group, NewOrderReject, NewOrderResponse, OrderPlaced, cancel_reason, order_status, reject_reason,
-    side_from_wire,
+    FilledOrder, Group, NewOrderReject, NewOrderResponse, OrderPlaced, cancel_reason, fill_flags, order_status,
+    reject_reason, side_from_wire,
 };
 
 const _: () = {
@@ -68,33 +70,54 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         self.0.deliver(Body::AmendRejected { order, instrument, reason: r.reason as u8 })
     }
 
-    pub(super) fn cancel(&mut self, r: &CancelOrderResponse) -> Result<(), Full> {
+    pub(super) fn cancel(&mut self, r: &CancelOrderResponse, quotes: &mut Quotes) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
-        let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
+        let instrument = listed.instrument;
+        let order = quotes.order(instrument, r.order_id.get()).unwrap_or_else(|| order_id(r.client_order_id.get()));
         let reason = CANCELLED_ON_REQUEST;
-        self.0.deliver(Body::Cancelled { order, instrument, cum_lots: CUM_LOTS_UNKNOWN, reason })
+        self.0.deliver(Body::Cancelled { order, instrument, cum_lots: CUM_LOTS_UNKNOWN, reason })?;
+        quotes.ended(instrument, r.order_id.get());
+        Ok(())
     }
 
-    pub(super) fn cancel_reject(&mut self, r: &CancelOrderReject) -> Result<(), Full> {
+    /// A cancel by the venue's number is known by its request alone.
+    pub(super) fn cancel_reject(&mut self, r: &CancelOrderReject, request: Option<Note>) -> Result<(), Full> {
         let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
-        let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
+        let instrument = listed.instrument;
+        let order = match request {
+            Some(Note::Cancel { order, .. }) => order,
+            _ => order_id(r.client_order_id.get()),
+        };
         self.0.deliver(Body::CancelRejected { order, instrument, reason: r.reason as u8 })
     }
 
-    pub(super) fn filled(&mut self, fills: &Group<'_, FilledOrder>) -> Result<(), Full> {
+    pub(super) fn filled(&mut self, fills: &Group<'_, FilledOrder>, quotes: &mut Quotes) -> Result<(), Full> {
         for fill in fills.iter() {
             let Some(listed) = self.listed(fill.instrument_id.get()) else { continue };
-            let order = order_id(fill.client_order_id.get());
-            self.fill(order, &listed, side_from_wire(fill.side), fill.match_id.get(), fill.price.get(), fill.fill_qty)?;
+            let (number, side) = (fill.client_order_id.get(), side_from_wire(fill.side));
+            let is_quote = fill.flags & fill_flags::QUOTE != 0;
+            let order = if is_quote { side_of_quote(number, side) } else { order_id(number) };
+            self.fill(order, &listed, side, fill.match_id.get(), fill.price.get(), fill.fill_qty)?;
+        }
+        for fill in fills.iter().filter(|fill| fill.flags & fill_flags::FULLY_FILLED != 0) {
+            if let Some(listed) = self.0.listing.find_venue(fill.instrument_id.get()) {
+                quotes.ended(listed.instrument, fill.order_id.get());
+            }
         }
         Ok(())
     }
 
-    pub(super) fn canceled(&mut self, orders: &Group<'_, CanceledOrder>) -> Result<(), Full> {
+    pub(super) fn canceled(&mut self, orders: &Group<'_, CanceledOrder>, quotes: &mut Quotes) -> Result<(), Full> {
         for canceled in orders.iter() {
             let Some(listed) = self.listed(canceled.instrument_id.get()) else { continue };
-            let order = order_id(canceled.client_order_id.get());
+            let quoted = quotes.order(listed.instrument, canceled.order_id.get());
+            let order = quoted.unwrap_or_else(|| order_id(canceled.client_order_id.get()));
             self.ended(order, &listed, order_status::CANCELED, canceled.cancel_reason, canceled.total_filled)?;
+        }
+        for canceled in orders.iter() {
+            if let Some(listed) = self.0.listing.find_venue(canceled.instrument_id.get()) {
+                quotes.ended(listed.instrument, canceled.order_id.get());
+            }
         }
         Ok(())
     }
@@ -112,7 +135,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         Ok(())
     }
 
-    fn fill(
+    pub(super) fn fill(
         &mut self,
         order: ClientOrderId,
         listed: &Listed,
@@ -130,7 +153,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         self.0.deliver(Body::Filled { order, execution, instrument, side, price: Price(price), lots })
     }
 
-    fn ended(
+    pub(super) fn ended(
         &mut self,
         order: ClientOrderId,
         listed: &Listed,
@@ -150,7 +173,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     }
 
     /// The instrument behind the venue's number; a report on an unknown one is counted, and could be of a fill.
-    fn listed(&mut self, number: i64) -> Option<Listed> {
+    pub(super) fn listed(&mut self, number: i64) -> Option<Listed> {
         let listed = self.0.listing.find_venue(number).copied();
         if listed.is_none() {
             self.0.count(|counters| counters.unknown_instruments += 1);
@@ -168,6 +191,6 @@ fn side_of_correlation(correlation: i64) -> Side {
     if correlation & 1 == 0 { Side::Buy } else { Side::Sell }
 }
 
-fn order_id(number: i64) -> ClientOrderId {
+pub(super) fn order_id(number: i64) -> ClientOrderId {
     ClientOrderId(number as u64)
 }

@@ -16,7 +16,7 @@ use super::config::SessionConfig;
 use super::sequence::{Arrival, Incoming};
 use crate::units::Nanos;
 use crate::wire::starbase::orders::{
-    Block, Encoder, Envelope, FLAG_RESEND, Header, Heartbeat, Logon, Logout, ResendRequest, TestRequest,
+    self as wire, Block, Encoder, Envelope, FLAG_RESEND, Header, Heartbeat, Logon, Logout, ResendRequest, TestRequest,
 };
 use zerocopy::byteorder::little_endian::I64;
 
@@ -276,22 +276,37 @@ impl Session {
         time: Nanos,
         outgoing: &mut Outgoing,
     ) -> Result<(), NoRoom> {
+        self.send_with(block, note, time, outgoing, |encoder| match text {
+            Some(text) => encoder.text(text),
+            None => Ok(encoder),
+        })
+    }
+
+    /// The same, with what follows the block.
+    #[inline]
+    pub(in crate::gateway) fn send_with<B: Block>(
+        &mut self,
+        block: &B,
+        note: Note,
+        time: Nanos,
+        outgoing: &mut Outgoing,
+        tail: impl Fn(Encoder<'_>) -> Result<Encoder<'_>, wire::NoRoom>,
+    ) -> Result<(), NoRoom> {
         let envelope = Envelope {
             flags: 0,
             sequence: self.next_outgoing,
             last_processed: self.incoming.last_processed(),
             send_time_ns: time.0 as i64,
         };
-        let encode = |free: &mut [u8]| {
-            let encoder = Encoder::new(free, &envelope, block)?;
-            match text {
-                Some(text) => encoder.text(text)?.finish(),
-                None => encoder.finish(),
-            }
-        };
+        let encode = |free: &mut [u8]| tail(Encoder::new(free, &envelope, block)?)?.finish();
         outgoing.put_with(envelope.sequence, note, |free| encode(free).ok())?;
         self.next_outgoing += 1;
         self.last_sent = time;
         Ok(())
     }
+}
+
+/// What follows a block that is the whole message.
+pub(in crate::gateway) fn bare(encoder: Encoder<'_>) -> Result<Encoder<'_>, wire::NoRoom> {
+    Ok(encoder)
 }

@@ -4,6 +4,8 @@
 //! a reason and a text. A client order id is taken once for ever. Fills of resting orders, cancellations and expiries
 //! are told as they happen, whether or not the client is connected.
 
+mod quotes;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::account::{Account, Execution};
@@ -11,6 +13,7 @@ use super::exchange::{Exchange, Print, Ticket};
 use super::link::{Link, bare};
 use super::market::Market;
 use super::matching::{Outcome, Owner, PostOnly, Resting, SelfTrade};
+use super::protection::ProtectionConfig;
 use crate::instrument::InstrumentKind;
 use crate::order::TimeInForce;
 use crate::units::{Lots, Nanos, Price, Quantity, Side, VenueOrderId};
@@ -20,6 +23,8 @@ use crate::wire::starbase::orders::{
     NewOrderRequest, NewOrderResponse, OrderFilled, OrdersCanceled, cancel_reason, fill_flags, order_flags,
     order_status, reject_reason, side_from_wire, side_to_wire, time_in_force,
 };
+use quotes::Guards;
+use zerocopy::byteorder::little_endian::I64;
 
 /// The client's orders.
 pub const CLIENT: Owner = Owner(3);
@@ -54,6 +59,17 @@ struct Working {
     filled: Lots,
     left: Lots,
     cancel_on_disconnect: bool,
+    under: Under,
+}
+
+/// Which protection an order is under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Under {
+    Nothing,
+    /// That of the orders of its underlying.
+    Orders,
+    /// That of quotes: it is a side of one.
+    Quotes,
 }
 
 /// Orders of one client.
@@ -66,14 +82,15 @@ pub struct Desk {
     by_client_id: HashMap<i64, VenueOrderId>,
     used: HashSet<i64>,
     events: i64,
+    guards: Guards,
 }
 
 /// Why an order is refused.
 type Refusal = (i8, &'static str);
 
 impl Desk {
-    /// A desk that takes so many orders a second, and as many at once.
-    pub fn new(orders_per_second: u32) -> Self {
+    /// A desk that takes so many orders a second, and as many at once, with market-maker protection where it is configured.
+    pub fn new(orders_per_second: u32, protection: Option<ProtectionConfig>) -> Self {
         Self {
             orders_per_second: f64::from(orders_per_second),
             tokens: f64::from(orders_per_second),
@@ -82,6 +99,7 @@ impl Desk {
             by_client_id: HashMap::new(),
             used: HashSet::new(),
             events: 0,
+            guards: Guards::new(protection),
         }
     }
 
@@ -92,13 +110,18 @@ impl Desk {
 
     /// A new order.
     pub fn new_order(&mut self, request: &NewOrderRequest, floor: &mut Floor<'_>, link: &mut Link) {
-        match self.check(request, floor) {
+        match self.check(request, floor, link) {
             Ok((listing, ticket, fill_or_kill)) => self.place(request, listing, &ticket, fill_or_kill, floor, link),
             Err(refusal) => self.refuse(request, refusal, floor, link),
         }
     }
 
-    fn check(&mut self, request: &NewOrderRequest, floor: &Floor<'_>) -> Result<(usize, Ticket, bool), Refusal> {
+    fn check(
+        &mut self,
+        request: &NewOrderRequest,
+        floor: &Floor<'_>,
+        link: &mut Link,
+    ) -> Result<(usize, Ticket, bool), Refusal> {
         if !self.take_token(floor.now) {
             return Err((RATE_LIMIT, "too many orders a second"));
         }
@@ -146,6 +169,7 @@ impl Desk {
             1 => SelfTrade::CancelMaker,
             _ => return Err((reject_reason::INVALID_FIELD, "self-trading mode is not known")),
         };
+        self.check_protection(request, entry.contract.underlying, floor.now, link)?;
         let ticket = Ticket { owner: CLIENT, side, price, lots, time_in_force, post_only, self_trade };
         Ok((listing, ticket, fill_or_kill))
     }
@@ -176,7 +200,9 @@ impl Desk {
         if left.0 > 0 {
             let cancel_on_disconnect = request.flags.get() & order_flags::CANCEL_ON_DISCONNECT != 0;
             let side = ticket.side;
-            self.working.insert(id, Working { client_id, listing, side, price, filled, left, cancel_on_disconnect });
+            let under = if request.flags.get() & order_flags::MMP != 0 { Under::Orders } else { Under::Nothing };
+            let order = Working { client_id, listing, side, price, filled, left, cancel_on_disconnect, under };
+            self.working.insert(id, order);
             self.by_client_id.insert(client_id, id);
         }
         self.events += 1;
@@ -339,17 +365,30 @@ impl Desk {
 
     /// Takes one order back.
     pub fn cancel(&mut self, request: &CancelOrderRequest, floor: &mut Floor<'_>, link: &mut Link) {
+        let known = self.by_client_id.get(&request.client_order_id.get()).copied();
+        let CancelOrderRequest { client_order_id, correlation_id, instrument_id } = *request;
+        self.cancel_found(known, client_order_id, correlation_id, instrument_id, floor, link);
+    }
+
+    fn cancel_found(
+        &mut self,
+        known: Option<VenueOrderId>,
+        client_order_id: I64,
+        correlation_id: I64,
+        instrument_id: I64,
+        floor: &mut Floor<'_>,
+        link: &mut Link,
+    ) {
         self.events += 1;
         let now = (floor.now.0 as i64).into();
-        let known = self.by_client_id.get(&request.client_order_id.get()).copied();
         let Some((id, order)) = known.and_then(|id| self.forget(id)) else {
             let reject = CancelOrderReject {
                 timestamp: now,
                 exec_id: self.events.into(),
-                client_order_id: request.client_order_id,
-                correlation_id: request.correlation_id,
+                client_order_id,
+                correlation_id,
                 order_id: 0.into(),
-                instrument_id: request.instrument_id,
+                instrument_id,
                 reason: reject_reason::CANCEL_UNKNOWN_ORDER,
             };
             return link.report(floor.now, &reject, |encoder| encoder.text(b"no such order is open"));
@@ -358,10 +397,10 @@ impl Desk {
         let response = CancelOrderResponse {
             timestamp: now,
             exec_id: self.events.into(),
-            client_order_id: request.client_order_id,
-            correlation_id: request.correlation_id,
+            client_order_id,
+            correlation_id,
             order_id: (id.0 as i64).into(),
-            instrument_id: request.instrument_id,
+            instrument_id,
             receive_time: now,
         };
         link.report(floor.now, &response, bare);
@@ -424,9 +463,11 @@ impl Desk {
             fill_qty: print.fill.lots.to_quantity(contract.lot).into(),
             total_filled: order.filled.to_quantity(contract.lot).into(),
             side: side_to_wire(order.side),
-            flags: if print.fill.maker_done { fill_flags::FULLY_FILLED } else { 0 },
+            flags: if print.fill.maker_done { fill_flags::FULLY_FILLED } else { 0 }
+                | if order.under == Under::Quotes { fill_flags::QUOTE } else { 0 },
         };
         link.report(floor.now, &report, |encoder| encoder.group(&[fill])?.group::<Leg>(&[]));
+        self.guard(&order, print.fill.lots, floor, link);
     }
 
     /// The contract of a resting order has expired.
@@ -451,7 +492,9 @@ impl Desk {
 
     fn forget(&mut self, id: VenueOrderId) -> Option<(VenueOrderId, Working)> {
         let order = self.working.remove(&id)?;
-        self.by_client_id.remove(&order.client_id);
+        if order.under != Under::Quotes {
+            self.by_client_id.remove(&order.client_id);
+        }
         Some((id, order))
     }
 
@@ -487,7 +530,7 @@ impl Desk {
                     instrument_id: i64::from(contract.venue.0).into(),
                     total_filled: order.filled.to_quantity(contract.lot).into(),
                     cancel_reason: reason,
-                    flags: 0,
+                    flags: u8::from(order.under == Under::Quotes),
                 }
             };
             let entries: Vec<CanceledOrder> = orders.iter().map(entry).collect();

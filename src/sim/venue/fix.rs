@@ -16,8 +16,8 @@ use crate::gateway::fix::{Acceptor, ClientRequest, Credentials, FixConfigError, 
 use crate::units::{Nanos, ONE_E9, Quantity};
 use crate::wire::fix::{Writer, kind};
 use crate::wire::starbase::orders::{
-    CancelOrderRequest, Decimal72, Fill, MassCancelRequest, Message, NewOrderRequest, cancel_reason, next_frame,
-    order_flags, order_status, side_to_wire, time_in_force,
+    AmendOrderRequest, CancelOrderRequest, Decimal72, Fill, MassCancelRequest, Message, NewOrderRequest, cancel_reason,
+    next_frame, order_flags, order_status, reject_reason, side_to_wire, time_in_force,
 };
 
 /// The FIX session of one client.
@@ -64,7 +64,7 @@ impl FixFront {
         let client = (!any).then(|| Credentials::new(&config.client_id, &config.secret)).transpose()?;
         Ok(Self {
             acceptor: Acceptor::new(FixRules { strict: true, ..rules }, client),
-            desk: Desk::new(config.orders_per_second),
+            desk: Desk::new(config.orders_per_second, None),
             link: Link::open(),
             orders: HashMap::new(),
             incoming: Vec::new(),
@@ -187,10 +187,25 @@ impl FixFront {
                 };
                 self.desk.new_order(&block, floor, &mut self.link);
             }
-            ClientRequest::Replace { order, .. } => self.refuse(order, b'2', "orders are not amended here", floor.now),
+            ClientRequest::Replace { order, terms } => {
+                let Some((client, asked)) = self.known(order) else {
+                    return self.refuse(order, b'2', "order_not_found", floor.now);
+                };
+                let contract = floor.exchange.listings().get(asked.listing).map(|listing| &listing.contract);
+                let (venue, size) = contract.map_or((0, Quantity(0)), |c| (i64::from(c.venue.0), c.size));
+                let block = AmendOrderRequest {
+                    client_order_id: client.into(),
+                    correlation_id: 0.into(),
+                    instrument_id: venue.into(),
+                    price: terms.price.into(),
+                    quantity: amount(terms.qty, size).into(),
+                    show_qty: Decimal72::NULL,
+                    flags: 0.into(),
+                };
+                self.desk.amend(&block, floor, &mut self.link);
+            }
             ClientRequest::Cancel { order } => {
-                let known = i64::try_from(order).ok().and_then(|client| Some((client, self.orders.get(&client)?)));
-                let Some((client, asked)) = known else {
+                let Some((client, asked)) = self.known(order) else {
                     return self.refuse(order, b'1', "order_not_found", floor.now);
                 };
                 let venue = floor.exchange.listings().get(asked.listing).map_or(0, |l| i64::from(l.contract.venue.0));
@@ -213,6 +228,12 @@ impl FixFront {
             }
         }
         self.relay(floor.exchange, floor.now);
+    }
+
+    /// An order of the client's, if it ever asked for one under this number.
+    fn known(&self, order: u64) -> Option<(i64, Asked)> {
+        let client = i64::try_from(order).ok()?;
+        Some((client, *self.orders.get(&client)?))
     }
 
     /// Reads what the desk said and says it in FIX.
@@ -250,6 +271,27 @@ impl FixFront {
                 let reject_reason = r.reason.unsigned_abs().into();
                 let refused = Told { text, reject_reason, exec_type: b'8', ..told(r.client_order_id.get(), b'8') };
                 self.report(&refused, exchange, now);
+            }
+            Message::AmendOrderResponse(r, fills) => {
+                let client = r.client_order_id.get();
+                if let Some(asked) = self.orders.get_mut(&client) {
+                    let size = exchange.listings().get(asked.listing).map_or(Quantity(0), |l| l.contract.size);
+                    asked.terms.price = r.price.get();
+                    asked.terms.qty = r.quantity.to_quantity().map_or(asked.terms.qty, |qty| contracts(qty, size));
+                }
+                let all = self.book_fills(client, r.order_id.get(), fills.iter(), exchange);
+                let status = match r.status {
+                    order_status::FILLED => b'2',
+                    order_status::CANCELED => b'4',
+                    _ if self.orders.get(&client).is_some_and(|asked| asked.cum > 0) => b'1',
+                    _ => b'0',
+                };
+                self.report(&Told { exec_type: b'5', fills: &all, ..told(client, status) }, exchange, now);
+            }
+            Message::AmendOrderReject(r, text) => {
+                let gone = r.reason == reject_reason::ORDER_NOT_FOUND;
+                let text = if gone { "order_not_found" } else { std::str::from_utf8(text).unwrap_or_default() };
+                self.refuse(r.client_order_id.get() as u64, b'2', text, now);
             }
             Message::CancelOrderResponse(r) => {
                 self.report(&Told { exec_type: b'4', ..told(r.client_order_id.get(), b'4') }, exchange, now);

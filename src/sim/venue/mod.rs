@@ -20,6 +20,7 @@ mod front;
 pub mod link;
 pub mod market;
 pub mod matching;
+mod protection;
 pub mod publish;
 pub mod server;
 pub mod session;
@@ -30,7 +31,7 @@ pub use account::{Equity, Position, Quote, Statement};
 pub use market::MarketConfig;
 pub use publish::{Channel, PublishConfig};
 pub use server::{Endpoints, VenueError, VenueHandle, VenueServer};
-pub use session::{CancelOnDisconnect, FixNames, SessionConfig};
+pub use session::{CancelOnDisconnect, FixNames, ProtectionConfig, SessionConfig};
 pub use spec::{Universe, UniverseConfig};
 
 use crate::sim::random::splitmix64;

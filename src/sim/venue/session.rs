@@ -9,6 +9,7 @@ use super::desk::{Desk, Floor};
 use super::exchange::{Exchange, Print};
 use super::link::Link;
 use super::matching::Resting;
+pub use super::protection::ProtectionConfig;
 use crate::units::Nanos;
 use crate::wire::starbase::orders::{
     Frame, FrameError, Heartbeat, LoggedOut, Logon, LogonConf, Message, Reject, TestRequest, next_frame, reject_reason,
@@ -41,6 +42,8 @@ pub struct SessionConfig {
     pub cancel_on_disconnect: CancelOnDisconnect,
     /// New orders a second, and at once.
     pub orders_per_second: u32,
+    /// Market-maker protection: of the quotes, and of each underlying's protected orders. Without it neither is taken.
+    pub protection: Option<ProtectionConfig>,
     /// Orders come by FIX, between these names; by the binary protocol when `None`.
     pub fix: Option<FixNames>,
 }
@@ -64,6 +67,7 @@ impl Default for SessionConfig {
             heartbeat_s: 5,
             cancel_on_disconnect: CancelOnDisconnect::PerOrder,
             orders_per_second: 500,
+            protection: None,
             fix: None,
         }
     }
@@ -100,7 +104,7 @@ impl Session {
     /// A session that nobody has connected to.
     pub fn new(config: SessionConfig) -> Self {
         Self {
-            desk: Desk::new(config.orders_per_second),
+            desk: Desk::new(config.orders_per_second, config.protection),
             state: State::Down,
             link: Link::default(),
             incoming: Vec::new(),
@@ -163,6 +167,7 @@ impl Session {
     pub fn tick(&mut self, now: Nanos) {
         let interval_ns = u64::from(self.config.heartbeat_s) * Nanos::PER_SECOND;
         let silent_ns = now.since(self.heard);
+        self.desk.tick(now, &mut self.link);
         match self.state {
             State::Down | State::Closing => {}
             State::AwaitLogon if silent_ns >= 2 * interval_ns => self.log_out("no logon in time", now),
@@ -222,7 +227,10 @@ impl Session {
             return self.log_out(&format!("sequence number {sequence}, expected {expected}"), floor.now);
         }
         self.link.last_processed = sequence;
-        if matches!(message, Ok(Message::NewOrderRequest(_) | Message::AmendOrderRequest(_))) {
+        if matches!(
+            message,
+            Ok(Message::NewOrderRequest(_) | Message::AmendOrderRequest(_) | Message::MassQuoteRequest(..))
+        ) {
             floor.account.order_messages += 1;
             floor.account.order_bytes += frame.bytes() as u64;
         }
@@ -231,6 +239,17 @@ impl Session {
             Ok(Message::AmendOrderRequest(request)) => self.desk.amend(request, floor, &mut self.link),
             Ok(Message::CancelOrderRequest(request)) => self.desk.cancel(request, floor, &mut self.link),
             Ok(Message::MassCancelRequest(request)) => self.desk.mass_cancel(request, floor, &mut self.link),
+            Ok(Message::CancelOrderByIdRequest(request)) => self.desk.cancel_by_id(request, floor, &mut self.link),
+            Ok(Message::MassQuoteRequest(request, quotes)) => {
+                self.desk.mass_quote(request, &quotes, floor, &mut self.link)
+            }
+            Ok(Message::MassQuoteCancelRequest(request)) => self.desk.cancel_quotes(request, floor, &mut self.link),
+            Ok(Message::GetMassQuoteMmpStatusRequest(request)) => {
+                self.desk.quotes_status(request, floor.now, &mut self.link)
+            }
+            Ok(Message::GetOrdersMmpStatusRequest(request)) => {
+                self.desk.orders_status(request, floor.now, &mut self.link)
+            }
             Ok(Message::Heartbeat(_)) => {}
             Ok(Message::TestRequest(request)) => {
                 self.link.send(floor.now, &Heartbeat { correlation_id: request.correlation_id });

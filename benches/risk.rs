@@ -71,7 +71,7 @@ impl Rig {
         let (net_delta, log_gamma, delta_bound) = (Coins(ONE_E9), Coins(ONE_E9), 0.0);
         rig.see(Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound });
         for resting in 0..beside {
-            let request = rig.request(TimeInForce::GoodTilCancel, Price((90_000 - resting as i64) * ONE_E9));
+            let request = rig.request(TimeInForce::GoodTilCancel, Price((98_000 - resting as i64) * ONE_E9));
             rig.approve(request);
         }
         rig

@@ -31,20 +31,36 @@ impl Amount {
     }
 
     #[inline]
-    pub(super) fn times(self, lots: i128) -> Self {
-        Self { coins: self.coins * lots, dollars: self.dollars * lots }
-    }
-
-    #[inline]
     pub(super) fn plus(self, other: Self) -> Self {
         Self { coins: self.coins + other.coins, dollars: self.dollars + other.dollars }
+    }
+}
+
+/// The same of one lot, of which one of the two is zero: small enough that a number of lots takes one multiplication.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) coins: i64,
+    pub(super) dollars: i64,
+}
+
+impl Unit {
+    #[inline]
+    pub(super) fn times(self, lots: i64) -> Amount {
+        let lots = i128::from(lots);
+        Amount { coins: i128::from(self.coins) * lots, dollars: i128::from(self.dollars) * lots }
+    }
+
+    /// Which way a lot bought pushes.
+    #[inline]
+    pub(super) fn sign(self) -> i64 {
+        (self.coins | self.dollars).signum()
     }
 }
 
 /// What one lot adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PerLot {
-    pub(super) delta: Amount,
+    pub(super) delta: Unit,
     /// Coins per unit of ln(spot), 1e-9.
     pub(super) log_gamma: i64,
     /// Coins per 1.00 of volatility, 1e-9.
@@ -82,7 +98,7 @@ pub(super) struct Held {
     /// Middle of its last sound book.
     pub(super) mid: Price,
     /// Amount of one lot.
-    pub(super) lot: Amount,
+    pub(super) lot: Unit,
     pub(super) per_lot: PerLot,
     /// Lots working when they were last counted: buying, selling.
     counted: (u64, u64),
@@ -159,7 +175,7 @@ impl Book {
             }
             Body::Unit { instrument, delta, log_gamma, vega, .. } => {
                 if let Some(held) = self.held.get_mut(instrument.index()) {
-                    let delta = Amount { coins: i128::from(to_e9(delta)), dollars: 0 };
+                    let delta = Unit { coins: to_e9(delta), dollars: 0 };
                     let (log_gamma, vega) = (to_e9(f64::from(log_gamma)), to_e9(f64::from(vega)));
                     held.per_lot = PerLot { delta, log_gamma, vega };
                     held.is_valued = true;
@@ -175,26 +191,25 @@ impl Book {
         let Body::Listed { instrument, underlying, kind, payoff, option, expiry_s, lot, .. } = *body else { return };
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
         let is_option = kind == InstrumentKind::Option;
-        let size = i128::from(lot.0);
         let in_dollars = payoff == Payoff::Inverse && !is_option;
-        held.lot = if in_dollars { Amount { coins: 0, dollars: size } } else { Amount { coins: size, dollars: 0 } };
+        held.lot = if in_dollars { Unit { coins: 0, dollars: lot.0 } } else { Unit { coins: lot.0, dollars: 0 } };
         (held.underlying, held.is_option, held.expiry_s) = (underlying, is_option, expiry_s);
         if !is_option {
             held.per_lot = PerLot { delta: held.lot, log_gamma: 0, vega: 0 };
             held.is_valued = true;
         } else if !held.is_valued {
             // Until the greeks tell, the most an option's delta can be.
-            let sign = if option == Some(OptionKind::Put) { -1 } else { 1 };
-            held.per_lot.delta = held.lot.times(sign);
+            let coins = if option == Some(OptionKind::Put) { lot.0.saturating_neg() } else { lot.0 };
+            held.per_lot.delta = Unit { coins, dollars: 0 };
         }
     }
 
     /// Adds to a position, and to what is held gross.
     fn add(&mut self, instrument: InstrumentId, lots: i64) {
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
-        let before = i128::from(held.position.unsigned_abs());
+        let before = held.position.saturating_abs();
         held.position = held.position.saturating_add(lots);
-        let change = held.lot.times(i128::from(held.position.unsigned_abs()) - before);
+        let change = held.lot.times(held.position.saturating_abs() - before);
         let group = &mut self.groups[held.underlying.index()];
         group.gross = group.gross.plus(change);
         if !held.is_option {
@@ -214,8 +229,9 @@ impl Book {
     pub(super) fn execute(&mut self, fill: &AppliedFill) {
         self.add(fill.instrument, fill.signed_lots());
         let Some(held) = self.held.get(fill.instrument.index()).copied() else { return };
-        let (lots, group) = (i128::from(fill.signed_lots()), &mut self.groups[held.underlying.index()]);
-        let delta = held.per_lot.delta.times(lots);
+        let group = &mut self.groups[held.underlying.index()];
+        let delta = held.per_lot.delta.times(fill.signed_lots());
+        let lots = i128::from(fill.signed_lots());
         // Dollars become coins at the spot of the last exposure; before one there is nothing to add to.
         if group.spot.0 > 0 {
             group.net_delta += delta.coins + delta.dollars * i128::from(ONE_E9) / i128::from(group.spot.0);
@@ -228,18 +244,25 @@ impl Book {
         }
     }
 
-    /// Counts an instrument's working orders anew, at its greeks of this moment.
+    /// Counts what changed in an instrument's working orders, and all of them anew when its greeks have changed.
     #[inline]
     pub(super) fn count(&mut self, instrument: InstrumentId, orders: &OrderStore) {
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
         let working = orders.working_lots(instrument);
-        if held.counted == working && held.counted_at == held.per_lot {
-            return;
-        }
         let group = &mut self.groups[held.underlying.index()];
-        group.working.take(held, held.counted, held.counted_at, -1);
-        group.working.take(held, working, held.per_lot, 1);
-        (held.counted, held.counted_at) = (working, held.per_lot);
+        if held.counted_at != held.per_lot {
+            let (buying, selling) = std::mem::take(&mut held.counted);
+            group.working.add(held, held.counted_at, Side::Buy, -(buying as i64));
+            group.working.add(held, held.counted_at, Side::Sell, -(selling as i64));
+            held.counted_at = held.per_lot;
+        }
+        let (buying, selling) = std::mem::replace(&mut held.counted, working);
+        if buying != working.0 {
+            group.working.add(held, held.per_lot, Side::Buy, working.0 as i64 - buying as i64);
+        }
+        if selling != working.1 {
+            group.working.add(held, held.per_lot, Side::Sell, working.1 as i64 - selling as i64);
+        }
     }
 
     /// Position in a contract.
@@ -266,32 +289,22 @@ impl Group {
 }
 
 impl Working {
-    /// Adds (`sign` 1) or takes away (−1) so many lots of an instrument.
+    /// Adds so many lots of an instrument on one side, or takes them away.
     #[inline]
-    fn take(&mut self, held: &Held, (buying, selling): (u64, u64), per_lot: PerLot, sign: i128) {
-        for (side, lots) in [(Side::Buy, buying), (Side::Sell, selling)] {
-            if lots == 0 {
-                continue;
-            }
-            let lots = i128::from(lots) * sign;
-            push(&mut self.delta, per_lot.delta, side, lots);
-            let (log_gamma, vega) = (i128::from(per_lot.log_gamma), i128::from(per_lot.vega));
-            *direction(&mut self.log_gamma, side, log_gamma < 0) += log_gamma.abs() * lots;
-            *direction(&mut self.vega, side, vega < 0) += vega.abs() * lots;
-            let size = held.lot.times(lots);
-            self.gross = self.gross.plus(size);
-            if !held.is_option {
-                self.futures = self.futures.plus(size);
-            }
+    fn add(&mut self, held: &Held, per_lot: PerLot, side: Side, lots: i64) {
+        let sign = per_lot.delta.sign();
+        let pushed = direction(&mut self.delta, side, sign < 0);
+        *pushed = pushed.plus(per_lot.delta.times(sign * lots));
+        let size = held.lot.times(lots);
+        self.gross = self.gross.plus(size);
+        if !held.is_option {
+            self.futures = self.futures.plus(size);
+            return;
         }
+        let of = |greek: i64| i128::from(greek).abs() * i128::from(lots);
+        *direction(&mut self.log_gamma, side, per_lot.log_gamma < 0) += of(per_lot.log_gamma);
+        *direction(&mut self.vega, side, per_lot.vega < 0) += of(per_lot.vega);
     }
-}
-
-fn push(pushes: &mut Pushes<Amount>, per_lot: Amount, side: Side, lots: i128) {
-    let is_negative = per_lot.coins + per_lot.dollars < 0;
-    let size = per_lot.times(if is_negative { -lots } else { lots });
-    let pushed = direction(pushes, side, is_negative);
-    *pushed = pushed.plus(size);
 }
 
 /// Where buying or selling something of this sign pushes.

@@ -1,7 +1,8 @@
 //! The gate: one function between a decision and the wire.
 
-use super::book::{Book, Group, Held, Pushes};
+use super::book::{Amount, Book, Group, Held, Pushes};
 use super::collar::DriftCollar;
+use super::limits::Ceilings;
 use super::loss::{LossMeter, Paid};
 use super::repeats::Repeats;
 use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle};
@@ -77,6 +78,7 @@ impl Asked {
 #[derive(Clone, Debug)]
 pub struct Gate {
     limits: Limits,
+    ceilings: Ceilings,
     throttle: Throttle,
     kill: KillSwitch,
     book: Book,
@@ -99,6 +101,7 @@ impl Gate {
             loss: LossMeter::new(limits.loss_max_e9),
             is_venue_down: false,
             refusals: RefusalCounts::default(),
+            ceilings: Ceilings::from(&limits),
             limits,
         }
     }
@@ -306,10 +309,10 @@ impl Gate {
         self.check_own(asked, id, orders)?;
         // Working orders of this instrument are counted at the greeks of this moment.
         self.book.count(id, orders);
-        let held = *self.book.held(id).filter(|held| held.is_valued).ok_or(Refusal::UnknownGreeks)?;
+        let held = self.book.held(id).filter(|held| held.is_valued).ok_or(Refusal::UnknownGreeks)?;
         let group = self.book.group(held.underlying).ok_or(Refusal::UnknownGreeks)?;
-        self.check_size(asked, id, &held, view.spot, orders)?;
-        self.check_group(asked, &held, group, view.spot)?;
+        self.check_size(asked, id, held, view.spot, orders)?;
+        self.check_group(asked, held, group, view.spot)?;
         if !self.repeats.admits(id, asked.side, now) {
             self.kill.throw(Latch::by_the_program(KillLevel::Pause, KillCause::Repeats, now));
             return Err(Refusal::Repeats);
@@ -348,12 +351,14 @@ impl Gate {
         spot: Price,
         orders: &OrderStore,
     ) -> Result<(), Refusal> {
-        let per_lot = held.lot.notional_e18(spot);
-        refuse_if(per_lot * i128::from(asked.lots) > e18(self.limits.order_notional_max_e9), Refusal::Notional)?;
+        let notional = |lots: i64| held.lot.times(lots).notional_e18(spot);
+        refuse_if(notional(i64::from(asked.lots)) > self.ceilings.order, Refusal::Notional)?;
         let (buying, selling) = orders.working_lots(id);
         let working = if asked.side == Side::Buy { buying } else { selling };
-        let worst = worst_position(asked.side, i128::from(working) + i128::from(asked.more), held.position);
-        let is_over = worst * per_lot > e18(self.limits.position_notional_max_e9) && !canary!(IgnoredLimit);
+        // Reducing a position is never a larger worst case than what remains of it: what counts is where it may end, on the
+        // side the order pushes to.
+        let worst = held.position.saturating_mul(asked.side.sign()).saturating_add_unsigned(working + u64::from(asked.more));
+        let is_over = notional(worst.max(0)) > self.ceilings.position && !canary!(IgnoredLimit);
         refuse_if(is_over, Refusal::Position)
     }
 
@@ -361,34 +366,32 @@ impl Gate {
     /// order pushes it. What reduces is never refused for being too much.
     #[inline]
     fn check_group(&self, asked: &Asked, held: &Held, group: &Group, spot: Price) -> Result<(), Refusal> {
-        let (limits, more) = (&self.limits, i128::from(asked.more));
-        let signed = i128::from(asked.side.sign()) * more;
-        let size = held.lot.times(more);
-        let reduces = i128::from(held.position) * signed < 0 && more <= i128::from(held.position.unsigned_abs());
+        let (ceilings, more, sign) = (&self.ceilings, i64::from(asked.more), asked.side.sign());
+        let reduces = held.position.signum() * sign < 0 && (1..=held.position.saturating_abs()).contains(&more);
         if !reduces {
-            let gross = group.gross.plus(group.working.gross).plus(size).notional_e18(spot);
-            refuse_if(gross > e18(limits.gross_notional_max_e9), Refusal::Gross)?;
+            let size = held.lot.times(more);
+            let gross = group.gross.plus(group.working.gross).plus(size);
+            refuse_if(gross.notional_e18(spot) > ceilings.gross, Refusal::Gross)?;
             let futures = group.futures.plus(group.working.futures);
-            let futures = if held.is_option { futures } else { futures.plus(size) }.notional_e18(spot);
-            // Dollars times a rate: nine digits fewer before, so that the product fits.
-            let margin = futures / i128::from(ONE_E9) * i128::from(limits.margin_rate_e9);
-            refuse_if(margin > e18(limits.credit_max_e9), Refusal::Credit)?;
+            let futures = if held.is_option { futures } else { futures.plus(size) };
+            refuse_if(futures.notional_e18(spot) > ceilings.futures, Refusal::Credit)?;
         }
-        let spot_e9 = i128::from(spot.0);
-        let delta = held.per_lot.delta.notional_e18(spot) * signed;
-        let net_delta = group.net_delta * spot_e9;
-        let pushes =
-            Pushes { up: group.working.delta.up.notional_e18(spot), down: group.working.delta.down.notional_e18(spot) };
+        let per_lot = &held.per_lot;
+        let direction = if more == 0 { 0 } else { per_lot.delta.sign() * sign };
+        let toward = Amount { coins: group.net_delta * i128::from(direction), dollars: 0 };
+        let pushed = if direction > 0 { group.working.delta.up } else { group.working.delta.down };
+        let worst_delta = toward.plus(pushed).plus(per_lot.delta.times(per_lot.delta.sign() * more)).notional_e18(spot);
         if self.kill.latch().level != KillLevel::Open {
-            refuse_if(!takes_toward_zero(net_delta, delta, &pushes), Refusal::ReduceOnly)?;
+            // Toward zero, and with everything working in the order's direction not through it.
+            refuse_if(toward.coins >= 0 || worst_delta > 0, Refusal::ReduceOnly)?;
         }
-        refuse_if(worst(net_delta, delta, &pushes) > e18(limits.delta_notional_max_e9), Refusal::Delta)?;
+        refuse_if(direction != 0 && worst_delta > ceilings.delta, Refusal::Delta)?;
         if held.is_option {
-            let percent = i128::from(ONE_E9) * 100;
-            let gamma = worst(group.log_gamma, i128::from(held.per_lot.log_gamma) * signed, &group.working.log_gamma);
-            refuse_if(gamma * spot_e9 > i128::from(limits.gamma_notional_max_e9) * percent, Refusal::Gamma)?;
-            let vega = worst(group.vega, i128::from(held.per_lot.vega) * signed, &group.working.vega);
-            refuse_if(vega * spot_e9 > i128::from(limits.vega_max_e9) * percent, Refusal::Vega)?;
+            let (signed, spot_e9) = (i128::from(sign * more), i128::from(spot.0));
+            let gamma = worst(group.log_gamma, i128::from(per_lot.log_gamma) * signed, &group.working.log_gamma);
+            refuse_if(gamma * spot_e9 > ceilings.gamma, Refusal::Gamma)?;
+            let vega = worst(group.vega, i128::from(per_lot.vega) * signed, &group.working.vega);
+            refuse_if(vega * spot_e9 > ceilings.vega, Refusal::Vega)?;
         }
         Ok(())
     }
@@ -396,9 +399,9 @@ impl Gate {
     /// A buy may reach `collar` above the offer, a sell as far below the bid; a passive price may lie anywhere behind.
     #[inline]
     fn within_collar(&self, asked: &Asked, view: &View<'_>) -> bool {
-        let best = i128::from(if asked.side == Side::Buy { view.ask.0 } else { view.bid.0 });
-        let beyond = (i128::from(asked.price.0) - best) * i128::from(asked.side.sign());
-        beyond * i128::from(ONE_E9) <= best * i128::from(self.limits.collar_e9)
+        let best = if asked.side == Side::Buy { view.ask.0 } else { view.bid.0 };
+        let beyond = (asked.price.0 - best) * asked.side.sign();
+        i128::from(beyond) * i128::from(ONE_E9) <= i128::from(best) * i128::from(self.limits.collar_e9)
     }
 
     fn execute(&mut self, fill: &AppliedFill) {
@@ -406,7 +409,7 @@ impl Gate {
         let Some(held) = self.book.held(fill.instrument) else { return };
         let Some(group) = self.book.group(held.underlying) else { return };
         if !held.is_option {
-            let notional_e18 = held.lot.times(i128::from(fill.lots)).notional_e18(group.spot);
+            let notional_e18 = held.lot.times(i64::from(fill.lots)).notional_e18(group.spot);
             let paid = Paid { side: fill.side, price: fill.price, mid: held.mid, notional_e18 };
             self.loss.execute(held.underlying, paid, group.net_delta);
         }
@@ -425,20 +428,6 @@ fn refuse_if(bad: bool, reason: Refusal) -> Result<(), Refusal> {
     if bad { Err(reason) } else { Ok(()) }
 }
 
-/// Money of 1e-9 as 1e-18.
-#[inline]
-fn e18(e9: i64) -> i128 {
-    i128::from(e9) * i128::from(ONE_E9)
-}
-
-/// Magnitude of the position if `lots` fill on this side. Reducing a position is never a larger worst case than what
-/// remains of it: what counts is where it may end, on the side the order pushes to.
-#[inline]
-fn worst_position(side: Side, lots: i128, position: i64) -> i128 {
-    let sign = i128::from(side.sign());
-    (i128::from(position) * sign + lots).max(0)
-}
-
 /// How far a sum may go in the direction of `change`, if everything working that pushes there fills too.
 #[inline]
 fn worst(sum: i128, change: i128, working: &Pushes<i128>) -> i128 {
@@ -446,16 +435,6 @@ fn worst(sum: i128, change: i128, working: &Pushes<i128>) -> i128 {
         0 => 0,
         1.. => sum + working.up + change,
         _ => -sum + working.down - change,
-    }
-}
-
-/// Whether a change takes a sum toward zero and, with everything working in its direction, not through it.
-#[inline]
-fn takes_toward_zero(sum: i128, change: i128, working: &Pushes<i128>) -> bool {
-    match change {
-        0 => false,
-        1.. => sum < 0 && working.up + change <= -sum,
-        _ => sum > 0 && working.down - change <= sum,
     }
 }
 

@@ -6,6 +6,7 @@
 mod executions;
 mod ids;
 mod index;
+mod standing;
 mod state;
 mod store;
 #[cfg(test)]

@@ -125,16 +125,19 @@ impl Order {
     }
 
     /// Lots it may fill over its life: the larger of the terms in force and those asked for.
+    #[inline]
     pub fn lots_max(&self) -> u32 {
         self.amending.map_or(self.terms.lots, |asked| asked.lots.max(self.terms.lots))
     }
 
     /// Lots that may still fill. Of an ended order, those whose fills are still to be told.
+    #[inline]
     pub fn leaves_lots(&self) -> u32 {
         if self.state.is_terminal() { self.owed_lots } else { self.lots_max() - self.cum_lots }
     }
 
     /// Whether the venue has not answered it in any way.
+    #[inline]
     pub fn is_unanswered(&self) -> bool {
         !self.state.is_terminal() && self.venue_order.is_none() && self.cum_lots == 0
     }

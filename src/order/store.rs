@@ -8,6 +8,7 @@
 use super::UNKNOWN_TO_VENUE;
 use super::executions::Executions;
 use super::index::Index;
+use super::standing::{Share, Standing};
 use super::state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
 use super::{Request, TimeInForce};
 use crate::event::Body;
@@ -67,8 +68,8 @@ pub struct OrderStore {
     ended_first: usize,
     ended_count: usize,
     executions: Executions,
-    /// Lots that may still fill, by instrument: buying, selling.
-    working: Box<[(u64, u64)]>,
+    /// By instrument: buying, selling.
+    sides: Box<[[Standing; 2]]>,
     counters: OrderCounters,
 }
 
@@ -100,14 +101,14 @@ impl OrderStore {
             ended_first: 0,
             ended_count: 0,
             executions: Executions::new(),
-            working: vec![(0, 0); INSTRUMENTS_MAX].into_boxed_slice(),
+            sides: vec![[Standing::NONE; 2]; INSTRUMENTS_MAX].into_boxed_slice(),
             counters: OrderCounters::default(),
         }
     }
 
     /// Enters an order before it leaves; from here on it counts as working at its full size.
     pub fn insert(&mut self, new: NewOrder) -> Result<(), StoreFull> {
-        if self.find_slot(new.order).is_some() || new.instrument.index() >= self.working.len() {
+        if self.find_slot(new.order).is_some() || new.instrument.index() >= self.sides.len() {
             return Err(StoreFull);
         }
         let at = self.vacant().ok_or(StoreFull)?;
@@ -116,10 +117,11 @@ impl OrderStore {
             self.put_ended(at as u16);
             return Err(StoreFull);
         }
-        self.slots[at] = Slot { order: Order::new(new), live_at: self.live_count as u16 };
+        let order = Order::new(new);
+        self.sides[new.instrument.index()][new.side as usize].change(&order, Share::NONE, Share::of(&order));
+        self.slots[at] = Slot { order, live_at: self.live_count as u16 };
         self.live[self.live_count] = at as u16;
         self.live_count += 1;
-        *self.working_of(new.instrument, new.side) += u64::from(new.lots);
         Ok(())
     }
 
@@ -214,7 +216,28 @@ impl OrderStore {
     /// fate, or counted by the venue and not told yet.
     #[inline]
     pub fn working_lots(&self, instrument: InstrumentId) -> (u64, u64) {
-        self.working.get(instrument.index()).copied().unwrap_or_default()
+        self.sides.get(instrument.index()).map_or((0, 0), |[buying, selling]| (buying.lots, selling.lots))
+    }
+
+    /// Whether an order at these terms might meet a live one of ours, or be one once more that is not answered. No is
+    /// certain; yes asks for a look at the orders, before which [`tighten`](Self::tighten) makes the next yes rarer.
+    #[inline]
+    pub fn may_clash(&self, instrument: InstrumentId, side: Side, price: Price, lots: u32) -> bool {
+        let Some(sides) = self.sides.get(instrument.index()) else { return false };
+        let (own, other) = (&sides[side as usize], &sides[side.opposite() as usize]);
+        other.may_meet(side, price) || own.may_hold(Terms { price, lots })
+    }
+
+    /// Makes what [`may_clash`](Self::may_clash) goes by as tight as the live orders allow. Looks at every live order.
+    pub fn tighten(&mut self, instrument: InstrumentId) {
+        let Some(sides) = self.sides.get_mut(instrument.index()) else { return };
+        sides.iter_mut().for_each(Standing::forget_bounds);
+        for at in &self.live[..self.live_count] {
+            let order = &self.slots[usize::from(*at)].order;
+            if order.new.instrument == instrument {
+                sides[order.new.side as usize].note(order);
+            }
+        }
     }
 
     /// How many orders are live.
@@ -272,15 +295,12 @@ impl OrderStore {
     fn update(&mut self, order: ClientOrderId, change: impl FnOnce(&mut Order) -> Outcome) -> Outcome {
         let Some(at) = self.find_slot(order) else { return Outcome::UnknownOrder(None) };
         let slot = &mut self.slots[at];
-        let (before, was_live) = (slot.order.leaves_lots(), !slot.order.state.is_terminal());
+        let (before, was_live) = (Share::of(&slot.order), !slot.order.state.is_terminal());
         let outcome = change(&mut slot.order);
-        let Order { new, state, .. } = slot.order;
-        let after = slot.order.leaves_lots();
-        if before != after {
-            let working = self.working_of(new.instrument, new.side);
-            *working = *working - u64::from(before) + u64::from(after);
-        }
-        if was_live && state.is_terminal() {
+        let NewOrder { instrument, side, .. } = slot.order.new;
+        let after = Share::of(&slot.order);
+        self.sides[instrument.index()][side as usize].change(&slot.order, before, after);
+        if was_live && slot.order.state.is_terminal() {
             self.end(at);
         }
         outcome
@@ -320,21 +340,13 @@ impl OrderStore {
         let at = self.ended[self.ended_first];
         self.ended_first = (self.ended_first + 1) % ORDERS_MAX;
         let Order { new, owed_lots, .. } = self.slots[usize::from(at)].order;
-        *self.working_of(new.instrument, new.side) -= u64::from(owed_lots);
+        self.sides[new.instrument.index()][new.side as usize].lots -= u64::from(owed_lots);
         self.slots[usize::from(at)].order.owed_lots = 0;
         self.counters.owed_forgotten += u64::from(owed_lots);
         let slots = &self.slots;
         let number_of = |at: u16| slots[usize::from(at)].order.new.order.0;
         self.index.remove(number_of(at), at, number_of);
         Some(usize::from(at))
-    }
-
-    fn working_of(&mut self, instrument: InstrumentId, side: Side) -> &mut u64 {
-        let (buying, selling) = &mut self.working[instrument.index()];
-        match side {
-            Side::Buy => buying,
-            Side::Sell => selling,
-        }
     }
 
     #[inline]

@@ -5,7 +5,7 @@
 //! else), and both are kept apart until a price is needed, so that no sum drifts. Working orders count in the direction
 //! in which they push, all of one direction as filled and none of the other: the worst case of each.
 //!
-//! A table row of 136 bytes an instrument, allocated at construction; an event touches one row and one underlying, and
+//! A table row of 96 bytes an instrument, allocated at construction; an event touches one row and one underlying, and
 //! [`Body::Smile`] at most `EXPIRIES_MAX` entries of it.
 
 use crate::event::Body;
@@ -80,10 +80,6 @@ pub(super) struct Working {
     pub(super) delta: Pushes<Amount>,
     pub(super) log_gamma: Pushes<i128>,
     pub(super) vega: Pushes<i128>,
-    /// Sizes, whichever way they push.
-    pub(super) gross: Amount,
-    /// Of them, sizes of futures.
-    pub(super) futures: Amount,
 }
 
 /// One instrument.
@@ -100,10 +96,8 @@ pub(super) struct Held {
     /// Amount of one lot.
     pub(super) lot: Unit,
     pub(super) per_lot: PerLot,
-    /// Lots working when they were last counted: buying, selling.
+    /// Lots of it among what its underlying counts as working: buying, selling.
     counted: (u64, u64),
-    /// At these greeks.
-    counted_at: PerLot,
 }
 
 /// One underlying.
@@ -114,7 +108,7 @@ pub(super) struct Group {
     pub(super) net_delta: i128,
     pub(super) log_gamma: i128,
     pub(super) vega: i128,
-    /// Sizes of all positions.
+    /// Sizes of all positions and of everything working, whichever way they push.
     pub(super) gross: Amount,
     /// Of them, of futures.
     pub(super) futures: Amount,
@@ -177,8 +171,9 @@ impl Book {
                 if let Some(held) = self.held.get_mut(instrument.index()) {
                     let delta = Unit { coins: to_e9(delta), dollars: 0 };
                     let (log_gamma, vega) = (to_e9(f64::from(log_gamma)), to_e9(f64::from(vega)));
-                    held.per_lot = PerLot { delta, log_gamma, vega };
                     held.is_valued = true;
+                    let group = &mut self.groups[held.underlying.index()];
+                    group.revalue(held, PerLot { delta, log_gamma, vega });
                 }
             }
             Body::Listed { .. } => self.list(body),
@@ -209,12 +204,7 @@ impl Book {
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
         let before = held.position.saturating_abs();
         held.position = held.position.saturating_add(lots);
-        let change = held.lot.times(held.position.saturating_abs() - before);
-        let group = &mut self.groups[held.underlying.index()];
-        group.gross = group.gross.plus(change);
-        if !held.is_option {
-            group.futures = group.futures.plus(change);
-        }
+        self.groups[held.underlying.index()].grow(held, held.position.saturating_abs() - before);
     }
 
     /// Takes in the middle of a sound book.
@@ -244,24 +234,18 @@ impl Book {
         }
     }
 
-    /// Counts what changed in an instrument's working orders, and all of them anew when its greeks have changed.
+    /// Counts what changed in an instrument's working orders.
     #[inline]
     pub(super) fn count(&mut self, instrument: InstrumentId, orders: &OrderStore) {
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
         let working = orders.working_lots(instrument);
-        let group = &mut self.groups[held.underlying.index()];
-        if held.counted_at != held.per_lot {
-            let (buying, selling) = std::mem::take(&mut held.counted);
-            group.working.add(held, held.counted_at, Side::Buy, -(buying as i64));
-            group.working.add(held, held.counted_at, Side::Sell, -(selling as i64));
-            held.counted_at = held.per_lot;
-        }
         let (buying, selling) = std::mem::replace(&mut held.counted, working);
+        let group = &mut self.groups[held.underlying.index()];
         if buying != working.0 {
-            group.working.add(held, held.per_lot, Side::Buy, working.0 as i64 - buying as i64);
+            group.work(held, Side::Buy, working.0 as i64 - buying as i64);
         }
         if selling != working.1 {
-            group.working.add(held, held.per_lot, Side::Sell, working.1 as i64 - selling as i64);
+            group.work(held, Side::Sell, working.1 as i64 - selling as i64);
         }
     }
 
@@ -272,6 +256,41 @@ impl Book {
 }
 
 impl Group {
+    /// So many lots of an instrument more may be held, or fewer.
+    #[inline]
+    fn grow(&mut self, held: &Held, lots: i64) {
+        let size = held.lot.times(lots);
+        self.gross = self.gross.plus(size);
+        if !held.is_option {
+            self.futures = self.futures.plus(size);
+        }
+    }
+
+    /// So many lots of an instrument more work on one side, or fewer.
+    #[inline]
+    fn work(&mut self, held: &Held, side: Side, lots: i64) {
+        self.grow(held, lots);
+        let (working, per_lot) = (&mut self.working, &held.per_lot);
+        let sign = per_lot.delta.sign();
+        let pushed = direction(&mut working.delta, side, sign < 0);
+        *pushed = pushed.plus(per_lot.delta.times(sign * lots));
+        if held.is_option {
+            let of = |greek: i64| i128::from(greek).abs() * i128::from(lots);
+            *direction(&mut working.log_gamma, side, per_lot.log_gamma < 0) += of(per_lot.log_gamma);
+            *direction(&mut working.vega, side, per_lot.vega < 0) += of(per_lot.vega);
+        }
+    }
+
+    /// A lot of an instrument is worth something else, those working included.
+    fn revalue(&mut self, held: &mut Held, per_lot: PerLot) {
+        let (buying, selling) = held.counted;
+        self.work(held, Side::Buy, -(buying as i64));
+        self.work(held, Side::Sell, -(selling as i64));
+        held.per_lot = per_lot;
+        self.work(held, Side::Buy, buying as i64);
+        self.work(held, Side::Sell, selling as i64);
+    }
+
     fn see_vega(&mut self, expiry_s: u32, vega: i64) {
         match self.by_expiry.iter_mut().find(|(known, _)| *known == expiry_s) {
             Some((_, known)) => *known = vega,
@@ -285,25 +304,6 @@ impl Group {
             }
         }
         self.vega = self.by_expiry.iter().map(|(_, vega)| i128::from(*vega)).sum();
-    }
-}
-
-impl Working {
-    /// Adds so many lots of an instrument on one side, or takes them away.
-    #[inline]
-    fn add(&mut self, held: &Held, per_lot: PerLot, side: Side, lots: i64) {
-        let sign = per_lot.delta.sign();
-        let pushed = direction(&mut self.delta, side, sign < 0);
-        *pushed = pushed.plus(per_lot.delta.times(sign * lots));
-        let size = held.lot.times(lots);
-        self.gross = self.gross.plus(size);
-        if !held.is_option {
-            self.futures = self.futures.plus(size);
-            return;
-        }
-        let of = |greek: i64| i128::from(greek).abs() * i128::from(lots);
-        *direction(&mut self.log_gamma, side, per_lot.log_gamma < 0) += of(per_lot.log_gamma);
-        *direction(&mut self.vega, side, per_lot.vega < 0) += of(per_lot.vega);
     }
 }
 
@@ -326,3 +326,5 @@ fn to_e9(value: f64) -> i64 {
         |c| c.0,
     )
 }
+
+const _: () = assert!(size_of::<Held>() <= 96);

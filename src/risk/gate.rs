@@ -36,7 +36,7 @@ impl View<'_> {
 
 /// Refusals so far, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RefusalCounts([u64; Refusal::ALL.len()]);
+pub struct RefusalCounts(pub(super) [u64; Refusal::ALL.len()]);
 
 impl RefusalCounts {
     /// Each reason with its count.
@@ -291,7 +291,7 @@ impl Gate {
         asked: &Asked,
         id: InstrumentId,
         view: &View<'_>,
-        orders: &OrderStore,
+        orders: &mut OrderStore,
         now: Nanos,
     ) -> Result<(), Refusal> {
         refuse_if(self.is_shut(), Refusal::Killed)?;
@@ -307,8 +307,6 @@ impl Gate {
         refuse_if(!self.within_collar(asked, view), Refusal::Collar)?;
         refuse_if(!self.collar.admits(id, asked.price), Refusal::Drift)?;
         self.check_own(asked, id, orders)?;
-        // Working orders of this instrument are counted at the greeks of this moment.
-        self.book.count(id, orders);
         let held = self.book.held(id).filter(|held| held.is_valued).ok_or(Refusal::UnknownGreeks)?;
         let group = self.book.group(held.underlying).ok_or(Refusal::UnknownGreeks)?;
         self.check_size(asked, id, held, view.spot, orders)?;
@@ -321,12 +319,18 @@ impl Gate {
     }
 
     /// Against our own orders in the instrument: the same once more, or one that it would trade with. Looks at every live
-    /// order if any works here.
+    /// order where it might be either.
     #[inline]
-    fn check_own(&self, asked: &Asked, id: InstrumentId, orders: &OrderStore) -> Result<(), Refusal> {
-        if orders.working_lots(id) == (0, 0) {
+    fn check_own(&self, asked: &Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
+        if !orders.may_clash(id, asked.side, asked.price, asked.lots) {
             return Ok(());
         }
+        self.look_at_own(asked, id, orders)
+    }
+
+    #[cold]
+    fn look_at_own(&self, asked: &Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
+        orders.tighten(id);
         for order in orders.live(id).filter(|order| order.new.order != asked.order) {
             if order.new.side == asked.side {
                 let same = order.terms.price == asked.price && order.terms.lots == asked.lots;
@@ -357,7 +361,8 @@ impl Gate {
         let working = if asked.side == Side::Buy { buying } else { selling };
         // Reducing a position is never a larger worst case than what remains of it: what counts is where it may end, on the
         // side the order pushes to.
-        let worst = held.position.saturating_mul(asked.side.sign()).saturating_add_unsigned(working + u64::from(asked.more));
+        let worst =
+            held.position.saturating_mul(asked.side.sign()).saturating_add_unsigned(working + u64::from(asked.more));
         let is_over = notional(worst.max(0)) > self.ceilings.position && !canary!(IgnoredLimit);
         refuse_if(is_over, Refusal::Position)
     }
@@ -370,10 +375,9 @@ impl Gate {
         let reduces = held.position.signum() * sign < 0 && (1..=held.position.saturating_abs()).contains(&more);
         if !reduces {
             let size = held.lot.times(more);
-            let gross = group.gross.plus(group.working.gross).plus(size);
+            let gross = group.gross.plus(size);
             refuse_if(gross.notional_e18(spot) > ceilings.gross, Refusal::Gross)?;
-            let futures = group.futures.plus(group.working.futures);
-            let futures = if held.is_option { futures } else { futures.plus(size) };
+            let futures = if held.is_option { group.futures } else { group.futures.plus(size) };
             refuse_if(futures.notional_e18(spot) > ceilings.futures, Refusal::Credit)?;
         }
         let per_lot = &held.per_lot;

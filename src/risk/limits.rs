@@ -74,7 +74,7 @@ impl Restricted {
     /// Whether an instrument is on the list.
     #[inline]
     pub fn holds(&self, instrument: VenueInstrumentId) -> bool {
-        self.numbers[..usize::from(self.len).min(RESTRICTED_MAX)].contains(&instrument.0)
+        self.len > 0 && self.numbers[..usize::from(self.len).min(RESTRICTED_MAX)].contains(&instrument.0)
     }
 }
 

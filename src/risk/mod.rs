@@ -49,6 +49,8 @@ mod gate;
 mod kill;
 mod limits;
 mod loss;
+#[cfg(test)]
+mod oracle;
 mod repeats;
 #[cfg(test)]
 mod tests;

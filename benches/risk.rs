@@ -19,7 +19,7 @@ use hedgecore::units::*;
 const PERPETUAL: InstrumentId = InstrumentId(3);
 const STEPS: u64 = 400_000;
 /// Steps whose times are averaged, the counter being too coarse for one.
-const BATCH: u64 = 16;
+const BATCH: u64 = 4;
 
 fn perpetual() -> Instrument {
     Instrument {
@@ -73,6 +73,8 @@ impl Rig {
         for resting in 0..beside {
             let request = rig.request(TimeInForce::GoodTilCancel, Price((98_000 - resting as i64) * ONE_E9));
             rig.approve(request);
+            let order = ClientOrderId(rig.next);
+            rig.hear(Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument: id });
         }
         rig
     }
@@ -130,7 +132,7 @@ fn measure(
     mut step: impl FnMut(&mut Rig, &Body),
     mut undo: impl FnMut(&mut Rig, &Body),
 ) {
-    let mut histogram = Histogram::<u64>::new(3).expect("three digits");
+    let mut histogram = Histogram::<u64>::new_with_bounds(1, 100_000_000, 3).expect("bounds in order");
     for _ in 0..STEPS / BATCH {
         let bodies = prepare(rig);
         let began = clock.ticks();

@@ -27,16 +27,14 @@ pub(super) struct Standing {
 }
 
 /// What of an order its side keeps account of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
     leaves: u32,
-    is_live: bool,
+    pub(super) is_live: bool,
     is_unanswered: bool,
 }
 
 impl Share {
-    pub(super) const NONE: Self = Self { leaves: 0, is_live: false, is_unanswered: false };
-
     #[inline]
     pub(super) fn of(order: &Order) -> Self {
         let is_live = !order.state.is_terminal();
@@ -47,15 +45,22 @@ impl Share {
 impl Standing {
     pub(super) const NONE: Self = Self { lots: 0, reach: NO_REACH, marks: 0, live: 0, unanswered: 0 };
 
+    /// A new order, of which nothing is known but what was asked.
+    #[inline]
+    pub(super) fn enter(&mut self, order: &Order) {
+        self.lots += u64::from(order.terms.lots);
+        self.live += 1;
+        self.unanswered += 1;
+        self.reach = self.reach.max(outwards(order.terms.price, order.new.side));
+        self.marks |= mark(order.terms);
+    }
+
     /// An order's share changed.
     #[inline]
-    pub(super) fn change(&mut self, order: &Order, before: Share, after: Share) {
+    pub(super) fn change(&mut self, before: Share, after: Share) {
         self.lots = self.lots - u64::from(before.leaves) + u64::from(after.leaves);
-        self.live = self.live - u16::from(before.is_live) + u16::from(after.is_live);
-        self.unanswered = self.unanswered - u16::from(before.is_unanswered) + u16::from(after.is_unanswered);
-        if after.is_live {
-            self.note(order);
-        }
+        self.live -= u16::from(before.is_live) - u16::from(after.is_live);
+        self.unanswered -= u16::from(before.is_unanswered) - u16::from(after.is_unanswered);
         if self.live == 0 {
             self.reach = NO_REACH;
         }

@@ -107,6 +107,7 @@ impl OrderStore {
     }
 
     /// Enters an order before it leaves; from here on it counts as working at its full size.
+    #[inline]
     pub fn insert(&mut self, new: NewOrder) -> Result<(), StoreFull> {
         if self.find_slot(new.order).is_some() || new.instrument.index() >= self.sides.len() {
             return Err(StoreFull);
@@ -118,7 +119,7 @@ impl OrderStore {
             return Err(StoreFull);
         }
         let order = Order::new(new);
-        self.sides[new.instrument.index()][new.side as usize].change(&order, Share::NONE, Share::of(&order));
+        self.sides[new.instrument.index()][new.side as usize].enter(&order);
         self.slots[at] = Slot { order, live_at: self.live_count as u16 };
         self.live[self.live_count] = at as u16;
         self.live_count += 1;
@@ -295,12 +296,17 @@ impl OrderStore {
     fn update(&mut self, order: ClientOrderId, change: impl FnOnce(&mut Order) -> Outcome) -> Outcome {
         let Some(at) = self.find_slot(order) else { return Outcome::UnknownOrder(None) };
         let slot = &mut self.slots[at];
-        let (before, was_live) = (Share::of(&slot.order), !slot.order.state.is_terminal());
+        let (before, price) = (Share::of(&slot.order), slot.order.terms.price);
         let outcome = change(&mut slot.order);
-        let NewOrder { instrument, side, .. } = slot.order.new;
-        let after = Share::of(&slot.order);
-        self.sides[instrument.index()][side as usize].change(&slot.order, before, after);
-        if was_live && slot.order.state.is_terminal() {
+        let (after, order) = (Share::of(&slot.order), &slot.order);
+        let side = &mut self.sides[order.new.instrument.index()][order.new.side as usize];
+        if before != after {
+            side.change(before, after);
+        }
+        if after.is_live && (order.amending.is_some() || order.terms.price != price) {
+            side.note(order);
+        }
+        if before.is_live && !after.is_live {
             self.end(at);
         }
         outcome

@@ -27,6 +27,17 @@ impl Amount {
     /// In quote currency at `spot`, 1e-18.
     #[inline]
     pub(super) fn notional_e18(self, spot: Price) -> i128 {
+        match (i64::try_from(self.coins), i64::try_from(self.dollars)) {
+            (Ok(coins), Ok(dollars)) => {
+                i128::from(coins) * i128::from(spot.0) + i128::from(dollars) * i128::from(ONE_E9)
+            }
+            _ => self.large_notional_e18(spot),
+        }
+    }
+
+    /// The same of sums beyond nine billion coins or dollars.
+    #[cold]
+    fn large_notional_e18(self, spot: Price) -> i128 {
         self.coins * i128::from(spot.0) + self.dollars * i128::from(ONE_E9)
     }
 

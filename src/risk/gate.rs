@@ -196,6 +196,7 @@ impl Gate {
         Ok(Approved(request))
     }
 
+    #[inline(always)]
     fn admit(
         &mut self,
         request: &Request,
@@ -279,13 +280,13 @@ impl Gate {
     }
 
     /// An order is entered and counts.
-    #[inline]
+    #[inline(always)]
     fn sent(&mut self, instrument: InstrumentId, side: Side, orders: &OrderStore, now: Nanos) {
         self.repeats.take(instrument, side, now);
         self.book.count(instrument, orders);
     }
 
-    #[inline]
+    #[inline(always)]
     fn check(
         &mut self,
         asked: &Asked,
@@ -320,7 +321,7 @@ impl Gate {
 
     /// Against our own orders in the instrument: the same once more, or one that it would trade with. Looks at every live
     /// order where it might be either.
-    #[inline]
+    #[inline(always)]
     fn check_own(&self, asked: &Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
         if !orders.may_clash(id, asked.side, asked.price, asked.lots) {
             return Ok(());
@@ -346,7 +347,7 @@ impl Gate {
     }
 
     /// The order by itself, and with what its instrument holds and works on its side.
-    #[inline]
+    #[inline(always)]
     fn check_size(
         &self,
         asked: &Asked,
@@ -369,7 +370,7 @@ impl Gate {
 
     /// The order with everything held and working in its underlying: sizes, then each greek in the direction in which the
     /// order pushes it. What reduces is never refused for being too much.
-    #[inline]
+    #[inline(always)]
     fn check_group(&self, asked: &Asked, held: &Held, group: &Group, spot: Price) -> Result<(), Refusal> {
         let (ceilings, more, sign) = (&self.ceilings, i64::from(asked.more), asked.side.sign());
         let reduces = held.position.signum() * sign < 0 && (1..=held.position.saturating_abs()).contains(&more);

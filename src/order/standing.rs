@@ -26,22 +26,6 @@ pub(super) struct Standing {
     unanswered: u16,
 }
 
-/// What of an order its side keeps account of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Share {
-    leaves: u32,
-    pub(super) is_live: bool,
-    is_unanswered: bool,
-}
-
-impl Share {
-    #[inline]
-    pub(super) fn of(order: &Order) -> Self {
-        let is_live = !order.state.is_terminal();
-        Self { leaves: order.leaves_lots(), is_live, is_unanswered: order.is_unanswered() }
-    }
-}
-
 impl Standing {
     pub(super) const NONE: Self = Self { lots: 0, reach: NO_REACH, marks: 0, live: 0, unanswered: 0 };
 
@@ -55,17 +39,21 @@ impl Standing {
         self.marks |= mark(order.terms);
     }
 
-    /// An order's share changed.
+    /// An unanswered order was answered, or ended.
     #[inline]
-    pub(super) fn change(&mut self, before: Share, after: Share) {
-        self.lots = self.lots - u64::from(before.leaves) + u64::from(after.leaves);
-        self.live -= u16::from(before.is_live) - u16::from(after.is_live);
-        self.unanswered -= u16::from(before.is_unanswered) - u16::from(after.is_unanswered);
-        if self.live == 0 {
-            self.reach = NO_REACH;
-        }
+    pub(super) fn answer(&mut self) {
+        self.unanswered -= 1;
         if self.unanswered == 0 {
             self.marks = 0;
+        }
+    }
+
+    /// A live order ended.
+    #[inline]
+    pub(super) fn end(&mut self) {
+        self.live -= 1;
+        if self.live == 0 {
+            self.reach = NO_REACH;
         }
     }
 

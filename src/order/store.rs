@@ -8,7 +8,7 @@
 use super::UNKNOWN_TO_VENUE;
 use super::executions::Executions;
 use super::index::Index;
-use super::standing::{Share, Standing};
+use super::standing::Standing;
 use super::state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
 use super::{Request, TimeInForce};
 use crate::event::Body;
@@ -296,17 +296,21 @@ impl OrderStore {
     fn update(&mut self, order: ClientOrderId, change: impl FnOnce(&mut Order) -> Outcome) -> Outcome {
         let Some(at) = self.find_slot(order) else { return Outcome::UnknownOrder(None) };
         let slot = &mut self.slots[at];
-        let (before, price) = (Share::of(&slot.order), slot.order.terms.price);
+        let before = (slot.order.leaves_lots(), slot.order.is_unanswered(), !slot.order.state.is_terminal());
+        let price = slot.order.terms.price;
         let outcome = change(&mut slot.order);
-        let (after, order) = (Share::of(&slot.order), &slot.order);
+        let order = &slot.order;
+        let (leaves, is_unanswered, is_live) = (order.leaves_lots(), order.is_unanswered(), !order.state.is_terminal());
         let side = &mut self.sides[order.new.instrument.index()][order.new.side as usize];
-        if before != after {
-            side.change(before, after);
+        side.lots = side.lots - u64::from(before.0) + u64::from(leaves);
+        if before.1 && !is_unanswered {
+            side.answer();
         }
-        if after.is_live && (order.amending.is_some() || order.terms.price != price) {
+        if is_live && (order.amending.is_some() || order.terms.price != price) {
             side.note(order);
         }
-        if before.is_live && !after.is_live {
+        if before.2 && !is_live {
+            side.end();
             self.end(at);
         }
         outcome

@@ -242,6 +242,7 @@ impl Gate {
                     (side(order, Side::Buy, bid, bid_lots), side(offer_of(order), Side::Sell, ask, ask_lots));
                 self.check(&Asked::to_rest(&bid), instrument, view, orders, now)?;
                 orders.insert(bid).map_err(|_| Refusal::OrderTable)?;
+                self.book.count(instrument, orders);
                 // The offer is held against the book with the bid in it; refused, it takes the bid with it.
                 let offer = self.enter_offer(&ask, view, orders, now);
                 if offer.is_err() {
@@ -286,7 +287,7 @@ impl Gate {
         self.book.count(instrument, orders);
     }
 
-    #[inline(always)]
+    #[inline]
     fn check(
         &mut self,
         asked: &Asked,

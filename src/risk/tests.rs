@@ -382,6 +382,22 @@ fn a_quote_is_two_orders_or_none() {
 }
 
 #[test]
+fn the_offer_of_a_quote_is_held_against_a_book_that_has_its_bid() {
+    let (mut rig, instrument) =
+        (Rig::with(Limits { gross_notional_max_e9: MILLION_E9, ..Limits::default() }), perpetual());
+    let quote = |order, ask_lots| Request::Quote {
+        order: ClientOrderId(order),
+        instrument: PERPETUAL,
+        bid: Price(99_900 * ONE_E9),
+        ask: Price(100_100 * ONE_E9),
+        bid_lots: 60_000,
+        ask_lots,
+    };
+    assert_eq!(rig.ask(quote(10, 40_001), &view(&instrument)), Err(Refusal::Gross));
+    assert_eq!(rig.ask(quote(20, 40_000), &view(&instrument)), Ok(()), "what was refused left nothing behind");
+}
+
+#[test]
 fn a_run_of_orders_pauses_trading_until_a_person_re_enables_it() {
     let mut rig = Rig::with(Limits { repeats_max: 3, ..Limits::default() });
     for lots in 1..=3 {

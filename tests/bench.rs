@@ -46,6 +46,13 @@ fn a_slice_of_everything_leaves_every_figure_and_every_file() {
             assert_eq!(rate["dropped"], 0, "{rate}");
         }
     }
+    for figure in ["echo", "wire", "open_loop", "closed_loop"] {
+        check(&report[figure]);
+    }
+    for hop in ["decode", "greeks", "decision", "encode", "write"] {
+        assert!(report["wire_hops"][hop]["count"].as_u64() > Some(0), "{hop}");
+    }
+    assert!(report["wire_over_echo"].as_f64() > Some(0.0));
     assert_eq!(report["rate_sweep"], report["rate_sweeps"]["fused"]);
     let hops: u64 = ["decode", "greeks", "decision", "encode"]
         .map(|hop| report["compute"]["fused"]["hops"][hop]["p50"].as_u64().expect("a median"))

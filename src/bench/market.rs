@@ -192,10 +192,11 @@ impl Ladder {
     }
 
     /// Takes the book over as it stands at the venue, which must not publish that channel from here on: all its levels go,
-    /// one of each side comes.
+    /// one of each side comes. Every offer lies below the venue's own, so that an order at one finds nobody there.
     pub fn take_over<'a>(&mut self, venue: &Venue, now: Nanos, buffer: &'a mut [u8]) -> &'a [u8] {
         let book = &venue.exchange().listings()[0].book;
-        self.bid = venue.best(PERPETUAL, Side::Buy).map_or(0.0, Price::to_f64);
+        let best = venue.best(PERPETUAL, Side::Sell).map_or(0.0, Price::to_f64);
+        self.bid = best - PRICE_STEP * f64::from(STEPS + 2);
         let mut entries = Vec::new();
         for (side, name) in [(Side::Buy, BookSide::Bid), (Side::Sell, BookSide::Ask)] {
             let levels = book.levels(side).map(|level| level.price.to_f64());

@@ -1,7 +1,8 @@
 //! Measures the pipeline's latency, beside what the machine asks for at the least.
 //!
 //! Enters: a [`Plan`]. Leaves: [`Results`], with every histogram. Each figure is of the live stages: `compute` runs them
-//! from packet bytes to order bytes without sockets, on one thread and on four. What is compared is measured in turns within
+//! from packet bytes to order bytes without sockets, on one thread and on four; `wire` runs the live pipeline over loopback
+//! sockets, beside a bare echo. What is compared is measured in turns within
 //! one run: a round of each case, then the next round of each, so that whatever else the machine does falls on all of them.
 //! An open loop times a tick from when it was due, so that a stall counts for every tick that it delays.
 //!
@@ -17,6 +18,7 @@ mod series;
 mod split;
 mod stages;
 mod way;
+mod wire;
 
 pub use fused::FusedRig;
 pub use host::Host;
@@ -30,8 +32,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::runtime::clock::{Source, StampClock};
-use crate::runtime::placement::{self, Topology};
+use crate::runtime::placement::{self, PlacementError, Topology};
 use market::{BookSize, Opening, Outcome};
+use wire::Wire;
+
+/// What a loop over sockets lasts at least.
+const WIRE_SHORTEST: Duration = Duration::from_millis(150);
 
 /// What to measure, and for how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,18 +54,21 @@ pub struct Plan {
     pub books: Vec<usize>,
     /// Ticks a second, for the sweep of rates.
     pub rates: Vec<u64>,
+    /// Ticks a second over sockets, in the open loop; `None` to leave sockets out.
+    pub wire_rate: Option<u64>,
 }
 
 impl Default for Plan {
-    /// Half a minute of measuring in five rounds.
+    /// A little more than half a minute of measuring in five rounds.
     fn default() -> Self {
         Self {
             topologies: vec![Topology::Fused, Topology::Split],
-            lasts: Duration::from_secs(30),
+            lasts: Duration::from_secs(36),
             rounds: 5,
             held: 552,
             books: vec![24, 288, 552, 1_104, 1_920],
             rates: vec![10_000, 50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000],
+            wire_rate: Some(1_000),
         }
     }
 }
@@ -78,7 +87,8 @@ impl Plan {
 
     /// How long one case of one round lasts.
     fn turn(&self) -> Duration {
-        let closed = 1 + 2 * self.topologies.len() + self.books.len();
+        let over_sockets = if self.wire_rate.is_some() { 4 } else { 0 };
+        let closed = 1 + 2 * self.topologies.len() + self.books.len() + over_sockets;
         let cases = closed + self.topologies.len() * self.rates.len();
         self.lasts / (self.rounds * cases as u32).max(1)
     }
@@ -126,6 +136,8 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         || -> Sweep { plan.rates.iter().map(|&rate| (rate, Way::new(TO_ORDER, &clock), Load::default())).collect() };
     let mut sweeps: Vec<Sweep> = plan.topologies.iter().map(|_| sweep()).collect();
     let (turn, mut floors) = (plan.turn(), Vec::new());
+    let (layout, core) = wire_layout(&cores)?;
+    let mut wire = Wire::default();
     for round in 0..=plan.rounds {
         // The first round warms up: caches, branch predictors, and cores that slept. It is half as long, and forgotten.
         let lasts = if round == 0 { turn / 2 } else { turn };
@@ -150,6 +162,11 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
             progress(round, plan.rounds, &format!("{held} options"));
             rig.closed(lasts, way);
         }
+        if let (Some(rate), true) = (plan.wire_rate, round > 0) {
+            progress(round, plan.rounds, "sockets");
+            let (size, lasts) = (BookSize::holding(plan.held), lasts.clamp(WIRE_SHORTEST, wire::LONGEST / 2));
+            wire.round(wire::Round { plan: &layout, core, size, rate, lasts, clock })?;
+        }
         if round == 0 {
             let ways = fused.way.iter_mut().chain(&mut split.way).chain(books.iter_mut().map(|(_, _, way)| way));
             ways.for_each(|way| *way = way.emptied());
@@ -172,8 +189,21 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         results.book_sweep.insert(*held, way.total.percentiles().p50);
         results.enter(format!("book.{held}"), &way.total);
     }
+    if plan.wire_rate.is_some() {
+        results.enter_wire(&layout, wire);
+    }
     notices(plan, &cores, &split, &mut results);
     Ok(results)
+}
+
+/// Where the pipeline's threads run, and the exchange's: a spinning thread has its core to itself as long as there are enough.
+fn wire_layout(cores: &[usize]) -> Result<(placement::Plan, Option<usize>), PlacementError> {
+    // The gateway's thread, the exchange and the cold threads each want a core besides.
+    let topology = if cores.len() >= 4 { Topology::Fused } else { Topology::Solo };
+    let layout = placement::plan(&placement::Request { topology, cores: None, idle: None }, cores)?;
+    let taken = |core: &&usize| layout.threads.iter().any(|thread| thread.core == Some(**core));
+    let core = cores.iter().find(|core| !taken(core)).copied();
+    Ok((layout, core))
 }
 
 fn rate_of(way: &Way, load: Load) -> Rate {

@@ -7,6 +7,8 @@ use serde::Serialize;
 use super::host::Host;
 use super::series::{Round, Series};
 use super::way::{Load, Way};
+use super::wire::Wire;
+use crate::runtime::placement::Plan;
 use crate::telemetry::Percentiles;
 
 /// A run's figures.
@@ -27,6 +29,9 @@ pub struct Results {
     /// Ratio of their medians.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wire_over_echo: Option<f64>,
+    /// The topology of `wire`, and where its threads ran.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub wire_layout: String,
     /// Each hop of `wire`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub wire_hops: BTreeMap<&'static str, Percentiles>,
@@ -114,6 +119,27 @@ impl Results {
                     .push(format!("{topology}: {} ticks ended otherwise than as {outcome}, uncounted", way.otherwise));
             }
         }
+    }
+
+    /// Enters what was measured over sockets.
+    pub(super) fn enter_wire(&mut self, layout: &Plan, wire: Wire) {
+        let (echo, pipeline) = (wire.echo.percentiles(), wire.wire.percentiles());
+        self.wire_over_echo = Some(pipeline.p50 as f64 / echo.p50.max(1) as f64);
+        (self.echo, self.wire) = (Some(echo), Some(pipeline));
+        (self.open_loop, self.closed_loop) = (Some(wire.open.answered()), Some(wire.closed.answered()));
+        self.wire_layout = layout.to_string();
+        self.wire_hops = wire.hops.iter().map(|(name, series)| (*name, series.percentiles())).collect();
+        for (name, series) in [
+            ("echo", &wire.echo),
+            ("wire", &wire.wire),
+            ("open_loop", &wire.open.latency),
+            ("closed_loop", &wire.closed.latency),
+        ] {
+            self.enter(name.to_owned(), series);
+        }
+        wire.hops.iter().for_each(|(name, series)| self.enter(format!("wire.{name}"), series));
+        self.notices.extend(layout.notices.iter().cloned());
+        self.notices.extend(wire.notices);
     }
 
     /// Enters a sweep of rates.

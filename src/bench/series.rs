@@ -53,6 +53,14 @@ impl Series {
         }
     }
 
+    /// A round that was measured elsewhere, as a histogram of nanoseconds.
+    pub fn round_of(&mut self, measured: &Histogram<u64>) {
+        for step in measured.iter_recorded() {
+            self.now.saturating_record_n(step.value_iterated_to(), step.count_at_value());
+        }
+        self.end_round();
+    }
+
     /// Takes over what another measured.
     pub fn absorb(&mut self, other: &Self) {
         self.all.add(&other.all).expect("both have the same bounds");

@@ -8,6 +8,9 @@ use crate::hedge::Hedge;
 use crate::order::Request;
 use crate::portfolio::Greeks;
 use crate::risk::Instruction;
+use crate::runtime::PipelineError;
+use crate::runtime::placement::PlacementError;
+use crate::runtime::socket::SocketError;
 use crate::sim::venue::{ConfigError, UniverseConfig, Venue, VenueConfig};
 use crate::stage::Stage;
 use crate::units::{Nanos, Ticks};
@@ -21,6 +24,18 @@ pub enum OpenError {
     /// The venue's own credentials do not fit its session.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// A socket of the harness failed.
+    #[error("the harness's own sockets: {0}")]
+    Socket(#[from] std::io::Error),
+    /// A socket of the pipeline's kind could not be had.
+    #[error(transparent)]
+    Open(#[from] SocketError),
+    /// The live pipeline did not start, or did not end well.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// Its threads cannot be laid out.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
     /// The venue does not answer a logon.
     #[error("the embedded venue did not take the logon")]
     Logon,

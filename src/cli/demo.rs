@@ -50,7 +50,7 @@ pub(super) struct DemoArgs {
     /// Seed of the venue's market and of the book
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Which stages share a thread: fused, split, or auto by the cores available
+    /// Which stages share a thread: fused, split, solo, or auto by the cores available
     #[arg(long, default_value = "auto")]
     topology: String,
     /// The venue's market data: classic (levels, one line) or starbase (orders, two lines, requests for what is missing)

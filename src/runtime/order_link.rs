@@ -67,14 +67,18 @@ impl OrderLink {
         let mut beat = Beat::new(CLOCK_NS);
         while !instructions.is_drained() && !control.is_abandoned() {
             let now = self.clock.now();
-            self.heed(&control.board, now);
-            let worked = self.turn(&mut instructions, now);
+            let worked = self.turn(&mut instructions, control, now);
             if beat.is_due(now) {
                 self.tend(now, &mut rest);
                 control.board.pulse(HotStage::Gateway, now);
             }
             rest.idle(worked);
         }
+        self.end(control, rest)
+    }
+
+    /// Logs out, unless everything is to be left as it is, and gives the gateway back.
+    pub(super) fn end(mut self, control: &Control, rest: Rest) -> Gateway {
         if !control.is_abandoned() {
             self.say_farewell(rest);
         }
@@ -98,9 +102,16 @@ impl OrderLink {
         }
     }
 
-    /// Instructions out, reports in. While the reports' ring is short of room nothing is taken: ring and venue wait.
+    /// Heeds a halt, then instructions out, reports in; true when there was work.
     #[inline]
-    fn turn(&mut self, instructions: &mut Consumer<Instruction>, now: Nanos) -> bool {
+    pub(super) fn turn(&mut self, instructions: &mut Consumer<Instruction>, control: &Control, now: Nanos) -> bool {
+        self.heed(&control.board, now);
+        self.send(instructions, now) | self.write() | self.read(now)
+    }
+
+    /// Instructions out. While the reports' ring is short of room nothing is taken: ring and venue wait.
+    #[inline]
+    pub(super) fn send(&mut self, instructions: &mut Consumer<Instruction>, now: Nanos) -> bool {
         let mut worked = false;
         for _ in 0..BATCH {
             if !self.gateway.has_room() {
@@ -111,7 +122,7 @@ impl OrderLink {
             self.write();
             worked = true;
         }
-        worked | self.write() | self.read(now)
+        worked
     }
 
     /// Writes what is pending; true when bytes went out.
@@ -146,7 +157,7 @@ impl OrderLink {
     }
 
     /// What time asks for: heartbeats, connecting, giving up a session that is broken.
-    fn tend(&mut self, now: Nanos, rest: &mut Rest) {
+    pub(super) fn tend(&mut self, now: Nanos, rest: &mut Rest) {
         self.gateway.tick(now);
         if !self.gateway.gateway().is_armed() {
             return;

@@ -3,6 +3,7 @@
 //! ```text
 //!  fused   [ feed → greeks → hedge ]──orders──►[ gateway ]         reports ──► greeks
 //!  split   [ feed ]─market─►[ greeks ]─exposures─►[ hedge ]─orders─►[ gateway ]
+//!  solo    [ feed → greeks → hedge ──orders──► gateway ]
 //!  cold    [ surface ]◄─market        calibrations ──► greeks          anchors asked for and rebuilt ◄──► greeks
 //!          [ recorder ]◄─exposures, calibrations, orders
 //!          [ control ]           commands ──► greeks; a halt ──► gateway too
@@ -106,22 +107,23 @@ pub struct Pipeline {
     controls: Arc<Controls>,
     progress: SharedProgress,
     front: Front,
-    gateway: JoinHandle<Gateway>,
     surface: JoinHandle<Surface>,
     recorder: JoinHandle<(Recorder, Option<Keeper>)>,
     desk: JoinHandle<()>,
     notices: Vec<String>,
 }
 
-/// The threads from the feed to the hedge.
+/// The hot threads.
 #[derive(Debug)]
 enum Front {
-    Fused(JoinHandle<(threads::FusedPipeline, SideInputs, Ingest)>),
+    Fused(JoinHandle<(threads::FusedPipeline, SideInputs, Ingest)>, JoinHandle<Gateway>),
     Split(
         JoinHandle<(Feed, Link<Event>, Ingest)>,
         JoinHandle<(WatchedGreeks, Link<Event>, SideInputs)>,
         JoinHandle<(WatchedHedge, Link<Instruction>)>,
+        JoinHandle<Gateway>,
     ),
+    Solo(JoinHandle<(threads::FusedPipeline, SideInputs, Ingest, Gateway)>),
 }
 
 /// What comes back from a pipeline.
@@ -173,11 +175,13 @@ impl Pipeline {
         let surface = Surface::new(config.surface);
 
         let idle = config.plan.idle;
-        let (mut front_rest, gateway_rest) = (Rest::new(idle)?, Rest::new(idle)?);
+        let mut front_rest = Rest::new(idle)?;
+        let mut gateway_rest = if config.plan.topology == Topology::Solo { None } else { Some(Rest::new(idle)?) };
+        let orders_alarm = gateway_rest.as_ref().unwrap_or(&front_rest).alarm();
         let ingest = Ingest::new(sockets, &mut front_rest, clock)?;
 
         let cold = |stream| (health.as_ref(), stream);
-        let (orders, orders_in, orders_tap) = link(ORDER_SLOTS, gateway_rest.alarm(), cold(Stream::Decisions))?;
+        let (orders, orders_in, orders_tap) = link(ORDER_SLOTS, orders_alarm, cold(Stream::Decisions))?;
         let (reports, [reports_in]) = ring::broadcast(ORDER_SLOTS)?;
         let (calibrations, [calibrations_in, calibrations_tap]) = ring::broadcast(MARKET_SLOTS)?;
         let (commands, [commands_in]) = ring::broadcast(COMMAND_SLOTS)?;
@@ -192,10 +196,16 @@ impl Pipeline {
         let desk = Desk::open(&config.control, Arc::clone(&controls))?;
         let progress = SharedProgress::default();
         let spawner = Spawner::new(&config.plan);
-        let reports_alarm;
-        let (front, surface_in, exposures_tap) = if let Topology::Split = config.plan.topology {
+        let gateway = WatchedGateway::new(Gateway::new(config.session), reports, session_tap, clock);
+        let link_to = |alarm| OrderLink::new(gateway, config.orders, alarm, clock);
+        let spawn_gateway = |link: OrderLink, orders_in, rest| {
+            let control = Arc::clone(&control);
+            spawner.hot(HotStage::Gateway, move || link.run(orders_in, &control, rest))
+        };
+        let is_split = config.plan.topology == Topology::Split;
+        let (front, surface_in, exposures_tap) = if let Some(gateway_rest) = gateway_rest.take_if(|_| is_split) {
             let (greeks_rest, hedge_rest) = (Rest::new(idle)?, Rest::new(idle)?);
-            reports_alarm = greeks_rest.alarm();
+            let order_link = link_to(greeks_rest.alarm());
             let (market, market_in, surface_in) = link(MARKET_SLOTS, greeks_rest.alarm(), (None, Stream::Inputs))?;
             let (exposures, exposures_in, exposures_tap) =
                 link(MARKET_SLOTS, hedge_rest.alarm(), cold(Stream::Outputs))?;
@@ -209,22 +219,28 @@ impl Pipeline {
             let hedge = spawner.hot(HotStage::Hedge, move || {
                 threads::run_hedge(hedge, exposures_in, orders, &hedge_control, clock, hedge_rest)
             })?;
-            (Front::Split(feed, greeks, hedge), surface_in, exposures_tap)
+            let gateway = spawn_gateway(order_link, orders_in, gateway_rest)?;
+            (Front::Split(feed, greeks, hedge, gateway), surface_in, exposures_tap)
         } else {
-            reports_alarm = front_rest.alarm();
+            let order_link = link_to(front_rest.alarm());
             let (market, [surface_in]) = ring::broadcast(MARKET_SLOTS)?;
             let (exposures, [exposures_tap]) = ring::broadcast(MARKET_SLOTS)?;
             let exposures = Tap::new(exposures, health.as_ref(), Stream::Outputs);
             let fused = Fused::watched(feed, greeks, hedge, orders, market, exposures, clock);
-            let control = Arc::clone(&control);
-            let fused = spawner
-                .hot(HotStage::Feed, move || threads::run_fused(fused, ingest, side, &control, clock, front_rest))?;
-            (Front::Fused(fused), surface_in, exposures_tap)
+            let front_control = Arc::clone(&control);
+            let front = if let Some(gateway_rest) = gateway_rest {
+                let fused = spawner.hot(HotStage::Feed, move || {
+                    threads::run_fused(fused, ingest, side, &front_control, clock, front_rest)
+                })?;
+                Front::Fused(fused, spawn_gateway(order_link, orders_in, gateway_rest)?)
+            } else {
+                Front::Solo(spawner.hot(HotStage::Feed, move || {
+                    let orders = (order_link, orders_in);
+                    threads::run_solo(fused, ingest, side, orders, &front_control, clock, front_rest)
+                })?)
+            };
+            (front, surface_in, exposures_tap)
         };
-        let gateway = WatchedGateway::new(Gateway::new(config.session), reports, session_tap, clock);
-        let link = OrderLink::new(gateway, config.orders, reports_alarm, clock);
-        let gateway_control = Arc::clone(&control);
-        let gateway = spawner.hot(HotStage::Gateway, move || link.run(orders_in, &gateway_control, gateway_rest))?;
         let surface = spawner
             .cold("surface", move |idler| threads::run_surface(surface, rebuilder, surface_in, calibrations, idler))?;
         let keeper = keeper.map(|keeper| keeper.answering_to(Arc::clone(&controls)));
@@ -235,7 +251,7 @@ impl Pipeline {
         })?;
         let ended = Arc::clone(&control);
         let desk = spawner.cold("control", move |_| desk.run(|| ended.is_stopping()))?;
-        Ok(Self { control, controls, progress, front, gateway, surface, recorder, desk, notices })
+        Ok(Self { control, controls, progress, front, surface, recorder, desk, notices })
     }
 
     /// How far it is, a few milliseconds ago.
@@ -269,23 +285,34 @@ impl Pipeline {
     pub fn abandon(self) {
         self.control.abandon();
         match self.front {
-            Front::Fused(fused) => drop(fused.join()),
-            Front::Split(feed, greeks, hedge) => drop((feed.join(), greeks.join(), hedge.join())),
+            Front::Fused(fused, gateway) => drop((fused.join(), gateway.join())),
+            Front::Split(feed, greeks, hedge, gateway) => {
+                drop((feed.join(), greeks.join(), hedge.join(), gateway.join()));
+            }
+            Front::Solo(all) => drop(all.join()),
         }
-        drop((self.gateway.join(), self.surface.join(), self.recorder.join(), self.desk.join()));
+        drop((self.surface.join(), self.recorder.join(), self.desk.join()));
     }
 
     /// Stops it in order and brings back every stage. A thread that panicked is an error that names it.
     pub fn stop(self) -> Result<Finished, PipelineError> {
         self.control.stop();
-        let (feed, mut greeks, mut hedge, mut side, recorder_lost, ingest) = match self.front {
-            Front::Fused(fused) => {
-                let (mut fused, side, ingest) = join("front", fused)?;
-                let lost = fused.tap_lost() + fused.instructions().tap_lost;
-                let (feed, greeks, hedge) = fused.into_stages();
-                (feed, greeks, hedge, side, lost, ingest)
+        let apart = |mut fused: threads::FusedPipeline| {
+            let lost = fused.tap_lost() + fused.instructions().tap_lost;
+            (fused.into_stages(), lost)
+        };
+        let ((feed, mut greeks, mut hedge), mut side, recorder_lost, ingest, gateway) = match self.front {
+            Front::Fused(fused, gateway) => {
+                let (fused, side, ingest) = join("front", fused)?;
+                let (stages, lost) = apart(fused);
+                (stages, side, lost, ingest, join("gateway", gateway)?)
             }
-            Front::Split(feed, greeks, hedge) => {
+            Front::Solo(all) => {
+                let (fused, side, ingest, gateway) = join("front", all)?;
+                let (stages, lost) = apart(fused);
+                (stages, side, lost, ingest, gateway)
+            }
+            Front::Split(feed, greeks, hedge, gateway) => {
                 let (feed, market, ingest) = join("feed", feed)?;
                 let mut lost = market.tap_lost;
                 drop(market);
@@ -293,10 +320,12 @@ impl Pipeline {
                 lost += exposures.tap_lost;
                 drop(exposures);
                 let (hedge, orders) = join("hedge", hedge)?;
-                (feed, greeks.into_stage(), hedge.into_stage(), side, lost + orders.tap_lost, ingest)
+                lost += orders.tap_lost;
+                drop(orders);
+                let stages = (feed, greeks.into_stage(), hedge.into_stage());
+                (stages, side, lost, ingest, join("gateway", gateway)?)
             }
         };
-        let gateway = join("gateway", self.gateway)?;
         let surface = join("surface", self.surface)?;
         let (mut recorder, mut keeper) = join("recorder", self.recorder)?;
         join("control", self.desk)?;

@@ -12,6 +12,9 @@
 //! | 2 | fused | 2, pinned | adaptive: the cold threads need a turn too |
 //! | 3, 4 | fused | 2, pinned to the last cores | busy |
 //! | 5 and more | split | 4, pinned to the last cores | busy |
+//!
+//! `solo` has to be asked for: everything on one thread has no hop and needs one core, but a decision that hangs takes the
+//! way out for a halt with it, and an order is written before the next packet is looked at.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,6 +30,8 @@ pub enum Topology {
     Fused,
     /// A thread for each stage.
     Split,
+    /// Every hot stage on one thread.
+    Solo,
     /// One of the two, by the cores available.
     Auto,
 }
@@ -38,6 +43,7 @@ impl FromStr for Topology {
         match name {
             "fused" => Ok(Self::Fused),
             "split" => Ok(Self::Split),
+            "solo" => Ok(Self::Solo),
             "auto" => Ok(Self::Auto),
             _ => Err(PlacementError::UnknownTopology(name.to_owned())),
         }
@@ -49,6 +55,7 @@ impl fmt::Display for Topology {
         f.write_str(match self {
             Self::Fused => "fused",
             Self::Split => "split",
+            Self::Solo => "solo",
             Self::Auto => "auto",
         })
     }
@@ -81,7 +88,7 @@ pub struct Request {
 /// What runs where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// `Fused` or `Split`.
+    /// `Fused`, `Split` or `Solo`.
     pub topology: Topology,
     /// How every hot thread waits.
     pub idle: IdleStrategy,
@@ -104,7 +111,7 @@ pub struct HotThread {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PlacementError {
     /// The name is none of ours.
-    #[error("`{0}` is no topology: choose fused, split or auto")]
+    #[error("`{0}` is no topology: choose fused, split, solo or auto")]
     UnknownTopology(String),
     /// A core list that is not numbers and ranges.
     #[error("`{0}` is no list of cores: write numbers and ranges, such as 2,3 or 4-7")]
@@ -254,6 +261,7 @@ fn stages_by_thread(topology: Topology) -> &'static [&'static [HotStage]] {
     match topology {
         Topology::Fused | Topology::Auto => &[&[Feed, Greeks, Hedge], &[Gateway]],
         Topology::Split => &[&[Feed], &[Greeks], &[Hedge], &[Gateway]],
+        Topology::Solo => &[&[Feed, Greeks, Hedge, Gateway]],
     }
 }
 
@@ -290,7 +298,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::IdleStrategy::{Adaptive, Busy};
-    use super::Topology::{Auto, Fused, Split};
+    use super::Topology::{Auto, Fused, Solo, Split};
     use super::*;
 
     fn request(topology: Topology, cores: Option<&[usize]>, idle: Option<IdleStrategy>) -> Request {
@@ -313,6 +321,8 @@ mod tests {
             (Auto, None, 8, "split, busy: feed on core 4, greeks on core 5, hedge on core 6, gateway on core 7", 0),
             (Auto, Some(Busy), 2, "fused, busy: feed+greeks+hedge on core 0, gateway on core 1", 1),
             (Fused, Some(Adaptive), 8, "fused, adaptive: feed+greeks+hedge on core 6, gateway on core 7", 0),
+            (Solo, None, 1, "solo, adaptive: feed+greeks+hedge+gateway on core 0", 0),
+            (Solo, None, 2, "solo, busy: feed+greeks+hedge+gateway on core 1", 0),
             (Split, None, 2, "split, adaptive: feed unpinned, greeks unpinned, hedge unpinned, gateway unpinned", 1),
             (
                 Split,
@@ -364,7 +374,7 @@ mod tests {
         assert_eq!("split".parse(), Ok(Split));
         assert_eq!(
             "fussed".parse::<Topology>().unwrap_err().to_string().split(':').next_back(),
-            Some(" choose fused, split or auto")
+            Some(" choose fused, split, solo or auto")
         );
         assert_eq!(parse_cores("2, 3"), Ok(vec![2, 3]));
         assert_eq!(parse_cores("4-6,1"), Ok(vec![4, 5, 6, 1]));
@@ -376,7 +386,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_core_is_shared_and_no_spinner_is_without_one(
-            topology in prop::sample::select(vec![Fused, Split, Auto]),
+            topology in prop::sample::select(vec![Fused, Split, Solo, Auto]),
             idle in prop::sample::select(vec![None, Some(Busy), Some(Adaptive)]),
             cores in 1_usize..12,
             listed in prop::option::of(prop::collection::vec(0_usize..12, 0..6)),

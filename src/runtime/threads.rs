@@ -12,12 +12,14 @@ use super::control::Board;
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::journal::{Keeper, StageTap, Tap};
+use super::order_link::OrderLink;
 use super::outbox::{Hop, Link, Stamping};
 use super::placement::HotStage;
 use super::socket::{Alarm, FeedSocket, Poller, SocketStats};
 use super::watched::Watched;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::{Feed, Packet, REQUEST_BYTES};
+use crate::gateway::Gateway;
 use crate::hedge::Hedge;
 use crate::portfolio::Greeks;
 use crate::portfolio::rebuild::Rebuilder;
@@ -249,6 +251,45 @@ pub(super) fn run_fused(
     }
     control.board.end(HotStage::Feed);
     (fused, side, ingest)
+}
+
+/// Everything on this thread. What a packet decided is written before the next one is looked at.
+pub(super) fn run_solo(
+    mut fused: FusedPipeline,
+    mut ingest: Ingest,
+    mut side: SideInputs,
+    (mut link, mut orders): (OrderLink, Consumer<Instruction>),
+    control: &Control,
+    clock: StampClock,
+    mut rest: Rest,
+) -> (FusedPipeline, SideInputs, Ingest, Gateway) {
+    let mut beat = Beat::new(CLOCK_NS);
+    while !control.is_stopping() {
+        let taken = ingest.turn(|packet| {
+            fused.packet(packet);
+            link.send(&mut orders, packet.time);
+            fused.take_request()
+        }) + side.turn(|event| fused.event(event));
+        let now = clock.now();
+        let worked = link.turn(&mut orders, control, now);
+        if beat.is_due(now) {
+            fused.clock(now);
+            ingest.ask(fused.take_request());
+            link.tend(now, &mut rest);
+            control.board.pulse(HotStage::Feed, now);
+            control.board.pulse(HotStage::Gateway, now);
+            control.board.show(fused.hedge());
+        }
+        rest.idle(taken > 0 || worked);
+    }
+    if !control.is_abandoned() {
+        side.turn(|event| fused.event(event));
+        fused.event(&kill(KillCause::Shutdown, clock.now()));
+        while link.turn(&mut orders, control, clock.now()) {}
+    }
+    control.board.end(HotStage::Feed);
+    let gateway = link.end(control, rest);
+    (fused, side, ingest, gateway)
 }
 
 /// The feed on this thread.

@@ -90,6 +90,8 @@ impl Percentiles {
 #[derive(Debug)]
 pub struct Latencies {
     histograms: [Histogram<u64>; Hop::ALL.len()],
+    /// Of those ticks alone that became orders, what every tick goes through.
+    ordered: [Histogram<u64>; 2],
     nanos_per_tick: f64,
 }
 
@@ -98,7 +100,7 @@ impl Latencies {
     pub fn new(nanos_per_tick: f64) -> Self {
         let empty =
             || Histogram::new_with_bounds(1, LATENCY_NS_MAX, DIGITS).expect("the bounds are constant and valid");
-        Self { histograms: std::array::from_fn(|_| empty()), nanos_per_tick }
+        Self { histograms: std::array::from_fn(|_| empty()), ordered: [empty(), empty()], nanos_per_tick }
     }
 
     /// Records what an event's stamps tell. An event that no packet caused has none.
@@ -117,6 +119,10 @@ impl Latencies {
                 self.hop(Hop::Encode, decided, encoded);
                 self.hop(Hop::Write, encoded, written);
                 self.hop(Hop::EndToEnd, 0, written);
+                let steps = [trail.decoded, trail.valued.saturating_sub(trail.decoded)];
+                for (histogram, steps) in self.ordered.iter_mut().zip(steps) {
+                    histogram.saturating_record((f64::from(steps) * self.nanos_per_tick) as u64);
+                }
             }
             _ => {}
         }
@@ -130,6 +136,11 @@ impl Latencies {
     /// Percentiles of one hop.
     pub fn percentiles(&self, hop: Hop) -> Percentiles {
         Percentiles::of(&self.histograms[hop as usize])
+    }
+
+    /// One hop of the ticks that became orders.
+    pub fn of_orders(&self, hop: Hop) -> &Histogram<u64> {
+        self.ordered.get(hop as usize).unwrap_or(&self.histograms[hop as usize])
     }
 
     /// Writes `latency.hlog` and one `.hgrm` a hop into `directory`, as HdrHistogram's own tools read them.
@@ -222,6 +233,8 @@ mod tests {
         let mut latencies = Latencies::new(0.5);
         latencies.record(&sent(7, [100, 300, 600, 1_000, 2_000]));
         let p50 = |hop| latencies.percentiles(hop).p50;
+        let [decode, greeks] = [Hop::Decode, Hop::Greeks].map(|hop| latencies.of_orders(hop).max());
+        assert_eq!((decode, greeks, p50(Hop::Greeks)), (50, 100, 0), "no exposure was recorded, an order was");
         assert_eq!([p50(Hop::Decision), p50(Hop::Encode), p50(Hop::Write), p50(Hop::EndToEnd)], [150, 200, 500, 1_000]);
     }
 

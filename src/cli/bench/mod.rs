@@ -21,7 +21,7 @@ const HELD_MAX: u64 = 1_920;
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// How long to measure in all, seconds; opening the markets comes on top
-    #[arg(long, default_value_t = 40.0, value_parser = super::positive)]
+    #[arg(long, default_value_t = 36.0, value_parser = super::positive)]
     seconds: f64,
     /// A slice of everything in a few seconds, to see that it works
     #[arg(long, conflicts_with = "seconds")]
@@ -35,6 +35,12 @@ pub(super) struct BenchArgs {
     /// Options held, unless their number is what varies
     #[arg(long, default_value_t = 552, value_parser = clap::value_parser!(u64).range(1..=HELD_MAX))]
     options: u64,
+    /// Ticks a second over sockets, in the open loop
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+    /// Leave sockets out
+    #[arg(long, conflicts_with = "rate")]
+    compute_only: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -69,12 +75,15 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
     let mut topologies = Vec::new();
     for name in &args.topology {
         match name.parse::<Topology>()? {
-            Topology::Auto => return Err(CliError::Input("--topology takes fused, split, or both".to_owned())),
+            Topology::Auto | Topology::Solo => {
+                return Err(CliError::Input("--topology takes fused, split, or both".to_owned()));
+            }
             topology if topologies.contains(&topology) => {}
             topology => topologies.push(topology),
         }
     }
     let lasts = if args.quick { usual.lasts } else { Duration::from_secs_f64(args.seconds) };
     let rounds = if args.quick { usual.rounds } else { args.rounds };
-    Ok(Plan { topologies, lasts, rounds, held: args.options as usize, ..usual })
+    let wire_rate = (!args.compute_only).then_some(args.rate);
+    Ok(Plan { topologies, wire_rate, lasts, rounds, held: args.options as usize, ..usual })
 }

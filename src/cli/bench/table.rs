@@ -58,6 +58,7 @@ pub(super) fn print(results: &Results, out: &mut impl Write) -> io::Result<()> {
 fn wire(results: &Results, out: &mut impl Write) -> io::Result<()> {
     let (Some(echo), Some(wire)) = (&results.echo, &results.wire) else { return Ok(()) };
     head(out, "sockets on loopback")?;
+    writeln!(out, "({})", results.wire_layout)?;
     row(out, "bare echo", echo)?;
     row(out, "tick to order written", wire)?;
     for (hop, percentiles) in &results.wire_hops {

@@ -68,8 +68,8 @@ impl Rig {
         rig.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
         let View { quality, bid, ask, spot, .. } = view(&rig.instrument);
         rig.see(Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
-        let (net_delta, log_gamma, delta_bound) = (Coins(ONE_E9), Coins(ONE_E9), 0.0);
-        rig.see(Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound });
+        let (net_delta, log_gamma, delta_bound, expiries) = (Coins(ONE_E9), Coins(ONE_E9), 0.0, 0);
+        rig.see(Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound, expiries });
         for resting in 0..beside {
             let request = rig.request(TimeInForce::GoodTilCancel, Price((98_000 - resting as i64) * ONE_E9));
             rig.approve(request);

@@ -333,6 +333,8 @@ pub enum Body {
         spot: Price,
         /// Certified bound on the error of `net_delta`, coins.
         delta_bound: f32,
+        /// Expiries of which options are held, saturated: as many must be surveyed before their vega is whole.
+        expiries: u8,
     },
 
     /// What the book holds of one expiry's volatility, and where that expiry's smile stands. Exposures are of the positions
@@ -342,6 +344,8 @@ pub enum Body {
         underlying: UnderlyingId,
         /// Which expiry.
         expiry_s: u32,
+        /// Whether options of it are held, even if their exposures cancel.
+        is_held: bool,
         /// Change of value per 1.00 of volatility, coins.
         vega: f32,
         /// Change of value per 1.00 of slope, coins: vega times moneyness, ln(K/F)/√T.

@@ -228,6 +228,7 @@ fn exposure(net_delta: f64) -> Body {
         log_gamma: coins(1.0),
         spot: Price(100_000 * ONE_E9),
         delta_bound: 0.0,
+        expiries: 0,
     }
 }
 

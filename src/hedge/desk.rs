@@ -90,7 +90,7 @@ impl Desk {
         scene: &Scene<'_>,
         with_passive: bool,
     ) -> Result<[f64; FACTORS], Fallback> {
-        let held = target.volatility.held(scene.now).ok_or(Fallback::Volatility)?;
+        let held = target.volatility.held(target.expiries, scene.now).ok_or(Fallback::Volatility)?;
         let spot = target.spot.to_f64();
         let mut exposure = [0.0; FACTORS];
         exposure[0] = target.net_delta.to_f64() + target.abroad;

@@ -222,8 +222,8 @@ impl Hedge {
             let target = &mut self.targets[instrument.underlying.index()];
             target.fill_pending = true;
             let unit = target.in_flight.iter().find(|flight| flight.instrument == instrument.id).map(|f| f.unit);
-            if let Some(unit) = unit.filter(|_| instrument.kind == InstrumentKind::Option) {
-                target.volatility.fill(instrument.expiry_s, fill.signed_lots() as f64, &unit);
+            if instrument.kind == InstrumentKind::Option {
+                target.volatility.fill(instrument.expiry_s, fill.signed_lots() as f64, unit.as_ref());
             }
         }
         match event.body {

@@ -52,6 +52,8 @@ pub struct Target {
     pub(super) spot: Price,
     pub(super) index: Price,
     pub(super) quality: BookQuality,
+    /// Expiries of which options are held.
+    pub(super) expiries: u8,
     /// A fill was seen, and the exposure that includes it was not.
     pub(super) fill_pending: bool,
     pub(super) in_flight: ArrayVec<InFlight, IN_FLIGHT_MAX>,
@@ -65,11 +67,12 @@ pub struct Target {
 impl Target {
     /// Takes in an exposure, which includes every fill seen before it.
     pub(super) fn see_exposure(&mut self, body: &Body) {
-        if let Body::Exposure { quality, net_delta, log_gamma, spot, .. } = *body {
+        if let Body::Exposure { quality, net_delta, log_gamma, spot, expiries, .. } = *body {
             self.net_delta = net_delta;
             self.log_gamma = log_gamma;
             self.spot = spot;
             self.quality = quality;
+            self.expiries = expiries;
             self.fill_pending = false;
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! In: the greeks' surveys, fills, time. Out: exposures by maturity bucket and smoothed levels. Between two surveys of an
 //! expiry its exposure follows the fills seen here, lot by lot, so it is that of the positions at every point of the
-//! stream. An exposure that was not surveyed for too long is not told.
+//! stream. What is held is told whole or not at all: not before every expiry that holds options was surveyed, nor when one
+//! was not for too long, nor after a fill of unknown greeks until the survey that includes it.
 
 use arrayvec::ArrayVec;
 
@@ -10,12 +11,10 @@ use super::factors::{BUCKETS, Unit, bucket_of};
 use crate::event::Body;
 use crate::units::Nanos;
 
-/// Expiries of an underlying at most; those beyond are not followed, and make what is known incomplete.
+/// Expiries of an underlying at most; while those beyond are held, what is held is not told.
 const EXPIRIES_MAX: usize = 40;
 /// How long the level of a smile is averaged over.
 const SMOOTHING_NS: u64 = 5 * Nanos::PER_SECOND;
-/// Time from the first survey until every expiry counts as surveyed.
-const ROUND_NS: u64 = Nanos::PER_SECOND;
 /// Age beyond which a survey says nothing.
 const AGE_MAX_NS: u64 = 10 * Nanos::PER_SECOND;
 
@@ -26,6 +25,7 @@ const COINS_MAX: f64 = 1e9;
 #[derive(Clone, Copy, Debug)]
 struct Expiry {
     expiry_s: u32,
+    is_held: bool,
     vega: f64,
     skew: f64,
     log_gamma: f64,
@@ -59,17 +59,14 @@ pub(super) struct Typical {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Volatility {
     expiries: ArrayVec<Expiry, EXPIRIES_MAX>,
-    first_told: Option<Nanos>,
-    is_incomplete: bool,
 }
 
 impl Volatility {
     /// Takes in a survey.
     pub(super) fn see(&mut self, body: &Body, now: Nanos) {
-        let Body::Smile { expiry_s, vega, skew, log_gamma, vanna, sigma, slope, .. } = *body else { return };
-        self.first_told.get_or_insert(now);
+        let Body::Smile { expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope, .. } = *body else { return };
         let [vega, skew, log_gamma, vanna, sigma, slope] = [vega, skew, log_gamma, vanna, sigma, slope].map(f64::from);
-        let fresh = Expiry { expiry_s, vega, skew, log_gamma, vanna, sigma, slope, told: now };
+        let fresh = Expiry { expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope, told: now };
         self.expiries.retain(|expiry| Nanos::from_secs(expiry.expiry_s) > now);
         match self.expiries.iter_mut().find(|expiry| expiry.expiry_s == expiry_s) {
             Some(known) => {
@@ -78,27 +75,28 @@ impl Volatility {
                 let toward = |from: f64, to: f64| from + weight * (to - from);
                 *known = Expiry { sigma: toward(known.sigma, sigma), slope: toward(known.slope, slope), ..fresh };
             }
-            None => self.is_incomplete |= self.expiries.try_push(fresh).is_err(),
+            // Without room it is not known, and missed among those that are held.
+            None => drop(self.expiries.try_push(fresh)),
         }
     }
 
-    /// Takes in an execution in an option of an expiry.
-    pub(super) fn fill(&mut self, expiry_s: u32, lots: f64, unit: &Unit) {
+    /// Takes in an execution in an option of an expiry. Where its greeks are not known, nor is what is held of the expiry.
+    pub(super) fn fill(&mut self, expiry_s: u32, lots: f64, unit: Option<&Unit>) {
         if let Some(known) = self.expiries.iter_mut().find(|expiry| expiry.expiry_s == expiry_s) {
-            known.vega += lots * unit.vega;
-            known.skew += lots * unit.skew;
-            known.log_gamma += lots * unit.log_gamma;
+            known.is_held = true;
+            known.vega += unit.map_or(f64::NAN, |unit| lots * unit.vega);
+            known.skew += unit.map_or(f64::NAN, |unit| lots * unit.skew);
+            known.log_gamma += unit.map_or(0.0, |unit| lots * unit.log_gamma);
         }
     }
 
-    /// What is held; `None` while an expiry may not have been surveyed, or was not for too long.
-    pub(super) fn held(&self, now: Nanos) -> Option<Held> {
-        let is_settled = self.first_told.is_some_and(|first| now.since(first) >= ROUND_NS);
-        if !is_settled || self.is_incomplete {
+    /// What is held in `expiries` expiries; `None` while one of them was not surveyed, or was not for too long.
+    pub(super) fn held(&self, expiries: u8, now: Nanos) -> Option<Held> {
+        let mut held = Held::default();
+        if self.alive(now).filter(|expiry| expiry.is_held).count() < usize::from(expiries) {
             return None;
         }
-        let mut held = Held::default();
-        for expiry in self.alive(now) {
+        for expiry in self.alive(now).filter(|expiry| expiry.is_held) {
             let is_sane = expiry.vega.abs() < COINS_MAX && expiry.skew.abs() < COINS_MAX;
             if !is_sane || now.since(expiry.told) > AGE_MAX_NS {
                 return None;
@@ -150,7 +148,18 @@ mod tests {
 
     fn survey(expiry_s: u32, vega: f32, sigma: f32) -> Body {
         let underlying = UnderlyingId(0);
-        Body::Smile { underlying, expiry_s, vega, skew: 0.5 * vega, log_gamma: -2.0, vanna: 3.0, sigma, slope: -0.1 }
+        let is_held = true;
+        Body::Smile {
+            underlying,
+            expiry_s,
+            is_held,
+            vega,
+            skew: 0.5 * vega,
+            log_gamma: -2.0,
+            vanna: 3.0,
+            sigma,
+            slope: -0.1,
+        }
     }
 
     fn after(seconds: u64) -> Nanos {
@@ -158,25 +167,54 @@ mod tests {
     }
 
     #[test]
-    fn until_a_round_is_over_and_after_a_silence_nothing_is_told() {
+    fn until_every_held_expiry_was_surveyed_and_after_a_silence_nothing_is_told() {
         let mut volatility = Volatility::default();
-        assert_eq!(volatility.held(NOW), None);
+        assert_eq!(volatility.held(0, NOW), Some(Held::default()));
+        assert_eq!(volatility.held(1, NOW), None);
         volatility.see(&survey(EXPIRY_S, 2.0, 0.6), NOW);
-        assert_eq!(volatility.held(NOW), None);
-        assert_eq!(volatility.held(after(2)).map(|held| (held.vega[3], held.skew)), Some((2.0, 1.0)));
-        assert_eq!(volatility.held(after(11)), None);
-        volatility.see(&survey(EXPIRY_S, f32::NAN, 0.6), after(12));
-        assert_eq!(volatility.held(after(12)), None);
+        assert_eq!(volatility.held(1, NOW).map(|held| (held.vega[3], held.skew)), Some((2.0, 1.0)));
+        assert_eq!(volatility.held(2, NOW), None, "there is another");
+        let Body::Smile { underlying, vega, skew, log_gamma, vanna, sigma, slope, .. } = survey(0, 0.0, 0.6) else {
+            return;
+        };
+        let empty = Body::Smile {
+            underlying,
+            expiry_s: 2 * EXPIRY_S,
+            is_held: false,
+            vega,
+            skew,
+            log_gamma,
+            vanna,
+            sigma,
+            slope,
+        };
+        volatility.see(&empty, NOW);
+        assert_eq!(volatility.held(2, NOW), None, "and it is not this one");
+        volatility.see(&survey(3 * EXPIRY_S, 1.0, 0.6), after(2));
+        assert_eq!(volatility.held(2, after(2)).map(|held| held.vega.iter().sum::<f64>()), Some(3.0));
+        assert_eq!(volatility.held(2, after(11)), None);
+        volatility.see(&survey(EXPIRY_S, f32::NAN, 0.6), after(11));
+        assert_eq!(volatility.held(2, after(11)), None);
+    }
+
+    #[test]
+    fn after_a_fill_of_unknown_greeks_nothing_is_told_until_the_survey_that_includes_it() {
+        let mut volatility = Volatility::default();
+        volatility.see(&survey(EXPIRY_S, 2.0, 0.6), NOW);
+        volatility.fill(EXPIRY_S, 1.0, None);
+        assert_eq!(volatility.held(1, NOW), None);
+        volatility.see(&survey(EXPIRY_S, 3.0, 0.6), NOW);
+        assert!(volatility.held(1, NOW).is_some());
     }
 
     #[test]
     fn a_fill_counts_until_the_survey_that_includes_it() {
         let mut volatility = Volatility::default();
         volatility.see(&survey(EXPIRY_S, 2.0, 0.6), NOW);
-        volatility.fill(EXPIRY_S, -3.0, &Unit { delta: 0.1, log_gamma: 0.2, vega: 0.5, skew: 0.1 });
-        assert_eq!(volatility.held(after(2)).unwrap().vega[3], 0.5);
+        volatility.fill(EXPIRY_S, -3.0, Some(&Unit { delta: 0.1, log_gamma: 0.2, vega: 0.5, skew: 0.1 }));
+        assert_eq!(volatility.held(1, after(2)).unwrap().vega[3], 0.5);
         volatility.see(&survey(EXPIRY_S, 0.5, 0.6), after(2));
-        assert_eq!(volatility.held(after(2)).unwrap().vega[3], 0.5);
+        assert_eq!(volatility.held(1, after(2)).unwrap().vega[3], 0.5);
     }
 
     #[test]

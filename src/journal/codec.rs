@@ -215,7 +215,7 @@ choices!(Body {
     9 => Trade { instrument, side, price, lots, id },
     10 => Forward { underlying, expiry_s, ratio },
     11 => Volatility { instrument, sigma, slope },
-    12 => Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound },
+    12 => Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound, expiries },
     13 => Position { instrument, lots },
     14 => Kill { level, cause, by },
     15 => Session { up },
@@ -230,7 +230,7 @@ choices!(Body {
     24 => Busted { order, execution, instrument, side, price, lots },
     25 => Named { instrument, symbol },
     26 => Rebuilt { underlying, expiry_s, engine, generation },
-    27 => Smile { underlying, expiry_s, vega, skew, log_gamma, vanna, sigma, slope },
+    27 => Smile { underlying, expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope },
     28 => Unit { instrument, delta, log_gamma, vega, skew },
     29 => Protection { scope, until },
 });

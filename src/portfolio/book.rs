@@ -30,6 +30,8 @@ pub(super) struct Bucket {
     /// Held rows, and those of them that no engine values.
     pub(super) held: u16,
     rows: u16,
+    /// Held options.
+    options: u16,
     /// Time of the oldest volatility of a held option, of those that are valued row by row and of those that are not; it
     /// may lag until the next valuation.
     sigma_oldest: Nanos,
@@ -74,6 +76,8 @@ pub(super) struct Net {
     told: Option<Told>,
     rows: u32,
     unvalued: u32,
+    /// Expiries of which options are held.
+    expiries: u16,
     /// Of all others: their sums with the error of those valued exactly, and the certainty of those by anchors.
     pub(super) options: Options,
     pub(super) certainty: Certainty,
@@ -102,9 +106,18 @@ pub(super) struct Total {
     pub(super) net: Option<(Coins, Coins)>,
     pub(super) error: f64,
     pub(super) quality: BookQuality,
+    /// Expiries of which options are held.
+    pub(super) expiries: u16,
 }
 
 impl Net {
+    /// An option of an expiry comes to be held, or goes.
+    fn count_option(&mut self, bucket: &mut Bucket, was_held: bool, is_held: bool) {
+        let before = bucket.options;
+        bucket.options = before + u16::from(is_held) - u16::from(was_held);
+        self.expiries = self.expiries + u16::from(bucket.options > 0) - u16::from(before > 0);
+    }
+
     /// Rounds the sums of rows, with the coins of a dollar-neutral account; `None` when those are not known or the sums beyond
     /// what can be told.
     fn tell(&self, neutrality: Neutrality) -> Option<Told> {
@@ -330,12 +343,15 @@ impl Book {
             (true, false) => BookQuality::Stale,
             (false, _) => BookQuality::Unknown,
         };
+        let expiries = net.expiries;
         let sum = |rows: Coins, options: f64| Some(Coins(rows.0.checked_add(Coins::from_f64(options)?.0)?));
         // Rows and options are rounded to 1e-9 coins each; nothing is not.
         let rounding = if net.options.delta == 0.0 { 0.5e-9 } else { 1e-9 };
-        let Some(Told { delta, log_gamma, error }) = told else { return Total { net: None, error: 0.0, quality } };
+        let Some(Told { delta, log_gamma, error }) = told else {
+            return Total { net: None, error: 0.0, quality, expiries };
+        };
         let sums = sum(delta, net.options.delta).zip(sum(log_gamma, net.options.log_gamma));
-        Total { net: sums, error: options_error + error + rounding, quality }
+        Total { net: sums, error: options_error + error + rounding, quality, expiries }
     }
 
     /// The coins of a dollar-neutral account and a bound on their error, if they are known.
@@ -415,6 +431,8 @@ impl Book {
         let (holding, bucket) = self.chain.pair_mut(row, slice);
         if holding.is_anchored {
             bucket.held = bucket.held - u16::from(holding.lots != 0) + u16::from(lots != 0);
+            let net = &mut self.nets[key.underlying.index()];
+            net.count_option(bucket, holding.lots != 0, lots != 0);
             holding.lots = lots;
         } else {
             let market = self.market(slice, now);
@@ -431,6 +449,9 @@ impl Book {
         let (holding, bucket) = self.chain.pair_mut(row, slice);
         let own = u16::from(!holding.is_anchored);
         net.told = None;
+        if holding.option().is_some() {
+            net.count_option(bucket, holding.lots != 0, lots != 0);
+        }
         if holding.lots != 0 {
             bucket.held -= 1;
             bucket.rows -= own;

@@ -104,6 +104,8 @@ pub struct Exposure {
     pub spot: Price,
     /// Certified bound on the error of `net_delta`, coins.
     pub delta_bound: f32,
+    /// Expiries of which options are held, saturated.
+    pub expiries: u8,
 }
 
 /// The greeks stage.
@@ -532,8 +534,8 @@ impl Greeks {
         let total = self.book.total(underlying, self.now);
         let exposure = self.exposure(total, spot, spot_quality);
         self.shown[at] = exposure;
-        let Exposure { quality, net_delta, log_gamma, spot, delta_bound } = exposure;
-        let body = Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound };
+        let Exposure { quality, net_delta, log_gamma, spot, delta_bound, expiries } = exposure;
+        let body = Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound, expiries };
         if out.send(Event { trail: event.trail, time: self.now, body }).is_ok() {
             self.dirty &= !(1 << at);
             self.counters.exposures += 1;
@@ -550,6 +552,7 @@ impl Greeks {
             log_gamma,
             spot,
             delta_bound: (total.error as f32).next_up(),
+            expiries: u8::try_from(total.expiries).unwrap_or(u8::MAX),
         }
     }
 }

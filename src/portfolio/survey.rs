@@ -70,6 +70,7 @@ impl Survey {
         let smile = Body::Smile {
             underlying: slice.underlying,
             expiry_s: slice.expiry_s,
+            is_held: sums.is_held,
             vega: sums.held.vega as f32,
             skew: sums.held.skew as f32,
             log_gamma: sums.held.log_gamma as f32,
@@ -126,6 +127,7 @@ impl View {
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     held: Lot,
+    is_held: bool,
     is_unvalued: bool,
     /// The last strike below the forward and the first one from it on: ln(K/F) and volatility.
     below: Option<(f64, f64)>,
@@ -137,6 +139,7 @@ struct Sums {
 impl Sums {
     fn look(&mut self, at: usize, holding: &Holding, view: &View) {
         if holding.lots != 0 {
+            self.is_held |= holding.option().is_some();
             match view.lots(holding) {
                 Some(lots) => {
                     self.held.log_gamma += lots.log_gamma;

@@ -92,6 +92,7 @@ impl Rig {
             log_gamma: Coins(0),
             spot: Price(spot * ONE_E9),
             delta_bound: 0.0,
+            expiries: 0,
         });
     }
 
@@ -293,7 +294,17 @@ fn gamma_and_vega_are_held_at_their_worst() {
     }
     let mut rig = Rig::with(Limits { vega_max_e9: 500 * ONE_E9, ..Limits::default() });
     let (vega, skew, log_gamma, vanna, sigma, slope) = (-0.5, 0.0, 0.0, 0.0, 0.6, 0.0);
-    let smile = Body::Smile { underlying: BTC, expiry_s: 2_000_000_000, vega, skew, log_gamma, vanna, sigma, slope };
+    let smile = Body::Smile {
+        underlying: BTC,
+        expiry_s: 2_000_000_000,
+        is_held: true,
+        vega,
+        skew,
+        log_gamma,
+        vanna,
+        sigma,
+        slope,
+    };
     rig.see(smile);
     assert_eq!(rig.try_call(Side::Sell, 1), Err(Refusal::Vega));
     assert_eq!(rig.try_call(Side::Buy, 9), Err(Refusal::Vega));

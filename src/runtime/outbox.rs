@@ -190,6 +190,7 @@ mod tests {
             log_gamma: Coins(0),
             spot: Price(0),
             delta_bound: 0.0,
+            expiries: 0,
         }
     }
 

@@ -348,7 +348,15 @@ mod tests {
             let (net_delta, log_gamma) = (Coins(-5 * ONE_E9), Coins(0));
             let spot = price(spot);
             self.now.0 += SAMPLE_NS;
-            self.tell(Body::Exposure { underlying: ETH, quality, net_delta, log_gamma, spot, delta_bound: 0.0 });
+            self.tell(Body::Exposure {
+                underlying: ETH,
+                quality,
+                net_delta,
+                log_gamma,
+                spot,
+                delta_bound: 0.0,
+                expiries: 0,
+            });
         }
 
         fn buy(&mut self, lots: u32, price: f64) {

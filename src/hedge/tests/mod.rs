@@ -75,6 +75,7 @@ impl Rig {
             log_gamma: Coins::from_f64(1.0).unwrap(),
             spot: Price(100_000 * ONE_E9),
             delta_bound: 0.0,
+            expiries: 0,
         });
     }
 
@@ -277,6 +278,7 @@ fn without_room_no_order_is_made_and_a_kill_is_sent_later() {
         log_gamma: Coins(ONE_E9),
         spot: Price(100_000 * ONE_E9),
         delta_bound: 0.0,
+        expiries: 0,
     };
     rig.hedge.step(&event(exposure), &mut Shut);
     assert_eq!((rig.hedge.counters().orders, rig.hedge.store().open_orders()), (0, 0));

@@ -22,6 +22,8 @@ struct Play {
     log_gamma: f64,
     vega: f64,
     skew: f64,
+    /// Expiries that hold options, as the greeks count them.
+    expiries: u8,
 }
 
 impl Play {
@@ -30,7 +32,7 @@ impl Play {
         if config.program.costs.batch == CostConfig::default().batch {
             config.program.costs.batch = 0.0;
         }
-        let mut play = Self { rig: Rig::with(config), delta: 0.0, log_gamma: 0.0, vega: 0.0, skew: 0.0 };
+        let mut play = Self { rig: Rig::with(config), delta: 0.0, log_gamma: 0.0, vega: 0.0, skew: 0.0, expiries: 1 };
         play.list(FUTURE, InstrumentKind::Future, None);
         play.list(PUT, InstrumentKind::Option, Some(OptionKind::Put));
         play.list(CALL, InstrumentKind::Option, Some(OptionKind::Call));
@@ -74,7 +76,8 @@ impl Play {
         let [log_gamma, vega, skew] = [log_gamma, vega, skew].map(|greek| greek as f32);
         let (underlying, expiry_s) = (BTC, EXPIRY_S);
         let (vanna, sigma, slope) = (0.0, 0.6, -0.05);
-        self.rig.tell(Body::Smile { underlying, expiry_s, vega, skew, log_gamma, vanna, sigma, slope });
+        let is_held = true;
+        self.rig.tell(Body::Smile { underlying, expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope });
         for (instrument, delta, log_gamma, vega, skew) in UNITS {
             self.rig.tell(Body::Unit { instrument, delta, log_gamma, vega, skew });
         }
@@ -100,6 +103,7 @@ impl Play {
             log_gamma: coins(self.log_gamma),
             spot: Price(100_000 * ONE_E9),
             delta_bound: 0.0,
+            expiries: self.expiries,
         });
     }
 
@@ -225,6 +229,16 @@ fn what_is_in_flight_is_netted_in_and_only_a_grown_risk_makes_another_decision()
     play.delta = -9.0;
     play.expose();
     assert!(!play.orders().is_empty(), "much more does not");
+}
+
+#[test]
+fn while_an_expiry_that_is_held_was_not_told_of_the_band_hedges_delta() {
+    let mut play = play().holding(-3.0, -20.0, -2.0);
+    play.expiries = 2;
+    play.expose();
+    let orders = play.orders();
+    assert!(matches!(orders[..], [(_, PERPETUAL, 1.., false)]), "{orders:?}");
+    assert!(play.fallbacks(Fallback::Volatility) > 0);
 }
 
 #[test]
@@ -502,6 +516,7 @@ fn zakamoulines_band_is_laid_around_his_delta_and_lelands_around_his() {
         let survey = Body::Smile {
             underlying: BTC,
             expiry_s: EXPIRY_S,
+            is_held: true,
             vega: -1.0,
             skew: 0.0,
             log_gamma: -1.0,

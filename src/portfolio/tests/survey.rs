@@ -124,3 +124,23 @@ fn an_expiry_that_cannot_be_valued_is_passed_over() {
     }
     assert!(!smiles(&mut desk).is_empty());
 }
+
+#[test]
+fn exposures_say_of_how_many_expiries_options_are_held() {
+    let mut desk = Desk::new(OpeningBook::Flat);
+    desk.step(perpetual());
+    desk.step(option(1, Payoff::Inverse, OptionKind::Put, 50_000.0));
+    desk.step(option(2, Payoff::Inverse, OptionKind::Call, 60_000.0));
+    desk.spot(SPOT);
+    desk.step(forward(1.0));
+    desk.step(volatility(1, 0.6));
+    desk.step(volatility(2, 0.6));
+    let mut held = Vec::new();
+    for (execution, instrument, side) in
+        [(1, 0, Side::Buy), (2, 1, Side::Buy), (3, 2, Side::Sell), (4, 1, Side::Sell), (5, 2, Side::Buy)]
+    {
+        desk.step(fill(execution, instrument, side, 1));
+        held.push(desk.shown().expiries);
+    }
+    assert_eq!(held, [0, 1, 1, 1, 0]);
+}

@@ -282,11 +282,11 @@ impl Rig {
         let (quality, delta_bound) = (BookQuality::Good, 0.0);
         let (net_delta, log_gamma) = (Coins(tenths(net_delta)), Coins(tenths(log_gamma)));
         let spot = Price(SPOT * ONE_E9);
-        self.see(Body::Exposure { underlying: COINS, quality, net_delta, log_gamma, spot, delta_bound });
+        self.see(Body::Exposure { underlying: COINS, quality, net_delta, log_gamma, spot, delta_bound, expiries: 1 });
         let (vega, skew, log_gamma, vanna, sigma, slope) = (vega as f32, 0.0, 0.0, 0.0, 0.6, 0.0);
         let (underlying, expiry_s) = (COINS, 2_000_000_000);
         self.naive.vega = i64::from(vega as i32) * ONE_E9;
-        self.see(Body::Smile { underlying, expiry_s, vega, skew, log_gamma, vanna, sigma, slope });
+        self.see(Body::Smile { underlying, expiry_s, is_held: true, vega, skew, log_gamma, vanna, sigma, slope });
     }
 
     /// Asks the gate and the oracle, and says where they differ.

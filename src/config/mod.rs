@@ -22,6 +22,8 @@ use crate::portfolio::OpeningBook;
 use crate::risk::Limits;
 use crate::runtime::placement::Topology;
 use crate::runtime::socket::{FeedAddress, OrderAddress};
+#[cfg(feature = "tls")]
+use crate::runtime::socket::{Tls, TlsError};
 use crate::units::{Lots, Nanos, ONE_E9, VenueInstrumentId};
 use schema::{Book, File, Hedge, LimitsTable, Line, Opening, Orders, Protocol, Reset};
 
@@ -166,12 +168,30 @@ fn order_address(page: &Page<'_>, orders: &Orders) -> Result<OrderAddress, Confi
     let millis = |value, default: Duration| {
         page.within(value, 1..=600_000, default.as_millis() as u64).map(Duration::from_millis)
     };
+    #[cfg(not(feature = "tls"))]
+    if let Some(tls) = &orders.tls {
+        let what = "this build speaks no TLS: build it with `--features tls`".to_owned();
+        return Err(page.fault(tls.span(), what));
+    }
     Ok(OrderAddress {
+        #[cfg(feature = "tls")]
+        tls: orders.tls.as_ref().map(|table| tls(page, table)).transpose()?,
         source,
         connect_time_out: millis(&orders.connect_time_out_ms, usual.connect_time_out)?,
         reconnect_first: millis(&orders.reconnect_first_ms, usual.reconnect_first)?,
         reconnect_last: millis(&orders.reconnect_last_ms, usual.reconnect_last)?,
         ..usual
+    })
+}
+
+#[cfg(feature = "tls")]
+fn tls(page: &Page<'_>, table: &schema::TlsTable) -> Result<Tls, ConfigError> {
+    let server = &table.server_name;
+    let authorities = table.ca_file.as_ref();
+    Tls::new(server.get_ref(), authorities.map(|file| file.get_ref().as_path())).map_err(|error| {
+        let of_file = matches!(error, TlsError::Authorities { .. });
+        let span = authorities.filter(|_| of_file).map_or(server.span(), Spanned::span);
+        page.fault(span, error.to_string())
     })
 }
 
@@ -329,6 +349,33 @@ mod tests {
             let shown = parse(&text).expect_err(to).to_string();
             assert!(shown.starts_with(&format!("desk.toml:{line}: {field}")), "{shown}");
             assert!(shown.contains(what) && !shown.contains('\n'), "{shown}");
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn a_build_without_tls_does_not_send_orders_in_clear() {
+        let text = EXAMPLE.replace("[limits]", "[orders.tls]\nserver_name = \"fix.example.com\"\n[limits]");
+        let shown = parse(&text).expect_err("no TLS").to_string();
+        assert!(shown.contains("--features tls"), "{shown}");
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_is_wrong_with_tls_is_said_at_its_field() {
+        let with = |table: &str| parse(&EXAMPLE.replace("[limits]", &format!("[orders.tls]\n{table}\n[limits]")));
+        let settings = with("server_name = \"fix.example.com\"").expect("valid");
+        assert!(settings.orders.tls.is_some());
+        let ca = concat!("ca_file = \"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tls/authority.pem\"");
+        assert!(with(&format!("server_name = \"10.0.0.1\"\n{ca}")).is_ok());
+        for (table, field) in [
+            ("server_name = \"no host\"", "server_name"),
+            ("server_name = \"localhost\"\nca_file = \"/nowhere.pem\"", "ca_file"),
+            ("server_name = \"localhost\"\nca_file = \"Cargo.toml\"", "ca_file"),
+            ("server_name = \"localhost\"\nkey = 1", "key"),
+        ] {
+            let shown = with(table).expect_err(table).to_string();
+            assert!(shown.contains(field) && !shown.contains('\n'), "{shown}");
         }
     }
 

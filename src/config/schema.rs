@@ -50,6 +50,14 @@ pub(super) enum Reset {
     EveryLogon,
 }
 
+#[cfg(feature = "tls")]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsTable {
+    pub(super) server_name: Spanned<String>,
+    pub(super) ca_file: Option<Spanned<PathBuf>>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Orders {
@@ -59,6 +67,10 @@ pub(super) struct Orders {
     pub(super) client_id: Spanned<String>,
     pub(super) secret_env: Option<Spanned<String>>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsTable>,
+    #[cfg(not(feature = "tls"))]
+    pub(super) tls: Option<Spanned<toml::Table>>,
     pub(super) sender: Option<Spanned<String>>,
     pub(super) target: Option<Spanned<String>>,
     pub(super) heartbeat_s: Option<Spanned<u32>>,

@@ -48,13 +48,13 @@ impl OrderLink {
     pub(super) fn new(gateway: WatchedGateway, address: OrderAddress, alarm: Alarm, clock: StampClock) -> Self {
         Self {
             gateway,
-            address,
             socket: None,
             connected: false,
             inbox: vec![0; INBOX_BYTES].into(),
             filled: 0,
             reconnect_at: Nanos::default(),
             reconnect_ns: nanos(address.reconnect_first),
+            address,
             level_shown: KillLevel::Open,
             alarm,
             clock,

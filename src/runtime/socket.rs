@@ -11,6 +11,8 @@ mod feed;
 mod options;
 mod order;
 mod poller;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt::Display;
 use std::io;
@@ -21,6 +23,8 @@ pub use batch::{DATAGRAM_BYTES_MAX, Datagram, SocketStats};
 pub use feed::{FeedAddress, FeedSocket};
 pub use order::{CONNECT_TIME_OUT, OrderAddress, OrderSocket, OrderSocketState};
 pub use poller::{Alarm, LONGEST_WAIT, Poller};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};
 
 /// Why a socket was not opened.
 #[derive(Debug, Error)]

@@ -13,12 +13,14 @@ use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::SocketError;
+#[cfg(feature = "tls")]
+use super::tls::Records;
 
 /// How long a peer may take to answer, unless said otherwise.
 pub const CONNECT_TIME_OUT: Duration = Duration::from_secs(5);
 
 /// Where orders go, and how the connection is made and kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderAddress {
     /// The venue's.
     pub address: SocketAddr,
@@ -30,6 +32,9 @@ pub struct OrderAddress {
     pub reconnect_first: Duration,
     /// up to this. A session that came up starts again with the first.
     pub reconnect_last: Duration,
+    /// Whom to speak TLS with; `None` for bytes in clear.
+    #[cfg(feature = "tls")]
+    pub tls: Option<super::Tls>,
 }
 
 impl OrderAddress {
@@ -41,6 +46,8 @@ impl OrderAddress {
             connect_time_out: CONNECT_TIME_OUT,
             reconnect_first: Duration::from_millis(10),
             reconnect_last: Duration::from_secs(1),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -48,7 +55,7 @@ impl OrderAddress {
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderSocketState {
-    /// Not answered yet.
+    /// Not answered yet, or, over TLS, not sure of each other.
     Connecting {
         /// When to give up.
         deadline: Instant,
@@ -63,6 +70,8 @@ pub enum OrderSocketState {
 pub struct OrderSocket {
     stream: TcpStream,
     state: OrderSocketState,
+    #[cfg(feature = "tls")]
+    records: Option<Records>,
 }
 
 impl OrderSocket {
@@ -73,27 +82,45 @@ impl OrderSocket {
 
     /// Begins to connect as an address says.
     pub fn open(address: &OrderAddress) -> Result<Self, SocketError> {
-        let Some(source) = address.source else {
-            return Self::connect_within(address.address, address.connect_time_out);
+        let socket = match address.source {
+            None => Self::connect_within(address.address, address.connect_time_out)?,
+            Some(source) => {
+                let stream = connect_from(source, address.address).map_err(|cause| {
+                    SocketError::new("connect from", format!("{source} to {}", address.address), cause)
+                })?;
+                Self::over(stream, OrderSocketState::Connecting { deadline: Instant::now() + address.connect_time_out })
+            }
         };
-        let stream = connect_from(source, address.address)
-            .map_err(|cause| SocketError::new("connect from", format!("{source} to {}", address.address), cause))?;
-        let deadline = Instant::now() + address.connect_time_out;
-        Ok(Self { stream, state: OrderSocketState::Connecting { deadline } })
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &address.tls {
+            let records =
+                Records::new(tls).map_err(|cause| SocketError::new("speak TLS with", address.address, cause))?;
+            return Ok(Self { records: Some(records), ..socket });
+        }
+        Ok(socket)
     }
 
     /// Begins to connect. Every other call moves the connection on, and fails when it was refused or took longer than
     /// `time_out`.
     pub fn connect_within(address: SocketAddr, time_out: Duration) -> Result<Self, SocketError> {
         let stream = TcpStream::connect(address).map_err(|cause| SocketError::new("connect to", address, cause))?;
-        Ok(Self { stream, state: OrderSocketState::Connecting { deadline: Instant::now() + time_out } })
+        Ok(Self::over(stream, OrderSocketState::Connecting { deadline: Instant::now() + time_out }))
     }
 
     /// A connection that a listener accepted.
     pub fn accepted(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: TcpStream::from_std(stream), state: OrderSocketState::Open })
+        Ok(Self::over(TcpStream::from_std(stream), OrderSocketState::Open))
+    }
+
+    const fn over(stream: TcpStream, state: OrderSocketState) -> Self {
+        Self {
+            stream,
+            state,
+            #[cfg(feature = "tls")]
+            records: None,
+        }
     }
 
     /// Whether bytes flow.
@@ -107,6 +134,10 @@ impl OrderSocket {
         if !self.is_open()? {
             return Ok(0);
         }
+        #[cfg(feature = "tls")]
+        if let Some(records) = &mut self.records {
+            return records.write(&mut self.stream, bytes).or_else(|error| self.end(error.kind()));
+        }
         self.stream.write(bytes).or_else(|error| self.none_if_transient(&error))
     }
 
@@ -115,6 +146,14 @@ impl OrderSocket {
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.is_open()? || buffer.is_empty() {
             return Ok(0);
+        }
+        #[cfg(feature = "tls")]
+        if let Some(records) = &mut self.records {
+            return match records.read(&mut self.stream, buffer) {
+                Ok(Some(0)) => self.end(io::ErrorKind::UnexpectedEof),
+                Ok(length) => Ok(length.unwrap_or(0)),
+                Err(error) => self.end(error.kind()),
+            };
         }
         match self.stream.read(buffer) {
             Ok(0) => self.end(io::ErrorKind::UnexpectedEof),
@@ -155,11 +194,20 @@ impl OrderSocket {
         if self.stream.peer_addr().is_err() {
             return if Instant::now() < deadline { Ok(false) } else { self.end(io::ErrorKind::TimedOut) };
         }
-        self.state = OrderSocketState::Open;
-        match self.stream.set_nodelay(true) {
-            Ok(()) => Ok(true),
-            Err(error) => self.end(error.kind()),
+        if let Err(error) = self.stream.set_nodelay(true) {
+            return self.end(error.kind());
         }
+        #[cfg(feature = "tls")]
+        if let Some(records) = &mut self.records {
+            match records.shake_hands(&mut self.stream) {
+                Ok(true) => {}
+                Ok(false) if Instant::now() < deadline => return Ok(false),
+                Ok(false) => return self.end(io::ErrorKind::TimedOut),
+                Err(error) => return self.end(error.kind()),
+            }
+        }
+        self.state = OrderSocketState::Open;
+        Ok(true)
     }
 
     fn none_if_transient(&mut self, error: &io::Error) -> io::Result<usize> {

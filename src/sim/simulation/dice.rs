@@ -1,6 +1,7 @@
 //! The one source of chance in a run, and the tally of what was done with it.
 
-use super::options::{Fault, Options, Rate};
+use super::faults::{Fault, Rate};
+use super::options::Options;
 use crate::sim::random::Random;
 use crate::units::Nanos;
 

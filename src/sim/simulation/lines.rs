@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::dice::Dice;
-use super::options::Fault;
+use super::faults::Fault;
 use crate::sim::venue::Channel;
 use crate::units::Nanos;
 

@@ -15,6 +15,7 @@
 //! A run is a function of its [`Options`]: same options, same digest, bit for bit.
 
 mod dice;
+mod faults;
 mod lines;
 mod options;
 mod search;
@@ -24,7 +25,8 @@ use std::collections::VecDeque;
 
 use sha2::{Digest as _, Sha256};
 
-pub use options::{Fault, Options, OptionsError, Rate};
+pub use faults::{Fault, Rate};
+pub use options::{Options, OptionsError};
 #[cfg(feature = "canary")]
 pub use search::catch;
 pub use search::{Search, Tally, shrink};

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::dice::Dice;
-use super::options::Fault;
+use super::faults::Fault;
 use crate::units::Nanos;
 use crate::wire::starbase::orders::next_frame;
 

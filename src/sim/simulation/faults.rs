@@ -1,0 +1,113 @@
+//! What can go wrong, how each kind is called, and how often it happens at most.
+
+/// How a fault's rate is meant, and the largest that a seed chooses.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// A probability for each packet, frame or write.
+    Each(f64),
+    /// So many times a second.
+    PerSecond(f64),
+    /// Zero or one: on for the whole run.
+    Switch,
+}
+
+/// One line a fault: its name in options and reports, and its rate.
+macro_rules! faults {
+    ($($(#[$doc:meta])+ $fault:ident = $name:literal at $rate:ident$(($most:literal))?,)+) => {
+        /// Something that goes wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Fault {
+            $($(#[$doc])+ $fault,)+
+        }
+
+        impl Fault {
+            /// Every fault, in order of its index.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$fault),+];
+
+            /// Its name in options and reports.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$fault => $name,)+
+                }
+            }
+
+            /// How its rate is meant.
+            pub const fn rate(self) -> Rate {
+                match self {
+                    $(Self::$fault => Rate::$rate$(($most))?,)+
+                }
+            }
+
+            /// Table index.
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+faults! {
+    /// A packet of the feed is lost.
+    Loss = "loss" at Each(0.05),
+    /// A packet comes twice.
+    Duplicate = "duplicate" at Each(0.05),
+    /// A packet is held back for some milliseconds, and overtaken.
+    Reorder = "reorder" at Each(0.05),
+    /// A packet says that it is longer or shorter than it is.
+    CorruptLength = "corrupt_length" at Each(0.01),
+    /// A packet is cut short.
+    Truncate = "truncate" at Each(0.01),
+    /// A snapshot packet is lost.
+    SnapshotLoss = "snapshot_loss" at Each(0.2),
+    /// An old snapshot packet comes again.
+    SnapshotStale = "snapshot_stale" at Each(0.2),
+    /// Every line is silent for a while.
+    FeedSilence = "feed_silence" at PerSecond(0.1),
+    /// A channel's sequence begins anew.
+    SequenceReset = "sequence_reset" at PerSecond(0.3),
+    /// An instrument is halted for a while.
+    Halt = "halt" at PerSecond(0.5),
+    /// A packet of noise arrives.
+    Noise = "noise" at PerSecond(2.0),
+
+    /// The order connection breaks; a part of what is under way still arrives.
+    Drop = "drop" at PerSecond(0.5),
+    /// The connection swallows everything in both directions until somebody times out.
+    HalfOpen = "half_open" at PerSecond(0.1),
+    /// Connections are refused for a while.
+    Refuse = "refuse" at PerSecond(0.3),
+    /// The socket takes only a part of what is pending.
+    PartialWrite = "partial_write" at Each(0.5),
+    /// A frame of the venue comes twice.
+    FrameDuplicate = "frame_duplicate" at Each(0.05),
+    /// A frame of the venue is lost.
+    FrameLoss = "frame_loss" at Each(0.05),
+    /// Two frames of the venue change places.
+    FrameSwap = "frame_swap" at Each(0.05),
+    /// A byte of the venue's stream is wrong.
+    FrameCorrupt = "frame_corrupt" at Each(0.01),
+    /// The connection is slow for a while.
+    SlowLink = "slow_link" at PerSecond(0.5),
+    /// The venue takes few orders a second.
+    Throttle = "throttle" at Switch,
+
+    /// Our clock jumps ahead.
+    ClockAhead = "clock_ahead" at PerSecond(0.3),
+    /// Our clock jumps back.
+    ClockBack = "clock_back" at PerSecond(0.3),
+    /// The whole process stands still for a while.
+    Stall = "stall" at PerSecond(0.5),
+    /// The surface's thread stands still.
+    SurfacePause = "surface_pause" at PerSecond(2.0),
+    /// The gateway's thread stands still.
+    GatewayPause = "gateway_pause" at PerSecond(2.0),
+    /// The rings of orders and reports are tiny.
+    TinyRings = "tiny_rings" at Switch,
+    /// The process dies between two steps and is started again.
+    Crash = "crash" at PerSecond(0.5),
+    /// The operator throws the kill switch.
+    Kill = "kill" at PerSecond(0.1),
+    /// The position limit is far below what a hedge needs.
+    TightLimits = "tight_limits" at Switch,
+}

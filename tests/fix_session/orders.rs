@@ -8,6 +8,7 @@ use hedgecore::order::{
     CANCELLED_ON_REQUEST, NewOrder, OrderStore, Request, TIME_IN_FORCE_ENDED, TimeInForce, UNKNOWN_TO_VENUE,
 };
 use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::sim::Queue;
 use hedgecore::units::*;
 
 /// An instruction, approved by a gate that refuses nothing these tests ask.
@@ -156,6 +157,23 @@ fn an_order_is_accepted_once_and_filled_as_told() {
     );
     assert_eq!(venue.bodies(), [accepted(), filled(38, 2), filled(9, 1), filled(10, 2)]);
     assert!(venue.gateway.ready());
+}
+
+#[test]
+fn a_first_report_that_finds_room_for_one_event_at_a_time_loses_no_fill() {
+    let mut venue = Venue::up();
+    let fills = "1362=2|1363=9|1364=99999.5|1365=3|1363=10|1364=99999.5|1365=2|";
+    let report = venue.script("8", &format!("{REPORT}39=2|150=I|14=5|151=0|{fills}")).bytes();
+    let (mut outbox, mut told) = (Queue::with_capacity(1), Vec::new());
+    for _ in 0..8 {
+        let taken = venue.gateway.receive(&report, venue.now, &mut outbox);
+        told.extend(outbox.messages().iter().map(|event| event.body));
+        outbox.clear();
+        if taken == report.len() {
+            break;
+        }
+    }
+    assert_eq!(told, [accepted(), filled(9, 3), filled(10, 2)]);
 }
 
 #[test]

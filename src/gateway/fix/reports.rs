@@ -45,8 +45,14 @@ impl Known {
         }
     }
 
-    fn find(&mut self, order: ClientOrderId) -> Option<&mut Entry> {
-        Some(&mut self.orders[order.0 as usize % KNOWN_MAX]).filter(|entry| entry.order == order)
+    /// Its acceptance was told.
+    fn accept(&mut self, order: ClientOrderId, instrument: InstrumentId) {
+        self.put(order, instrument);
+        self.orders[order.0 as usize % KNOWN_MAX].accepted = true;
+    }
+
+    fn find(&self, order: ClientOrderId) -> Option<&Entry> {
+        Some(&self.orders[order.0 as usize % KNOWN_MAX]).filter(|entry| entry.order == order)
     }
 }
 
@@ -68,21 +74,32 @@ impl<O: Outbox<Event>> Reports<'_, O> {
             let reason = report.reject_reason().and_then(|reason| u8::try_from(reason).ok()).unwrap_or(OTHER);
             return self.delivery.deliver(Body::Rejected { order, instrument, reason: reason.min(127) });
         }
-        self.accepted(order, instrument, report.venue_order)?;
+        let is_first = self.known.find(order).is_none_or(|entry| !entry.accepted);
+        if is_first {
+            let venue_order = VenueOrderId(report.venue_order);
+            self.delivery.deliver(Body::Accepted { order, venue_order, instrument })?;
+        }
         if report.exec_type == b'5' || report.status == status::REPLACED {
             self.amended(order, &listed, report)?;
         }
         self.fills(order, &listed, report)?;
-        let reason = match (report.status, report.exec_type) {
-            (status::CANCELED, _) if report.text.starts_with(b"ioc") => TIME_IN_FORCE_ENDED,
-            (status::CANCELED, _) => CANCELLED_ON_REQUEST,
-            (status::EXPIRED, _) | (_, b'C') => INSTRUMENT_EXPIRED,
-            (status::DONE_FOR_DAY, _) => TIME_IN_FORCE_ENDED,
-            _ => return Ok(()),
+        let ended = match (report.status, report.exec_type) {
+            (status::CANCELED, _) if report.text.starts_with(b"ioc") => Some(TIME_IN_FORCE_ENDED),
+            (status::CANCELED, _) => Some(CANCELLED_ON_REQUEST),
+            (status::EXPIRED, _) | (_, b'C') => Some(INSTRUMENT_EXPIRED),
+            (status::DONE_FOR_DAY, _) => Some(TIME_IN_FORCE_ENDED),
+            _ => None,
         };
-        let cum_lots = report.cum_qty().and_then(|contracts| listed.lots_of_contracts(Quantity(contracts)));
-        let cum_lots = cum_lots.unwrap_or(CUM_LOTS_UNKNOWN);
-        self.delivery.deliver(Body::Cancelled { order, instrument, cum_lots, reason })
+        if let Some(reason) = ended {
+            let cum_lots = report.cum_qty().and_then(|contracts| listed.lots_of_contracts(Quantity(contracts)));
+            let cum_lots = cum_lots.unwrap_or(CUM_LOTS_UNKNOWN);
+            self.delivery.deliver(Body::Cancelled { order, instrument, cum_lots, reason })?;
+        }
+        // Only with the whole report told: one that is offered again has to count the same events before those left.
+        if is_first {
+            self.known.accept(order, instrument);
+        }
+        Ok(())
     }
 
     /// The refusal of a cancel, or of an amendment.
@@ -103,20 +120,6 @@ impl<O: Outbox<Event>> Reports<'_, O> {
             _ => Body::CancelRejected { order, instrument, reason },
         };
         self.delivery.deliver(body)
-    }
-
-    fn accepted(&mut self, order: ClientOrderId, instrument: InstrumentId, venue_order: u64) -> Result<(), Full> {
-        match self.known.find(order) {
-            Some(entry) if entry.accepted => return Ok(()),
-            _ => {}
-        }
-        let venue_order = VenueOrderId(venue_order);
-        self.delivery.deliver(Body::Accepted { order, venue_order, instrument })?;
-        self.known.put(order, instrument);
-        if let Some(entry) = self.known.find(order) {
-            entry.accepted = true;
-        }
-        Ok(())
     }
 
     fn amended(&mut self, order: ClientOrderId, listed: &Listed, report: &ExecutionReport<'_>) -> Result<(), Full> {

@@ -5,6 +5,7 @@
 
 pub mod checkers;
 mod disk;
+mod framing;
 mod paper;
 mod process;
 mod queue;
@@ -15,6 +16,7 @@ pub mod simulation;
 pub mod venue;
 
 pub use disk::{DiskFaults, MemoryDisk, MemorySegment};
+pub use framing::OrderProtocol;
 pub use paper::PaperVenue;
 pub use process::{Process, ProcessConfig, Watch};
 pub use queue::Queue;

@@ -12,7 +12,7 @@
 use super::queue::Queue;
 use crate::event::{Body, Event, Trail};
 use crate::feed::{Feed, FeedConfig, Line, Packet};
-use crate::gateway::{Gateway, SessionConfig};
+use crate::gateway::{Gateway, GatewayConfig};
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::portfolio::rebuild::{self, Rebuilder};
 use crate::portfolio::{Greeks, GreeksConfig};
@@ -52,7 +52,7 @@ pub struct ProcessConfig {
     /// Settings of the hedge.
     pub hedge: HedgeConfig,
     /// Settings of the order session.
-    pub session: SessionConfig,
+    pub session: GatewayConfig,
     /// Instructions that may wait for the gateway.
     pub instructions_max: usize,
     /// Reports that may wait for the greeks.
@@ -61,8 +61,9 @@ pub struct ProcessConfig {
 
 impl ProcessConfig {
     /// The defaults of every stage, and room for every instruction.
-    pub fn new(greeks: GreeksConfig, hedge: HedgeConfig, session: SessionConfig) -> Self {
+    pub fn new(greeks: GreeksConfig, hedge: HedgeConfig, session: impl Into<GatewayConfig>) -> Self {
         let (feed, surface) = (FeedConfig::default(), SurfaceConfig::default());
+        let session = session.into();
         Self { feed, greeks, surface, hedge, session, instructions_max: QUEUE, reports_max: QUEUE }
     }
 }

@@ -21,6 +21,7 @@ pub mod tops;
 
 use std::collections::BTreeMap;
 
+use super::framing::OrderProtocol;
 use super::process::{Process, Watch};
 use super::venue::{Channel, Venue};
 use crate::event::{Body, Event, KillLevel};
@@ -117,12 +118,12 @@ impl Watch for Checkers {
 }
 
 impl Checkers {
-    /// Checkers of a process that is about to start with these settings.
-    pub fn new(greeks: &GreeksConfig, hedge: &HedgeConfig) -> Self {
+    /// Checkers of a process that is about to start with these settings, and speaks this protocol.
+    pub fn new(greeks: &GreeksConfig, hedge: &HedgeConfig, orders: OrderProtocol) -> Self {
         Self {
             findings: Findings::default(),
             catalogue: Catalogue::new(),
-            orders: Orders::new(hedge.limits),
+            orders: Orders::new(hedge.limits, orders),
             positions: Positions::default(),
             tops: Tops::default(),
             exposures: Exposures::default(),

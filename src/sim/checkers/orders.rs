@@ -8,8 +8,8 @@ use crate::event::{Body, KillCause, KillLevel};
 use crate::instrument::{Catalogue, Instrument, Payoff};
 use crate::order::{CUM_LOTS_UNKNOWN, Request, UNKNOWN_TO_VENUE};
 use crate::risk::{Instruction, Limits};
+use crate::sim::OrderProtocol;
 use crate::units::{ClientOrderId, ExecutionId, InstrumentId, ONE_E9, Price, Side};
-use crate::wire::starbase::orders::{Message, next_frame};
 
 /// An order as the ledger knows it.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,7 @@ struct Known {
 #[derive(Debug)]
 pub struct Orders {
     limits: Limits,
+    protocol: OrderProtocol,
     known: BTreeMap<ClientOrderId, Known>,
     used: HashSet<ClientOrderId>,
     executions: HashSet<ExecutionId>,
@@ -35,10 +36,11 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// A ledger without orders.
-    pub fn new(limits: Limits) -> Self {
+    /// A ledger without orders, which leave by this protocol.
+    pub fn new(limits: Limits, protocol: OrderProtocol) -> Self {
         Self {
             limits,
+            protocol,
             known: BTreeMap::new(),
             used: HashSet::new(),
             executions: HashSet::new(),
@@ -50,7 +52,7 @@ impl Orders {
     /// A new process knows none of the orders; their ids stay used.
     pub(super) fn restarted(&mut self, limits: Limits) {
         let used = std::mem::take(&mut self.used);
-        *self = Self { used, ..Self::new(limits) };
+        *self = Self { used, ..Self::new(limits, self.protocol) };
     }
 
     pub(super) fn consumed(&mut self, body: &Body, findings: &mut Findings) {
@@ -90,12 +92,11 @@ impl Orders {
     pub(super) fn sent(&mut self, bytes: &[u8], is_shut: bool, findings: &mut Findings) {
         let mut is_begun = !self.torn.is_empty();
         self.torn.extend_from_slice(bytes);
-        while let Ok(Some(frame)) = next_frame(&self.torn) {
-            if let (Ok(Message::NewOrderRequest(order)), true, false) = (frame.message(), is_shut, is_begun) {
-                let order = order.client_order_id.get();
+        while let Some(length) = self.protocol.frame_bytes(&self.torn) {
+            let order = self.protocol.new_order(&self.torn[..length]);
+            if let (Some(order), true, false) = (order, is_shut, is_begun) {
                 findings.add(4, || format!("order {order} left after a kill"));
             }
-            let length = frame.bytes();
             self.torn.drain(..length);
             is_begun = false;
         }

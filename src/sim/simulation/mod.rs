@@ -19,6 +19,7 @@ mod faults;
 mod lines;
 mod options;
 mod search;
+mod setup;
 mod wire;
 
 use std::collections::VecDeque;
@@ -33,15 +34,12 @@ pub use search::{Search, Tally, shrink};
 
 use super::checkers::{Checkers, Violation};
 use super::process::{Process, ProcessConfig};
-use super::venue::{self, MarketConfig, PublishConfig, UniverseConfig, Venue, VenueConfig};
+use super::venue::Venue;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
-use crate::feed::FeedConfig;
-use crate::gateway::SessionConfig;
 use crate::hedge::{HedgeConfig, Policy};
-use crate::instrument::OptionKind;
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::Stamp;
-use crate::units::{Lots, Nanos, ONE_E9, Ticks};
+use crate::units::{Nanos, ONE_E9, Ticks};
 use dice::Dice;
 use lines::Lines;
 use wire::Wire;
@@ -54,10 +52,6 @@ const SURFACE_EVERY: u64 = 5;
 const STILL_NS: u64 = 3 * Nanos::PER_SECOND;
 /// Instructions and reports that tiny rings hold.
 const TINY: usize = 4;
-/// Orders a second that a venue takes which is short of breath.
-const THROTTLED: u32 = 5;
-/// Longest silence on the order session, seconds: short, so that a run need not be long.
-const HEARTBEAT_S: u32 = 1;
 /// The position limit that is far too low, dollars.
 const TIGHT_NOTIONAL: i64 = 100_000;
 /// Lines of the trace kept for a failure.
@@ -131,31 +125,7 @@ struct World {
 impl World {
     fn new(options: &Options) -> Self {
         let dice = Dice::new(options);
-        let mut config = VenueConfig {
-            seed: options.seed,
-            universe: UniverseConfig { strikes: options.strikes as usize, ..UniverseConfig::default() },
-            market: MarketConfig {
-                activity: 0.25,
-                speed: 400.0,
-                option_marks_per_second: 400.0,
-                ..MarketConfig::default()
-            },
-            publish: PublishConfig::default(),
-            ..VenueConfig::default()
-        };
-        if dice.is_on(Fault::Throttle) {
-            config.session.orders_per_second = THROTTLED;
-        }
-        config.session.heartbeat_s = HEARTBEAT_S;
-        let mut book = super::random::Random::new(options.seed ^ 0x626f_6f6b);
-        for contract in venue::Universe::new(&config.universe, config.start).contracts {
-            let lots = match contract.option {
-                Some(OptionKind::Call) => -1 - book.below(20) as i64,
-                Some(OptionKind::Put) => 1 + book.below(20) as i64,
-                None => continue,
-            };
-            config.positions.push((contract.name, Lots(lots)));
-        }
+        let config = setup::venue(options, &dice);
         let start = config.start;
         let venue = Venue::new(config).expect("the book is drawn from what is listed");
         let (greeks, mut hedge) = (GreeksConfig::default(), HedgeConfig::default());
@@ -166,12 +136,12 @@ impl World {
             hedge.limits.position_notional_max_e9 = TIGHT_NOTIONAL * ONE_E9;
         }
         let mut world = Self {
-            checkers: Checkers::new(&greeks, &hedge),
+            checkers: Checkers::new(&greeks, &hedge, options.orders),
             options: options.clone(),
             dice,
             venue,
             lines: Lines::default(),
-            wire: Wire::default(),
+            wire: Wire::new(options.orders),
             greeks,
             hedge,
             process: None,
@@ -441,9 +411,9 @@ impl World {
         let positions = positions.into_iter().map(|position| (position.instrument, position.lots)).collect();
         self.greeks.opening = OpeningBook::Positions(positions);
         self.hedge.started_s = (self.start.0 / Nanos::PER_SECOND) as u32 + self.starts;
-        let session = SessionConfig::new("hedgecore", "loopback-only").expect("short enough");
+        let session = setup::session(&self.options);
         let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
-        config.feed = FeedConfig { future_depth: 256, option_depth: 64, levels_max: 1 << 15, ..config.feed };
+        config.feed = setup::feed();
         if self.dice.is_on(Fault::TinyRings) {
             (config.instructions_max, config.reports_max) = (TINY, TINY);
         }

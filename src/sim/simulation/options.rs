@@ -1,6 +1,6 @@
 //! What a run is made of: which faults, how often, how long. A seed expands to it, a person may edit it.
 //!
-//! The text form is one line, `faulty_s=8 heal_s=6 strikes=2 policy=band loss=0.01 crash=0.2`: what is not named is off. Swarm
+//! The text form is one line, `faulty_s=8 heal_s=6 strikes=2 policy=band orders=fix loss=0.01 crash=0.2`: what is not named is off. Swarm
 //! selection (Groce et al., "Swarm Testing", 2012): each seed enables its own subset of the faults, because a run that
 //! suffers everything at once never gets deep into anything.
 
@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::faults::{Fault, Rate};
+use crate::sim::OrderProtocol;
 use crate::sim::random::{Random, splitmix64};
 
 /// What a run is made of.
@@ -23,13 +24,23 @@ pub struct Options {
     pub strikes: u32,
     /// Whether the program decides, instead of the band.
     pub program: bool,
+    /// What the order session speaks.
+    pub orders: OrderProtocol,
     rates: [f64; Fault::ALL.len()],
 }
 
 impl Options {
     /// No faults at all.
     pub fn calm(seed: u64) -> Self {
-        Self { seed, faulty_s: 6, heal_s: 12, strikes: 1, program: false, rates: [0.0; Fault::ALL.len()] }
+        Self {
+            seed,
+            faulty_s: 6,
+            heal_s: 12,
+            strikes: 1,
+            program: false,
+            orders: OrderProtocol::default(),
+            rates: [0.0; Fault::ALL.len()],
+        }
     }
 
     /// What a seed stands for: between none and all of the faults, each at a rate of its own.
@@ -50,6 +61,7 @@ impl Options {
                 };
             }
         }
+        options.orders = OrderProtocol::ALL[random.below(2) as usize];
         options
     }
 
@@ -80,7 +92,7 @@ impl Options {
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "faulty_s={} heal_s={} strikes={}", self.faulty_s, self.heal_s, self.strikes)?;
-        write!(f, " policy={}", if self.program { "program" } else { "band" })?;
+        write!(f, " policy={} orders={}", if self.program { "program" } else { "band" }, self.orders.name())?;
         self.faults().try_for_each(|fault| write!(f, " {}={}", fault.name(), self.rate(fault)))
     }
 }
@@ -92,7 +104,7 @@ pub enum OptionsError {
     #[error("`{0}` is not of the form name=value")]
     Form(String),
     /// A name that is neither a setting nor a fault.
-    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes, policy and the faults")]
+    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes, policy, orders and the faults")]
     Name(String),
     /// A value that does not suit its name.
     #[error("`{value}` is no value for {name}")]
@@ -121,6 +133,10 @@ impl FromStr for Options {
                 "policy" if value == "band" => options.program = false,
                 "policy" if value == "program" => options.program = true,
                 "policy" => return Err(wrong()),
+                "orders" => {
+                    let named = OrderProtocol::ALL.into_iter().find(|protocol| protocol.name() == value);
+                    options.orders = named.ok_or_else(wrong)?;
+                }
                 _ => {
                     let fault = Fault::ALL.into_iter().find(|fault| fault.name() == name);
                     let fault = fault.ok_or_else(|| OptionsError::Name(name.to_owned()))?;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use super::dice::Dice;
 use super::faults::Fault;
+use crate::sim::OrderProtocol;
 use crate::units::Nanos;
-use crate::wire::starbase::orders::next_frame;
 
 /// How long bytes take when nothing is wrong, nanoseconds.
 const FLIGHT_NS: u64 = 200_000;
@@ -35,6 +35,7 @@ impl Pipe {
 /// The connection, as the network sees it.
 #[derive(Debug, Default)]
 pub(super) struct Wire {
+    protocol: OrderProtocol,
     up: bool,
     /// Both ends believe in it, and nothing comes through.
     half_open: bool,
@@ -46,20 +47,25 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// A connection that is not made yet.
+    pub(super) fn new(protocol: OrderProtocol) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.up
     }
 
     /// The connection is made.
     pub(super) fn open(&mut self) {
-        *self = Self { up: true, slow_until: self.slow_until, ..Self::default() };
+        *self = Self { up: true, slow_until: self.slow_until, ..Self::new(self.protocol) };
     }
 
     /// The connection is gone. What of the client's bytes still reaches the venue is chance.
     pub(super) fn close(&mut self, dice: &mut Dice) -> Vec<u8> {
         let last: Vec<u8> = self.to_venue.flying.drain(..).flat_map(|(_, bytes)| bytes).collect();
         let kept = if self.half_open { 0 } else { dice.random.below(last.len() as u64 + 1) as usize };
-        *self = Self { slow_until: self.slow_until, ..Self::default() };
+        *self = Self { slow_until: self.slow_until, ..Self::new(self.protocol) };
         last[..kept].to_vec()
     }
 
@@ -105,8 +111,7 @@ impl Wire {
             return;
         }
         let mut frames: Vec<Vec<u8>> = Vec::new();
-        while let Ok(Some(frame)) = next_frame(&self.torn) {
-            let length = frame.bytes();
+        while let Some(length) = self.protocol.frame_bytes(&self.torn) {
             let frame: Vec<u8> = self.torn.drain(..length).collect();
             if dice.strikes(Fault::FrameLoss) {
                 continue;
@@ -122,8 +127,12 @@ impl Wire {
         }
         for mut frame in frames {
             if dice.strikes(Fault::FrameCorrupt) {
-                // The stream's checksum keeps all else: what can go wrong is that the framing is lost.
-                frame[0] ^= 1 << dice.random.below(8);
+                // The binary protocol has no checksum but the stream's: what can go wrong is that the framing is lost.
+                let at = match self.protocol {
+                    OrderProtocol::Starbase => 0,
+                    OrderProtocol::Fix => dice.random.below(frame.len() as u64) as usize,
+                };
+                frame[at] ^= 1 << dice.random.below(8);
             }
             let due = self.due(now, dice);
             self.to_client.push(due, frame);

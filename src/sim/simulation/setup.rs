@@ -1,0 +1,76 @@
+//! The venue of a run, and how the process reaches it.
+
+use super::dice::Dice;
+use super::faults::Fault;
+use super::options::Options;
+use crate::feed::FeedConfig;
+use crate::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
+use crate::gateway::{GatewayConfig, SessionConfig};
+use crate::instrument::OptionKind;
+use crate::sim::OrderProtocol;
+use crate::sim::random::Random;
+use crate::sim::venue::{FixNames, MarketConfig, PublishConfig, Universe, UniverseConfig, VenueConfig};
+use crate::units::Lots;
+
+/// Orders a second that a venue takes which is short of breath.
+const THROTTLED: u32 = 5;
+/// Longest silence on the order session, seconds: short, so that a run need not be long.
+const HEARTBEAT_S: u32 = 1;
+/// The client, and what it is known by.
+const CLIENT: (&str, &str) = ("hedgecore", "loopback-only");
+/// Names of the client and of the venue in FIX.
+const NAMES: (&str, &str) = ("DESK", "VENUE");
+
+/// A busy venue of few contracts, where the client is short calls and long puts.
+pub(super) fn venue(options: &Options, dice: &Dice) -> VenueConfig {
+    let mut config = VenueConfig {
+        seed: options.seed,
+        universe: UniverseConfig { strikes: options.strikes as usize, ..UniverseConfig::default() },
+        market: MarketConfig {
+            activity: 0.25,
+            speed: 400.0,
+            option_marks_per_second: 400.0,
+            ..MarketConfig::default()
+        },
+        publish: PublishConfig::default(),
+        ..VenueConfig::default()
+    };
+    let session = &mut config.session;
+    (session.client_id, session.secret) = (CLIENT.0.to_owned(), CLIENT.1.to_owned());
+    session.heartbeat_s = HEARTBEAT_S;
+    if dice.is_on(Fault::Throttle) {
+        session.orders_per_second = THROTTLED;
+    }
+    if options.orders == OrderProtocol::Fix {
+        let (target, sender) = (NAMES.0.to_owned(), NAMES.1.to_owned());
+        session.fix = Some(FixNames { sender, target, reset_on_logon: false });
+    }
+    let mut book = Random::new(options.seed ^ 0x626f_6f6b);
+    for contract in Universe::new(&config.universe, config.start).contracts {
+        let lots = match contract.option {
+            Some(OptionKind::Call) => -1 - book.below(20) as i64,
+            Some(OptionKind::Put) => 1 + book.below(20) as i64,
+            None => continue,
+        };
+        config.positions.push((contract.name, Lots(lots)));
+    }
+    config
+}
+
+/// The order session of a process, in the protocol of the run.
+pub(super) fn session(options: &Options) -> GatewayConfig {
+    match options.orders {
+        OrderProtocol::Starbase => SessionConfig::new(CLIENT.0, CLIENT.1).expect("short enough").into(),
+        OrderProtocol::Fix => {
+            let rules = FixRules::new(NAMES.0, NAMES.1).expect("short enough");
+            let credentials = Credentials::new(CLIENT.0, CLIENT.1).expect("short enough");
+            let rules = FixRules { heartbeat_s: HEARTBEAT_S, ..rules };
+            FixConfig::new(rules, credentials, NonceSeed([7; 32])).into()
+        }
+    }
+}
+
+/// A feed no larger than the venue needs.
+pub(super) fn feed() -> FeedConfig {
+    FeedConfig { future_depth: 256, option_depth: 64, levels_max: 1 << 15, ..FeedConfig::default() }
+}

@@ -1,14 +1,21 @@
 //! `hedgecore bench`: a slice of everything, and the figures and files that it leaves.
 
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
 /// Where a test may write.
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 
+/// Hot threads spin, so that programs side by side would starve each other on a small machine: they run in turn.
+static IN_TURN: Mutex<()> = Mutex::new(());
+
 fn hedgecore(arguments: &[&str]) -> Output {
+    let _turn = IN_TURN.lock().unwrap_or_else(PoisonError::into_inner);
     Command::new(env!("CARGO_BIN_EXE_hedgecore")).args(arguments).output().expect("it runs")
 }
 
@@ -69,6 +76,55 @@ fn a_slice_of_everything_leaves_every_figure_and_every_file() {
     for what in ["clock resolution", "tick to order bytes", "options held", "ticks a second, split"] {
         assert!(table.contains(what), "{what}: {table}");
     }
+}
+
+/// The names by which browsers without a window go.
+const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell"];
+
+/// The page as a browser makes it, if there is one.
+fn rendered(page: &Path) -> Option<String> {
+    let address = format!("file://{}", page.display());
+    let arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", &address];
+    let dom = BROWSERS.iter().find_map(|browser| Command::new(browser).args(arguments).output().ok())?;
+    assert!(dom.status.success(), "{}", String::from_utf8_lossy(&dom.stderr));
+    Some(String::from_utf8_lossy(&dom.stdout).into_owned())
+}
+
+#[test]
+fn a_run_has_a_page_and_is_compared_with_an_earlier_one() {
+    let directory = Path::new(SCRATCH).join("bench-compare");
+    let out = directory.to_str().expect("UTF-8");
+    let slice = ["bench", "--quick", "--compute-only", "--options", "48", "--topology", "fused", "--out", out];
+    assert!(hedgecore(&slice).status.success());
+
+    let page = std::fs::read_to_string(directory.join("report.html")).expect("a page");
+    let (opened, closed) = (page.matches("<svg").count(), page.matches("</svg>").count());
+    assert!(opened == closed && opened >= 4, "{opened} charts");
+    assert!(page.contains("fused.order") && page.contains("Where the time goes") && page.contains("options held"));
+    for loads in ["http", "<script", "<link", "@import", "url("] {
+        assert!(!page.contains(loads), "the page loads nothing, but holds {loads}");
+    }
+    match rendered(&directory.join("report.html")) {
+        Some(dom) => assert!(dom.contains("<svg") && dom.contains("Rates up to the knee"), "{dom}"),
+        None => println!("skipped: no Chromium here to show the page in"),
+    }
+
+    // A tolerance that no noise exceeds, then an earlier run that was impossibly fast.
+    let again = |more: &[&str]| hedgecore(&[&slice[..], &["--compare", out], more].concat());
+    let same = again(&["--worse-than", "10000"]);
+    let told = String::from_utf8_lossy(&same.stdout).into_owned();
+    assert!(same.status.success() && told.contains("95% interval") && told.contains("fused.order"), "{told}");
+    let path = directory.join("report.json");
+    let mut earlier = report(&directory);
+    for round in earlier["rounds"]["fused.order"].as_array_mut().expect("rounds") {
+        round["p50"] = 1.into();
+    }
+    std::fs::write(&path, earlier.to_string()).expect("written");
+    let worse = again(&["--worse-than", "50"]);
+    assert_eq!(worse.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&worse.stderr).contains("fused.order is"), "{worse:?}");
+    std::fs::write(&path, "{}").expect("written");
+    assert_eq!(again(&[]).status.code(), Some(2), "a report of something else");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod evaluate;
 mod inspect;
 mod kill;
 mod output;
+mod page;
 mod positions;
 mod progress;
 mod records;

@@ -1,11 +1,17 @@
 //! `hedgecore bench`: the latency of every hop, beside what the machine asks for at the least.
 
+mod compare;
+mod page;
 mod table;
 
+use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
+
+use compare::{Comparison, Earlier};
 
 use super::CliError;
 use super::output::{Output, OutputArgs};
@@ -41,13 +47,29 @@ pub(super) struct BenchArgs {
     /// Leave sockets out
     #[arg(long, conflicts_with = "rate")]
     compute_only: bool,
+    /// Write the report to this file as a page; with --out it is also report.html there
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Compare with the earlier run that was written into this directory
+    #[arg(long, value_name = "DIR")]
+    compare: Option<PathBuf>,
+    /// Fail if a median is certainly worse than the earlier one by more than so many per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = super::positive, requires = "compare")]
+    worse_than: f64,
     #[command(flatten)]
     output: OutputArgs,
 }
 
 /// Measures and tells.
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
+    // Before anything is written: this run may go where the earlier one lies.
+    let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
     let output = Output::open(&args.output)?;
+    let beside = args.output.out.as_ref().map(|directory| directory.join("report.html"));
+    let pages: Vec<PathBuf> = args.html.iter().cloned().chain(beside).collect();
+    for page in &pages {
+        File::create(page).map_err(CliError::file(page))?;
+    }
     let plan = plan(args)?;
     let started = SystemTime::now();
     let line = ProgressLine::new("measuring");
@@ -58,15 +80,22 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
     });
     line.finish();
     let results = results?;
+    let comparison = earlier.map(|earlier| Comparison::new(&earlier, &results));
     output.write_json(&results)?;
     if let Some(directory) = &args.output.out {
         let named: Vec<_> = results.series.iter().map(|(name, series)| (name.as_str(), series.histogram())).collect();
         let lasted = started.elapsed().unwrap_or_default();
         write_histograms(&named, directory, started, lasted).map_err(CliError::file(directory))?;
     }
-    match table::print(&results, &mut io::stdout().lock()) {
+    for page in &pages {
+        fs::write(page, page::render(&results)).map_err(CliError::file(page))?;
+    }
+    let mut out = io::stdout().lock();
+    let printed = table::print(&results, &mut out)
+        .and_then(|()| comparison.as_ref().map_or(Ok(()), |comparison| comparison.print(&mut out)));
+    match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        _ => comparison.map_or(Ok(()), |comparison| comparison.judge(args.worse_than)),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::Serialize;
 
 use crate::cli::CliError;
+pub(super) use crate::cli::page::figure;
 use crate::cli::progress::ProgressLine;
 use crate::hedge::{Size, to_nearest_edge};
 use crate::pricing::elementary::ln;
@@ -208,17 +209,6 @@ impl Table {
         let failed: Vec<_> =
             self.rows.iter().filter(|row| row.holds == Some(false)).map(|row| row.what.as_str()).collect();
         if failed.is_empty() { Ok(()) } else { Err(CliError::CheckFailed(failed.join("; "))) }
-    }
-}
-
-/// A number to four significant digits, whole from a thousand.
-pub(super) fn figure(value: f64) -> String {
-    match value.abs() {
-        v if v >= 1_000.0 => format!("{value:.0}"),
-        v if v >= 100.0 => format!("{value:.1}"),
-        v if v >= 10.0 => format!("{value:.2}"),
-        v if v >= 1.0 => format!("{value:.3}"),
-        _ => format!("{value:.4}"),
     }
 }
 

@@ -10,10 +10,20 @@ use std::fmt;
 pub const ONE_E9: i64 = 1_000_000_000;
 
 /// Nearest integer count of 1e-9 units, or `None` when `value` is not finite or beyond ±9.2e9.
+#[inline]
 fn to_e9(value: f64) -> Option<i64> {
     let scaled = value * ONE_E9 as f64;
-    // 2^63 is exact in f64, so the comparison admits precisely the values that `as i64` represents.
-    (scaled.is_finite() && scaled.abs() < 9_223_372_036_854_775_808.0).then(|| scaled.round_ties_even() as i64)
+    // 2^63 is exact in f64, so the comparison admits precisely the values that `as i64` represents, and no NaN.
+    (scaled.abs() < 9_223_372_036_854_775_808.0).then(|| round(scaled) as i64)
+}
+
+/// The nearest integer, ties to the even one: a double of 2^52 or more is one, and adding 2^52 leaves a smaller one no bit
+/// for its fraction. Without SSE4.1, which the baseline lacks, `round_ties_even` is a call into the C library.
+#[inline]
+fn round(value: f64) -> f64 {
+    const WHOLE: f64 = 4_503_599_627_370_496.0;
+    let whole = WHOLE.copysign(value);
+    if value.abs() < WHOLE { (value + whole) - whole } else { value }
 }
 
 /// Writes an e9 integer as a decimal without going through floating point, trailing zeros cut.
@@ -40,11 +50,13 @@ impl Price {
     pub const ZERO: Self = Self(0);
 
     /// Rounds to the nearest 1e-9; `None` for NaN, infinities and magnitudes of 9.2e9 or more.
+    #[inline]
     pub fn from_f64(value: f64) -> Option<Self> {
         to_e9(value).map(Self)
     }
 
     /// The nearest double, for surface, pricing and hedge mathematics.
+    #[inline]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / ONE_E9 as f64
     }
@@ -62,11 +74,13 @@ pub struct Quantity(pub i64);
 
 impl Quantity {
     /// Rounds to the nearest 1e-9; `None` for NaN, infinities and magnitudes of 9.2e9 or more.
+    #[inline]
     pub fn from_f64(value: f64) -> Option<Self> {
         to_e9(value).map(Self)
     }
 
     /// The nearest double, for pricing and hedge mathematics.
+    #[inline]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / ONE_E9 as f64
     }
@@ -115,11 +129,13 @@ pub struct Coins(pub i64);
 
 impl Coins {
     /// Rounds to the nearest 1e-9 coin; `None` for NaN, infinities and magnitudes of 9.2e9 or more.
+    #[inline]
     pub fn from_f64(value: f64) -> Option<Self> {
         to_e9(value).map(Self)
     }
 
     /// The nearest double, for hedge mathematics.
+    #[inline]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / ONE_E9 as f64
     }
@@ -244,6 +260,7 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn non_finite_and_oversized_doubles_are_refused() {
@@ -252,6 +269,16 @@ mod tests {
         }
         assert_eq!(Price::from_f64(9.2e9), Some(Price(9_200_000_000_000_000_000)));
         assert_eq!(Price::from_f64(-0.0005), Some(Price(-500_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_is_that_of_the_standard_library(value in any::<f64>(), halves in -9_007_199_254_740_993_i64..9_007_199_254_740_993) {
+            for value in [value, halves as f64 / 2.0, halves as f64 / 2e9] {
+                let (own, theirs) = (round(value), value.round_ties_even());
+                prop_assert!(own == theirs || value.is_nan(), "{} became {}, not {}", value, own, theirs);
+            }
+        }
     }
 
     #[test]

@@ -17,7 +17,9 @@ use super::engine::{Certainty, Engine, NoRoom, Options, ROWS};
 use super::generation::{Centre, Generation, Term, Ticket};
 use super::holding::Holding;
 use super::rebuild::{PATIENCE_NS, REQUESTS_MAX, Rebuilds, Workshop};
-use crate::pricing::anchor::{PANEL_LANES, Panel};
+use crate::instrument::UNDERLYINGS_MAX;
+use crate::pricing::anchor::{PANEL_GROUPS, PANEL_LANES, Panel};
+use crate::pricing::elementary::LnParts;
 use crate::pricing::settlement::{WINDOW_YEARS, variance_years};
 use crate::surface::SETTLEMENT_NS;
 use crate::surface::chain::Row;
@@ -28,9 +30,9 @@ pub const ENGINES_MAX: usize = 64;
 /// Requests made at one clock event.
 const REQUESTS_A_CLOCK: usize = 4;
 
-pub(super) const GROUPS: usize = ENGINES_MAX / PANEL_LANES;
+const GROUPS: usize = ENGINES_MAX / PANEL_LANES;
+const _: () = assert!(GROUPS == PANEL_GROUPS);
 const BUFFERS_MAX: usize = ENGINES_MAX + REQUESTS_MAX;
-const FREE: u8 = u8::MAX;
 
 /// What happened to rebuilds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +47,10 @@ pub struct RebuildCounters {
     pub fallbacks: u64,
 }
 
-/// The engines, which lane of the panel each one has, and their buffers.
+/// Some of the panel's lanes, a bit each; an engine's number is its lane's.
+type Lanes = u64;
+
+/// The engines, their lanes of the panel, and their buffers. A group of lanes belongs to one underlying.
 #[derive(Debug)]
 pub(super) struct Engines {
     pub(super) engines: Box<[Engine]>,
@@ -53,14 +58,10 @@ pub(super) struct Engines {
     workshop: Workshop<BUFFERS_MAX>,
     /// How many engines may be in use at a time.
     engines_max: usize,
-    /// Which underlying each group of lanes belongs to.
-    owners: [u8; GROUPS],
-    /// Lanes in use, and those of them that were inside their window at the last evaluation.
-    taken: [u8; GROUPS],
-    inside: [u8; GROUPS],
-    /// Lanes that no longer show what their engine holds, and groups to be evaluated afresh.
-    unshown: [u8; GROUPS],
-    unevaluated: u8,
+    /// Lanes in use by each underlying.
+    taken: [Lanes; UNDERLYINGS_MAX],
+    /// Lanes that do not show what their engine holds at its forward.
+    unshown: Lanes,
     certainty: Box<[Certainty]>,
     /// Of lanes outside their window, what their engine said.
     exact: Box<[Options]>,
@@ -74,14 +75,11 @@ impl Engines {
         let engines_max = engines_max.min(ENGINES_MAX);
         Self {
             engines: (0..ENGINES_MAX).map(|_| Engine::new(options, convention)).collect(),
-            panel: Panel::new(GROUPS),
+            panel: Panel::default(),
             workshop: Workshop::new(rebuilds, engines_max + REQUESTS_MAX, options),
             engines_max,
-            owners: [FREE; GROUPS],
-            taken: [0; GROUPS],
-            inside: [0; GROUPS],
-            unshown: [0; GROUPS],
-            unevaluated: 0,
+            taken: [0; UNDERLYINGS_MAX],
+            unshown: 0,
             certainty: vec![Certainty::default(); ENGINES_MAX].into_boxed_slice(),
             exact: vec![Options::default(); ENGINES_MAX].into_boxed_slice(),
             next: 0,
@@ -103,54 +101,55 @@ impl Engines {
         if self.in_use() >= self.engines_max {
             return None;
         }
-        let own = |at: &usize| self.owners[*at] == underlying.0 && self.taken[*at] != u8::MAX;
-        let group = (0..GROUPS).find(own).or_else(|| (0..GROUPS).find(|&at| self.owners[at] == FREE))?;
-        let lane = self.taken[group].trailing_ones() as usize;
-        self.owners[group] = underlying.0;
-        self.taken[group] |= 1 << lane;
-        Some((group * PANEL_LANES + lane) as u8)
+        let own = self.taken[underlying.index()];
+        let all = self.taken.iter().fold(0, |all, lanes| all | lanes);
+        let of = |lanes: Lanes, group: usize| lanes.to_le_bytes()[group];
+        let has_room = |&group: &usize| of(own, group) != 0 && of(own, group) != u8::MAX;
+        let group = (0..GROUPS).find(has_room).or_else(|| (0..GROUPS).find(|&group| of(all, group) == 0))?;
+        let at = group * PANEL_LANES + of(own, group).trailing_ones() as usize;
+        self.taken[underlying.index()] |= 1 << at;
+        Some(at as u8)
     }
 
     fn give_back(&mut self, engine: u8) {
-        let (at, group, bit) = place(engine);
+        let at = usize::from(engine);
         if let Some(generation) = self.engines[at].clear() {
             self.workshop.give_back(generation);
         }
         self.panel.clear(at);
         (self.certainty[at], self.exact[at]) = (Certainty::default(), Options::default());
-        self.taken[group] &= !bit;
-        self.inside[group] &= !bit;
-        self.unshown[group] &= !bit;
-        self.unevaluated |= 1 << group;
-        if self.taken[group] == 0 {
-            self.owners[group] = FREE;
-        }
+        self.taken.iter_mut().for_each(|lanes| *lanes &= !(1 << at));
+        self.unshown &= !(1 << at);
     }
 
-    /// Notes that a lane no longer shows what its engine holds.
+    /// Notes that a lane does not show what its engine holds.
     fn touch(&mut self, engine: u8) {
-        let (_, group, bit) = place(engine);
-        self.unshown[group] |= bit;
-        self.unevaluated |= 1 << group;
+        self.unshown |= 1 << engine;
     }
 
     /// Lets a lane follow the forward of its expiry.
     fn set_ratio(&mut self, engine: u8, ratio: f64) {
         self.panel.set_ratio(usize::from(engine), ratio);
-        self.unevaluated |= 1 << place(engine).1;
-    }
-
-    /// Groups of lanes that an underlying has.
-    fn groups_of(&self, underlying: UnderlyingId) -> impl Iterator<Item = usize> {
-        let owners = self.owners;
-        (0..GROUPS).filter(move |&group| owners[group] == underlying.0)
+        self.touch(engine);
     }
 }
 
-/// An engine's index, its group of lanes, and its bit there.
-fn place(engine: u8) -> (usize, usize, u8) {
-    let at = usize::from(engine);
-    (at, at / PANEL_LANES, 1 << (at % PANEL_LANES))
+/// The groups of some lanes, a bit each.
+fn groups(lanes: Lanes) -> u8 {
+    let mut groups = 0;
+    for (group, lanes) in lanes.to_le_bytes().into_iter().enumerate() {
+        groups |= u8::from(lanes != 0) << group;
+    }
+    groups
+}
+
+/// Lanes one by one.
+fn each(mut lanes: Lanes) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let at = (lanes != 0).then(|| lanes.trailing_zeros() as usize)?;
+        lanes &= lanes - 1;
+        Some(at)
+    })
 }
 
 impl Book {
@@ -194,50 +193,36 @@ impl Book {
         }
     }
 
-    /// Evaluates an underlying's anchors at its spot: those of every group, or only of groups where something changed.
+    /// Values an underlying's anchored options at its spot: all of them, or only those of expiries where something changed.
     pub(super) fn evaluate(&mut self, underlying: UnderlyingId, now: Nanos, is_all: bool) {
-        let spot = self.nets[underlying.index()].spot;
-        let (mut options, mut is_changed, mut has_missed) = (Options::default(), false, false);
-        for group in 0..GROUPS {
-            let engines = &mut self.engines;
-            if engines.owners[group] != underlying.0 {
-                continue;
-            }
-            let is_stale = engines.unevaluated & (1 << group) != 0;
-            if is_stale {
-                engines.show(group);
-            }
-            if is_all || is_stale {
-                let inside = engines.panel.evaluate(group, spot);
-                is_changed |= is_stale || inside != engines.inside[group];
-                engines.inside[group] = inside;
-                engines.unevaluated &= !(1 << group);
-                let mut missed = engines.taken[group] & !engines.inside[group];
-                while missed != 0 {
-                    let at = group * PANEL_LANES + missed.trailing_zeros() as usize;
-                    missed &= missed - 1;
-                    let forward = engines.panel.ratio(at) * spot;
-                    engines.exact[at] = engines.engines[at].exact(forward, now);
-                }
-            }
-            has_missed |= engines.taken[group] != engines.inside[group];
-            let said = engines.panel.sum(group);
-            (options.delta, options.log_gamma) = (options.delta + said.0, options.log_gamma + said.1);
-        }
-        if has_missed {
-            self.engines.add_missed(underlying, &mut options);
-        }
         let net = &mut self.nets[underlying.index()];
-        net.options = options;
-        if is_changed {
-            net.certainty = self.engines.certainty_of(underlying);
+        let engines = &mut self.engines;
+        let taken = engines.taken[underlying.index()];
+        let before = engines.panel.inside();
+        let changed = engines.unshown & taken;
+        if changed != 0 {
+            engines.show(changed, net.ln_spot);
+        }
+        let groups = groups(taken);
+        if is_all {
+            engines.panel.evaluate(groups, net.ln_spot);
+        }
+        let (delta, log_gamma) = engines.panel.sum(groups);
+        net.options = Options { delta, log_gamma, error: 0.0 };
+        let inside = engines.panel.inside();
+        let missed = taken & !inside;
+        if missed != 0 {
+            engines.value(if is_all { missed } else { missed & changed }, net.spot, now);
+            engines.add_missed(missed, &mut net.options);
+        }
+        if changed != 0 || (before ^ inside) & taken != 0 {
+            net.certainty = engines.certainty_of(taken & inside);
         }
     }
 
     /// Whether something changed in an underlying's lanes since they were evaluated.
     pub(super) fn has_unevaluated(&self, underlying: UnderlyingId) -> bool {
-        let unevaluated = self.engines.unevaluated;
-        unevaluated != 0 && self.engines.groups_of(underlying).any(|group| unevaluated & (1 << group) != 0)
+        self.engines.unshown & self.engines.taken[underlying.index()] != 0
     }
 
     /// Bound on the error of an underlying's anchored options.
@@ -248,17 +233,14 @@ impl Book {
             return net.options.error + at_epoch + per_ns * now.0 as f64;
         }
         let engines = &self.engines;
-        let lanes = engines.groups_of(underlying).flat_map(|group| {
-            let inside = engines.inside[group];
-            (0..PANEL_LANES).filter(move |i| inside & (1 << i) != 0).map(move |i| group * PANEL_LANES + i)
-        });
-        net.options.error + lanes.map(|at| engines.engines[at].shown_error(now)).sum::<f64>()
+        let shown = engines.taken[underlying.index()] & engines.panel.inside();
+        net.options.error + each(shown).map(|at| engines.engines[at].shown_error(now)).sum::<f64>()
     }
 
     /// Bound on the error of what an expiry's engine says.
     pub(super) fn engine_error(&self, engine: u8, now: Nanos) -> f64 {
-        let (at, group, bit) = place(engine);
-        if self.engines.inside[group] & bit != 0 {
+        let at = usize::from(engine);
+        if self.engines.panel.inside() >> at & 1 != 0 {
             self.engines.engines[at].shown_error(now)
         } else {
             self.engines.exact[at].error
@@ -325,7 +307,8 @@ impl Book {
         }
         self.nets[own.underlying.index()].is_outdated = true;
         self.evaluate(own.underlying, now, false);
-        self.nets[own.underlying.index()].certainty = self.engines.certainty_of(own.underlying);
+        let shown = self.engines.taken[own.underlying.index()] & self.engines.panel.inside();
+        self.nets[own.underlying.index()].certainty = self.engines.certainty_of(shown);
     }
 
     /// Hands an expiry's options to an engine. False when they are not ready for it or none is free.
@@ -434,40 +417,41 @@ impl Book {
 }
 
 impl Engines {
-    /// Adds what engines said exactly where their lanes show nothing.
-    fn add_missed(&self, underlying: UnderlyingId, options: &mut Options) {
-        for group in self.groups_of(underlying) {
-            let missed = self.taken[group] & !self.inside[group];
-            for i in (0..PANEL_LANES).filter(|i| missed & (1 << i) != 0) {
-                let exact = &self.exact[group * PANEL_LANES + i];
-                options.delta += exact.delta;
-                options.log_gamma += exact.log_gamma;
-                options.error += exact.error;
-            }
+    /// Values lanes exactly.
+    #[cold]
+    fn value(&mut self, missed: Lanes, spot: f64, now: Nanos) {
+        for at in each(missed) {
+            self.exact[at] = self.engines[at].exact(self.panel.ratio(at) * spot, now);
         }
     }
 
-    /// How far an underlying's lanes inside their windows can be wrong together.
-    fn certainty_of(&self, underlying: UnderlyingId) -> Certainty {
+    /// Adds what engines said exactly where their lanes show nothing.
+    fn add_missed(&self, missed: Lanes, options: &mut Options) {
+        for at in each(missed) {
+            let exact = &self.exact[at];
+            options.delta += exact.delta;
+            options.log_gamma += exact.log_gamma;
+            options.error += exact.error;
+        }
+    }
+
+    /// How far lanes can be wrong together.
+    fn certainty_of(&self, shown: Lanes) -> Certainty {
         let mut sum = Certainty { until: Nanos(u64::MAX), ..Certainty::default() };
-        for group in self.groups_of(underlying) {
-            for i in (0..PANEL_LANES).filter(|i| self.inside[group] & (1 << i) != 0) {
-                let one = &self.certainty[group * PANEL_LANES + i];
-                sum.at_epoch += one.at_epoch;
-                sum.per_ns += one.per_ns;
-                sum.until = sum.until.min(one.until);
-            }
+        for at in each(shown) {
+            let one = &self.certainty[at];
+            sum.at_epoch += one.at_epoch;
+            sum.per_ns += one.per_ns;
+            sum.until = sum.until.min(one.until);
         }
         sum
     }
 
-    /// Brings a group's lanes up to date with their engines.
-    fn show(&mut self, group: usize) {
-        let mut unshown = std::mem::take(&mut self.unshown[group]);
-        while unshown != 0 {
-            let at = group * PANEL_LANES + unshown.trailing_zeros() as usize;
-            unshown &= unshown - 1;
-            self.certainty[at] = self.engines[at].show(&mut self.panel, at);
+    /// Brings lanes up to date with their engines.
+    fn show(&mut self, changed: Lanes, ln_spot: LnParts) {
+        self.unshown &= !changed;
+        for at in each(changed) {
+            self.certainty[at] = self.engines[at].show(&mut self.panel, at, ln_spot);
         }
     }
 }

@@ -16,6 +16,7 @@ use super::holding::{Holding, Market};
 use super::rebuild::Rebuilds;
 use super::settings::GreeksConfig;
 use crate::instrument::{BookQuality, Instrument, UNDERLYINGS_MAX};
+use crate::pricing::elementary::LnParts;
 use crate::pricing::settlement::Averaging;
 use crate::surface::SETTLEMENT_NS;
 use crate::surface::chain::{Chain, Key, Row};
@@ -65,8 +66,9 @@ pub(super) struct Ages {
 /// What one underlying's positions add up to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Net {
-    /// Spot it was last valued at, and when.
+    /// Spot it was last valued at, its logarithm, and when.
     pub(super) spot: f64,
+    pub(super) ln_spot: LnParts,
     valued_at: Nanos,
     /// Of rows that no engine values.
     delta: Sum,
@@ -263,6 +265,7 @@ impl Book {
     /// Values all of an underlying's positions at a spot and a time.
     pub(super) fn revalue(&mut self, underlying: UnderlyingId, spot: f64, now: Nanos) {
         let net = &mut self.nets[underlying.index()];
+        net.ln_spot = if spot > 0.0 { LnParts::of(spot) } else { LnParts::NONE };
         (net.spot, net.valued_at) = (spot, now);
         if net.rows > 0 || now > net.settles_at {
             self.revalue_rows(underlying, now);

@@ -13,6 +13,7 @@ use super::convention::{Convention, Neutrality};
 use super::generation::{Centre, Generation, Term, Ticket};
 use crate::pricing::Exposure;
 use crate::pricing::anchor::{Mix, Panel};
+use crate::pricing::elementary::LnParts;
 use crate::units::Nanos;
 
 /// Powers of the anchors in use.
@@ -165,8 +166,9 @@ impl Engine {
         Ok(self.generation.replace(generation))
     }
 
-    /// Shows the anchor in a lane of a panel, or nothing where the exact sums are preferred.
-    pub(super) fn show(&mut self, panel: &mut Panel<ROWS>, lane: usize) -> Certainty {
+    /// Shows the anchor in a lane of a panel and evaluates it at a spot of which the logarithm is given; nothing where the
+    /// exact sums are preferred.
+    pub(super) fn show(&mut self, panel: &mut Panel<ROWS>, lane: usize, ln_spot: LnParts) -> Certainty {
         let (amount, is_inverse) = self.alike.unwrap_or_default();
         let mix = Mix { in_coins: self.in_coins(is_inverse), stickiness: self.convention.stickiness, amount };
         let Some(generation) = self.generation.as_mut() else {
@@ -178,7 +180,7 @@ impl Engine {
         if error > PATCH_TOLERANCE * generation.gross() {
             panel.clear(lane);
         } else {
-            panel.load(lane, &generation.anchor, mix);
+            panel.load(lane, &generation.anchor, mix, ln_spot);
         }
         let (drift, until) = generation.drift();
         let per_ns = amount * drift;

@@ -15,8 +15,8 @@ use crate::units::{InstrumentId, Nanos, ONE_E9, Price, UnderlyingId};
 
 /// Error of an exactly computed delta, per coin and per coin of strike over forward.
 const KERNEL_ERROR: f64 = 2e-13;
-/// What adding up eight lanes and up to eight groups in doubles can take, likewise.
-const SUM_ERROR: f64 = 2e-14;
+/// What adding up eight lanes and up to eight groups in doubles can take, and the panel's series of parity, likewise.
+const SUM_ERROR: f64 = 2.5e-14;
 
 /// One option and what is held of it.
 #[derive(Clone, Copy, Debug)]
@@ -65,24 +65,20 @@ pub(super) struct Centre {
     pub(super) stickiness: f64,
 }
 
-/// Sums over positions, exact: lots and lots × strike in 1e-9 of quote currency.
+/// Sums over positions, exact: lots, and of puts lots × strike in 1e-9 of quote currency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
     gross: i64,
-    gross_strikes: i128,
     puts: i64,
     put_strikes: i128,
 }
 
 impl Held {
     fn change(&mut self, term: &Term, from: i64, to: i64) {
-        let heavier = to.abs() - from.abs();
-        let strike = i128::from(term.strike.0);
-        self.gross += heavier;
-        self.gross_strikes += i128::from(heavier) * strike;
+        self.gross += to.abs() - from.abs();
         if term.kind == OptionKind::Put {
             self.puts += to - from;
-            self.put_strikes += i128::from(to - from) * strike;
+            self.put_strikes += i128::from(to - from) * i128::from(term.strike.0);
         }
     }
 }
@@ -104,9 +100,12 @@ pub(super) struct Generation {
     held: Held,
     /// Whether the anchor took the positions.
     has_room: bool,
-    /// The oldest volatility of what was held, and the largest |∂σ/∂ln K|.
+    /// The oldest volatility of what was held, the largest |∂σ/∂ln K|.
     pub(super) sigma_oldest: Nanos,
     steepest: f64,
+    /// The highest strike, and 1 + K/F of it at the lowest forward of the window: the most that a lot's deltas can be.
+    highest: f64,
+    reach: f64,
     /// Until when `drift` holds: the error of delta that each lot gathers in a nanosecond from the ticket's time on.
     until: Nanos,
     drift: f64,
@@ -127,6 +126,8 @@ impl Generation {
             has_room: false,
             sigma_oldest: Nanos(0),
             steepest: 0.0,
+            highest: 0.0,
+            reach: 0.0,
             until: Nanos(0),
             drift: f64::INFINITY,
         }
@@ -150,7 +151,8 @@ impl Generation {
         if self.strip.len() > terms.len() || !terms.iter().enumerate().take(self.strip.len()).all(fits) {
             self.strip.clear();
         }
-        (self.held, self.steepest, self.sigma_oldest) = (Held::default(), 0.0, Nanos(u64::MAX));
+        (self.held, self.sigma_oldest) = (Held::default(), Nanos(u64::MAX));
+        (self.steepest, self.highest) = (0.0, 0.0);
         for (slot, term) in terms.iter().enumerate() {
             if slot == self.strip.len() && self.strip.push(term.strike.to_f64()).is_none() {
                 break;
@@ -162,6 +164,7 @@ impl Generation {
             self.strip.set_position(slot, term.lots as f64, 0.0);
             self.held.change(term, 0, term.lots);
             self.steepest = self.steepest.max(term.slope.abs());
+            self.highest = self.highest.max(term.strike.to_f64());
             if term.lots != 0 {
                 self.sigma_oldest = self.sigma_oldest.min(term.sigma_time);
             }
@@ -174,6 +177,8 @@ impl Generation {
         let smile = stickiness * self.steepest * years.sqrt() * (0.693 + 0.242 * most);
         self.drift = (0.242 + 0.399 * most + smile) / (2.0 * 0.8 * years * Nanos::PER_YEAR as f64);
         self.until = Nanos(self.ticket.time.0 + left_ns / 10);
+        // Within its window a forward is at most a tenth below the anchor's.
+        self.reach = 1.0 + self.highest / (0.9 * forward);
         self.has_room = self.anchor.replace(terms.iter().map(|term| (term.kind, term.lots))).is_ok();
         if self.has_room {
             // Where it does not fit, it shows nothing and the strip answers.
@@ -239,15 +244,14 @@ impl Generation {
     /// Bound on the error of the anchor's deltas per coin of amount, time aside: its own, and of adding up.
     pub(super) fn anchor_error(&self) -> f64 {
         let bounds = self.anchor.bounds();
-        // Within its window a forward is at most a ninth below the anchor's.
-        let sum = self.reach(self.centre.forward * 0.9) * SUM_ERROR;
+        let sum = self.reach * self.gross() * SUM_ERROR;
         bounds.delta.max(bounds.coin_delta) + self.centre.stickiness * bounds.skew + sum
     }
 
     /// Bound on the error of the exact sums per coin of amount, time aside.
     pub(super) fn exact_error(&self, forward: f64) -> f64 {
-        let smile = self.centre.stickiness * self.steepest * self.gross();
-        (self.reach(forward) + smile) * (KERNEL_ERROR + SUM_ERROR)
+        let smile = self.centre.stickiness * self.steepest;
+        self.gross() * (1.0 + self.highest / forward + smile) * (KERNEL_ERROR + SUM_ERROR)
     }
 
     /// The error of either that a nanosecond adds, and until when.
@@ -263,10 +267,5 @@ impl Generation {
     /// The same for one lot.
     pub(super) fn aged_per_lot(&self, now: Nanos) -> f64 {
         if now <= self.until { self.drift * now.since(self.ticket.time) as f64 } else { 1.0 }
-    }
-
-    /// The largest that either delta can be.
-    fn reach(&self, forward: f64) -> f64 {
-        self.gross() + self.held.gross_strikes as f64 / ONE_E9 as f64 / forward
     }
 }

@@ -458,12 +458,12 @@ impl Greeks {
             return Err(Full);
         }
         out.send(*event)?;
-        let listed = self.catalogue.find(instrument).copied();
+        let listed = self.catalogue.find(instrument).map(|listed| (listed.underlying, listed.expiry()));
         if self.executions.admit(execution) {
             let lots = if canary!(DoubledFill) { 2 * lots } else { lots };
             match self.book.fill(instrument, lots, price, self.now) {
                 Ok(()) => self.counters.fills += 1,
-                Err(NotApplied::Absent) if listed.and_then(|i| i.expiry()).is_some_and(|e| e <= self.now) => {
+                Err(NotApplied::Absent) if listed.and_then(|(_, e)| e).is_some_and(|expiry| expiry <= self.now) => {
                     self.counters.fills_late += 1;
                 }
                 Err(_) => {
@@ -474,9 +474,9 @@ impl Greeks {
         } else {
             self.counters.fills_repeated += 1;
         }
-        if let Some(listed) = listed {
-            self.dirty |= 1 << listed.underlying.index();
-            self.publish_one(listed.underlying, event, out);
+        if let Some((underlying, _)) = listed {
+            self.dirty |= 1 << underlying.index();
+            self.publish_one(underlying, event, out);
         }
         Ok(())
     }

@@ -92,6 +92,9 @@ pub struct LnParts {
 }
 
 impl LnParts {
+    /// Of what has no logarithm: everything computed from it is NaN.
+    pub const NONE: Self = Self { coarse: f64::NAN, fine: f64::NAN };
+
     /// Of a positive finite double; meaningless otherwise.
     #[inline]
     pub fn of(x: f64) -> Self {

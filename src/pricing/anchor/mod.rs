@@ -29,10 +29,10 @@ mod series;
 use fixed::types::{I16F48, I80F48};
 use multiversion::multiversion;
 
-use self::fixed_point::{Coefficients, LANES, LOTS_MAX, Sums, ULP};
-pub use self::panel::{Mix, PANEL_LANES, Panel};
+use self::fixed_point::{LANES, LOTS_MAX, Sums, ULP};
+pub use self::panel::{Mix, PANEL_GROUPS, PANEL_LANES, Panel};
 use self::patch::{Patch, Shift};
-use self::series::{Remainder, Series, expand};
+use self::series::{INVERSE, Remainder, Series, expand};
 use super::elementary::LnParts;
 use super::strip::{Block, Exposure, Strip};
 use crate::instrument::OptionKind;
@@ -77,8 +77,11 @@ pub struct Anchor<const ROWS: usize> {
     /// What a tick reads: the sums as doubles, by power.
     rows: [[f64; LANES]; ROWS],
     forward: f64,
+    ln_forward: LnParts,
     /// 1/h; zero while the anchor does not hold.
     inv_half_window: f64,
+    /// (−h)ᵐ/m!, the series of F0/F.
+    parity: [f64; ROWS],
     /// Lots of puts, and lots of puts × K/F0, in coins.
     puts: f64,
     put_strikes: f64,
@@ -102,7 +105,8 @@ pub struct Anchor<const ROWS: usize> {
     lot: f64,
     years: f64,
     total_vol_max: f64,
-    bounds: Exposure,
+    /// Bounds on the error of what a tick reads, but for what parity and the patch add.
+    bounds: [f64; LANES],
 }
 
 /// Exact sums over positions, in lots.
@@ -130,7 +134,9 @@ impl<const ROWS: usize> Anchor<ROWS> {
         Self {
             rows: [[0.0; LANES]; ROWS],
             forward: 1.0,
+            ln_forward: LnParts { coarse: 0.0, fine: 0.0 },
             inv_half_window: 0.0,
+            parity: [0.0; ROWS],
             puts: 0.0,
             put_strikes: 0.0,
             totals: Totals::ZERO,
@@ -148,7 +154,7 @@ impl<const ROWS: usize> Anchor<ROWS> {
             lot,
             years: 0.0,
             total_vol_max: 0.0,
-            bounds: Exposure::default(),
+            bounds: [0.0; LANES],
         }
     }
 
@@ -169,14 +175,19 @@ impl<const ROWS: usize> Anchor<ROWS> {
         let (least, most) = strip.total_vol_range();
         let wide = Self::RHO * least;
         let half_window = if wide < HALF_WINDOW_MAX { wide } else { HALF_WINDOW_MAX };
-        self.forward = forward;
+        (self.forward, self.ln_forward) = (forward, LnParts::of(forward));
         self.years = strip.years();
         self.total_vol_max = most;
-        if !expand_all(strip.blocks(), forward, half_window, &mut self.series) {
+        if !expand_all(strip.blocks(), forward, self.ln_forward, half_window, &mut self.series) {
             return Err(Unfit);
         }
         self.add_up();
         self.inv_half_window = 1.0 / half_window;
+        let mut term = 1.0;
+        for (parity, inverse) in self.parity.iter_mut().zip(&INVERSE[1..]) {
+            *parity = term;
+            term *= -half_window * inverse;
+        }
         Ok(())
     }
 
@@ -229,19 +240,17 @@ impl<const ROWS: usize> Anchor<ROWS> {
         self.put_lots += put_change;
 
         let series = &self.series[slot];
-        self.totals.bounds.add(&series.bound, heavier as i32);
+        add_series(series, lots as i32, heavier as i32, self.lot, &mut self.totals, &mut self.rows, &mut self.bounds);
         if is_put {
             self.totals.put_strikes.add(&series.strike_ratio, lots as i32);
         }
-        add_series(&series.rows, lots as i32, self.lot, &mut self.totals.greeks, &mut self.rows);
-        if self.shifts[slot] != Shift::NONE {
+        if self.is_shifted {
             self.patch.add(&series.rows, &self.shifts[slot], lots, heavier);
-        }
-        self.is_unpatched = self.is_shifted;
-        if self.is_unpatched {
+            self.is_unpatched = true;
             self.patch_in();
-        } else {
-            self.publish_scalars();
+        }
+        if is_put {
+            self.publish_puts();
         }
         Ok(())
     }
@@ -274,7 +283,6 @@ impl<const ROWS: usize> Anchor<ROWS> {
             row[lane::DELTA] = patched(lane::DELTA, delta);
             row[lane::SKEW] = patched(lane::SKEW, skew);
         }
-        self.publish_scalars();
     }
 
     /// The positions' greeks at a forward; `None` outside the window, or when the anchor does not hold.
@@ -285,8 +293,24 @@ impl<const ROWS: usize> Anchor<ROWS> {
     }
 
     /// Bounds on the error of each greek inside the window.
-    pub fn bounds(&self) -> &Exposure {
-        &self.bounds
+    #[inline]
+    pub fn bounds(&self) -> Exposure {
+        let bound = &self.bounds;
+        let (coin_patch, patch, skew_patch) = if self.is_shifted { self.patch.errors() } else { (0.0, 0.0, 0.0) };
+        let parity = self.lot * self.put_gross as f64 * (4.0 * ULP);
+        let coin_delta = bound[lane::COIN_DELTA] + parity + self.lot * coin_patch;
+        let delta = bound[lane::DELTA] + self.lot * patch;
+        Exposure {
+            value: coin_delta + delta,
+            delta,
+            coin_delta,
+            gamma: bound[lane::GAMMA],
+            vega: bound[lane::VEGA],
+            theta: bound[lane::THETA],
+            vanna: bound[lane::VANNA],
+            volga: bound[lane::VOLGA],
+            skew: bound[lane::SKEW] + self.lot * skew_patch,
+        }
     }
 
     /// Bound on the further error of either delta when there are `years` left instead of those it was built with:
@@ -326,30 +350,13 @@ impl<const ROWS: usize> Anchor<ROWS> {
     fn add_up(&mut self) {
         add_up(&self.series[..self.len], &self.lots, &self.slot_puts, &mut self.totals);
         self.totals.greeks.write_scaled(self.lot, &mut self.rows);
-        self.publish_scalars();
+        self.totals.bounds.write_scaled(self.lot, std::array::from_mut(&mut self.bounds));
+        self.publish_puts();
     }
 
-    fn publish_scalars(&mut self) {
+    fn publish_puts(&mut self) {
         self.puts = self.lot * self.put_lots as f64;
         self.put_strikes = self.lot * self.totals.put_strikes.value(0, 0);
-        let mut bound = [[0.0; LANES]];
-        self.totals.bounds.write_scaled(self.lot, &mut bound);
-        let [bound] = bound;
-        let parity = self.lot * self.put_gross as f64 * (4.0 * ULP);
-        let (coin_delta, delta) = (bound[lane::COIN_DELTA] + parity, bound[lane::DELTA]);
-        let (coin_patch, patch, skew_patch) = self.patch.errors();
-        let (coin_delta, delta) = (coin_delta + self.lot * coin_patch, delta + self.lot * patch);
-        self.bounds = Exposure {
-            value: coin_delta + delta,
-            delta,
-            coin_delta,
-            gamma: bound[lane::GAMMA],
-            vega: bound[lane::VEGA],
-            theta: bound[lane::THETA],
-            vanna: bound[lane::VANNA],
-            volga: bound[lane::VOLGA],
-            skew: bound[lane::SKEW] + self.lot * skew_patch,
-        };
     }
 }
 
@@ -475,9 +482,14 @@ impl Lanes {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
-fn expand_all<const ROWS: usize>(blocks: &[Block], forward: f64, half_window: f64, out: &mut [Series<ROWS>]) -> bool {
+fn expand_all<const ROWS: usize>(
+    blocks: &[Block],
+    forward: f64,
+    ln_forward: LnParts,
+    half_window: f64,
+    out: &mut [Series<ROWS>],
+) -> bool {
     let remainder = Remainder::new(half_window);
-    let ln_forward = LnParts::of(forward);
     let mut fit = true;
     for (block, series) in blocks.iter().zip(out.chunks_exact_mut(LANES)) {
         fit &= expand(block, forward, ln_forward, half_window, &remainder, series);
@@ -497,14 +509,18 @@ fn add_up<const ROWS: usize>(series: &[Series<ROWS>], lots: &[i64], puts: &[i64]
 
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
 fn add_series<const ROWS: usize>(
-    coefficients: &Coefficients<ROWS>,
+    series: &Series<ROWS>,
     lots: i32,
+    heavier: i32,
     lot: f64,
-    sums: &mut Sums<ROWS>,
+    totals: &mut Totals<ROWS>,
     rows: &mut [[f64; LANES]; ROWS],
+    bounds: &mut [f64; LANES],
 ) {
-    sums.add(coefficients, lots);
-    sums.write_scaled(lot, rows);
+    totals.greeks.add(&series.rows, lots);
+    totals.greeks.write_scaled(lot, rows);
+    totals.bounds.add(&series.bound, heavier);
+    totals.bounds.write_scaled(lot, std::array::from_mut(bounds));
 }
 
 #[cfg(test)]

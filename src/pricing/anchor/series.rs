@@ -26,7 +26,7 @@ const CRAMER: f64 = 1.0864 * 0.398_942_280_401_432_7;
 /// What doubles may lose in a coefficient and in evaluating the sums, relative to a greek's own scale.
 const ROUNDING: f64 = 1e-14;
 /// 1/m.
-const INVERSE: [f64; 24] = {
+pub(super) const INVERSE: [f64; 24] = {
     let mut inverse = [0.0; 24];
     let mut m = 1;
     while m < inverse.len() {

@@ -55,7 +55,7 @@ fn worst<const ROWS: usize>(years: f64) -> (f64, f64) {
     for step in -20..=20 {
         let forward = 100.0 * exp(f64::from(step) / 20.0 * 0.999_999 * anchor.half_window());
         let (got, exact) = (anchor.evaluate(forward).unwrap(), strip.exposure(forward));
-        assert_within(&got, &exact, anchor.bounds());
+        assert_within(&got, &exact, &anchor.bounds());
         measured = measured.max((got.coin_delta - exact.coin_delta).abs() / gross);
     }
     (anchor.bounds().coin_delta / gross, measured)
@@ -140,7 +140,7 @@ fn volatility_that_has_moved_is_patched_into_the_deltas_within_their_bounds() {
         anchor.add_fill(slot, Put, lots).unwrap();
     }
     let before = state(&anchor);
-    let (patched, exact, bounds) = (anchor.evaluate(101.0).unwrap(), strip.exposure(101.0), *anchor.bounds());
+    let (patched, exact, bounds) = (anchor.evaluate(101.0).unwrap(), strip.exposure(101.0), &anchor.bounds());
     assert!((patched.coin_delta - exact.coin_delta).abs() < bounds.coin_delta);
     assert!((patched.delta - exact.delta).abs() < bounds.delta);
     assert!((patched.skew - exact.skew).abs() < bounds.skew);
@@ -162,7 +162,7 @@ fn volatility_that_has_moved_is_patched_into_the_deltas_within_their_bounds() {
 #[test]
 fn a_panel_says_what_its_anchors_say() {
     for (in_coins, stickiness) in [(true, 0.0), (false, 0.0), (true, 0.7), (false, 1.0)] {
-        let mut panel = Panel::<9>::new(2);
+        let mut panel = Panel::<9>::default();
         let mix = Mix { in_coins, stickiness, amount: 0.5 };
         let anchors: Vec<_> = (0..11)
             .map(|i| {
@@ -174,10 +174,12 @@ fn a_panel_says_what_its_anchors_say() {
             })
             .collect();
         for (at, anchor) in anchors.iter().enumerate() {
-            panel.load(at, anchor, mix);
             panel.set_ratio(at, 1.0 + 0.001 * at as f64);
+            panel.load(at, anchor, mix, LnParts::NONE);
         }
+        assert_eq!((panel.inside(), panel.sum(3)), (0, (0.0, 0.0)), "without a spot");
         for spot in [99.0, 100.0, 101.5, 103.0, 120.0] {
+            let ln_spot = LnParts::of(spot);
             for (group, anchors) in anchors.chunks(PANEL_LANES).enumerate() {
                 let (mut delta, mut log_gamma, mut bits) = (0.0, 0.0, 0);
                 for (i, anchor) in anchors.iter().enumerate() {
@@ -189,13 +191,28 @@ fn a_panel_says_what_its_anchors_say() {
                     delta += 0.5 * (plain.0 + said.floating_smile(stickiness));
                     log_gamma += 0.5 * plain.1;
                 }
-                assert_eq!(panel.evaluate(group, spot), bits);
-                let said = panel.sum(group);
+                panel.evaluate(1 << group, ln_spot);
+                let said = panel.sum(1 << group);
+                assert_eq!(panel.inside().to_le_bytes()[group], bits);
                 assert!((said.0 - delta).abs() < 1e-12 && (said.1 - log_gamma).abs() < 1e-11, "{said:?} {delta}");
             }
+            let (together, inside) = (panel.sum(3), panel.inside());
+            for (at, anchor) in anchors.iter().enumerate() {
+                panel.clear(at);
+                panel.load(at, anchor, mix, ln_spot);
+            }
+            assert_eq!(
+                (panel.sum(3), panel.inside()),
+                (together, inside),
+                "one by one and side by side: the same bits"
+            );
         }
+        panel.load(0, &anchors[0], mix, LnParts::of(100.0));
+        assert_eq!(panel.inside() & 1, 1);
         panel.clear(0);
-        assert_eq!(panel.evaluate(0, 100.0) & 1, 0);
+        assert_eq!(panel.inside() & 1, 0);
+        panel.evaluate(1, LnParts::of(100.0));
+        assert_eq!(panel.inside() & 1, 0);
     }
 }
 
@@ -245,7 +262,7 @@ fn a_book_adds_up_and_names_the_anchors_it_missed() {
 fn state(anchor: &Anchor8) -> (Vec<[u64; LANES]>, Vec<I80F48>, [u64; 9]) {
     let rows = anchor.rows.iter().map(|row| row.map(f64::to_bits)).collect();
     let sums = (0..9).flat_map(|power| (0..LANES).map(move |lane| anchor.totals.greeks.at(power, lane))).collect();
-    (rows, sums, fields(&anchor.bounds).map(f64::to_bits))
+    (rows, sums, fields(&anchor.bounds()).map(f64::to_bits))
 }
 
 #[test]
@@ -298,7 +315,7 @@ fn walk(years: f64, steps: impl IntoIterator<Item = Step>) -> usize {
             anchor.rebuild(&strip, forward).unwrap();
         }
         if let Some(got) = anchor.evaluate(forward) {
-            assert_within(&got, &strip.exposure(forward), anchor.bounds());
+            assert_within(&got, &strip.exposure(forward), &anchor.bounds());
             answers += 1;
         }
     }

@@ -152,6 +152,9 @@ impl<D: Disk> Writer<D> {
     /// Writes what was gathered, and makes it durable when that is due.
     pub fn turn(&mut self, now: Nanos) {
         self.write_out();
+        if self.failure.is_some() {
+            return;
+        }
         let due = match self.config.durability {
             Durability::None => {
                 self.durable_decisions = self.decisions;
@@ -260,7 +263,7 @@ impl<D: Disk> Writer<D> {
     }
 
     fn sync(&mut self) {
-        let Some(segment) = &mut self.segment else { return };
+        let Some(segment) = self.segment.as_mut().filter(|_| self.failure.is_none()) else { return };
         match segment.sync() {
             Ok(()) => {
                 self.unsynced = false;
@@ -271,7 +274,7 @@ impl<D: Disk> Writer<D> {
     }
 
     fn trim(&mut self) {
-        let Some(segment) = &mut self.segment else { return };
+        let Some(segment) = self.segment.as_mut().filter(|_| self.failure.is_none()) else { return };
         match segment.trim(self.written) {
             Ok(()) => {
                 self.unsynced = false;

@@ -203,7 +203,7 @@ pub(super) fn refusals(note: &Note, reason: u8) -> impl Iterator<Item = Body> + 
         Note::Quote { order, instrument } => [rejected(order, instrument), rejected(offer_of(order), instrument)],
         Note::Amend { order, instrument } => [Some(Body::AmendRejected { order, instrument, reason }), None],
         Note::Cancel { order, instrument } => [Some(Body::CancelRejected { order, instrument, reason }), None],
-        Note::CancelAll | Note::Thaw | Note::Session => [None, None],
+        Note::CancelAll | Note::Thaw | Note::Again | Note::Session => [None, None],
     };
     answers.into_iter().flatten()
 }

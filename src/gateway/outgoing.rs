@@ -41,6 +41,8 @@ pub(super) enum Note {
     Thaw,
     /// The amendment of one.
     Amend { order: ClientOrderId, instrument: InstrumentId },
+    /// An order or amendment once more, under the number that it had: it was answered the first time.
+    Again,
     /// The cancel of one.
     Cancel { order: ClientOrderId, instrument: InstrumentId },
     /// The cancel of all.
@@ -50,7 +52,7 @@ pub(super) enum Note {
 impl Note {
     /// Whether it can make a trade: what the kill switch holds back, and what may not use the reserve.
     pub(super) fn is_order(&self) -> bool {
-        matches!(self, Self::New { .. } | Self::Quote { .. } | Self::Amend { .. })
+        matches!(self, Self::New { .. } | Self::Quote { .. } | Self::Amend { .. } | Self::Again)
     }
 }
 

@@ -409,8 +409,10 @@ fn again(
     out: &mut Outgoing,
     mut body: impl FnMut(&mut Writer<'_>),
 ) -> Result<(), NoRoom> {
+    let is_order = matches!(kind, kind::NEW_ORDER_SINGLE | kind::ORDER_CANCEL_REPLACE_REQUEST);
+    let note = if is_order { Note::Again } else { Note::Session };
     // No number of its own: losing the connection does not give it back.
-    out.put_with(0, Note::Session, |free| {
+    out.put_with(0, note, |free| {
         let mut message = header.begin(free, kind, number, time).ok()?;
         message.byte(b"43=", b'Y').bytes(b"122=", TimeWriter::default().write(first_sent));
         body(&mut message);

@@ -4,7 +4,7 @@
 //! they stand. The body grows behind it, and length and checksum are written last.
 
 use super::frame::{BEGIN_STRING, SOH, checksum_field};
-use super::time::{TimeWriter, digits};
+use super::time::{TIME_BYTES, TimeWriter, digits};
 use crate::units::Nanos;
 use arrayvec::ArrayVec;
 
@@ -111,10 +111,12 @@ impl Header {
     }
 
     /// Turns a message that was begun with this header into a heartbeat under the same number, and returns its length,
-    /// which is no longer than before.
+    /// which is no longer than before. That it was sent before stays said.
     pub fn hollow(&self, message: &mut [u8]) -> usize {
+        const AGAIN: &[u8] = b"43=Y\x01122=";
         message[self.kind_at] = super::kind::HEARTBEAT;
-        let at = self.bytes.len();
+        let again = message[self.bytes.len()..].starts_with(AGAIN);
+        let at = self.bytes.len() + if again { AGAIN.len() + TIME_BYTES + 1 } else { 0 };
         Writer { buffer: message, at, length_at: self.length_at, fits: true }.finish().unwrap_or(at)
     }
 

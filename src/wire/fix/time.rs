@@ -67,7 +67,8 @@ pub struct TimeReader {
 }
 
 impl TimeReader {
-    /// A time to the second, or with a fraction of up to nine digits; `None` when it is none.
+    /// A time to the second, or with a fraction of up to nine digits; `None` when it is none. What lies beyond the last
+    /// nanosecond that can be told (in 2554) is that one.
     #[inline]
     pub fn read(&mut self, text: &[u8]) -> Option<Nanos> {
         let (second, fraction) = text.split_at_checked(SECOND_BYTES)?;
@@ -82,7 +83,7 @@ impl TimeReader {
             }
             _ => return None,
         };
-        Some(Nanos(self.second.0 + nanos))
+        Some(Nanos(self.second.0.saturating_add(nanos)))
     }
 }
 
@@ -132,6 +133,7 @@ mod tests {
         ] {
             assert_eq!(reader.read(text.as_bytes()), None, "{text}");
         }
+        assert_eq!(reader.read(b"99991229-23:59:59.999"), Some(Nanos(u64::MAX)));
         assert_eq!(reader.read(b"20161231-23:59:60"), reader.read(b"20161231-23:59:59"));
     }
 

@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use hedgecore::journal::recovery::Recovery;
+use hedgecore::journal::replay::{Topology, replay};
+use hedgecore::journal::{Directory, Reader};
+use hedgecore::units::ClientOrderId;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hedgecore");
 const SECRET: &str = "HEDGECORE_SECRET";
@@ -125,6 +131,58 @@ fn two_processes_hedge_over_either_protocol_and_agree_on_positions() {
         let (ours, theirs) = (desk.end(), venue.end());
         assert!(ours["orders_sent"].as_u64().unwrap() > 0 && theirs["fills"].as_u64().unwrap() > 0);
         assert_eq!(futures(&ours), futures(&theirs), "{protocol}: {}", figures(&ours));
+    }
+}
+
+/// Everything in the segments of a directory.
+fn bytes_in(directory: &Path) -> Vec<u8> {
+    let files = std::fs::read_dir(directory).unwrap();
+    files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
+}
+
+/// The orders that a run decided on.
+fn orders_of(disk: &Directory, run: u32) -> BTreeSet<ClientOrderId> {
+    let (mut reader, mut recovery) = (Reader::open(disk, run).unwrap(), None);
+    while let Some((_, record)) = reader.read().unwrap() {
+        Recovery::take(&mut recovery, &record).unwrap();
+    }
+    recovery.unwrap().orders
+}
+
+#[test]
+fn a_desk_that_is_killed_goes_on_from_its_journal_and_agrees_with_the_venue() {
+    for protocol in ["starbase", "fix"] {
+        let (orders, feed) = ports();
+        let venue = venue(protocol, orders, feed, &[]);
+        let path = config(&format!("killed-{protocol}"), protocol, true, orders, feed);
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("live-killed-{protocol}"));
+        let _ = std::fs::remove_dir_all(&directory);
+        let arguments = ["run", "--config", path.to_str().unwrap(), "--journal", directory.to_str().unwrap()];
+        let mut desk = Process::start(&arguments);
+        desk.until("ARMED");
+        thread::sleep(Duration::from_secs(6));
+        // Killed, not asked.
+        drop(desk);
+
+        let mut desk = Process::start(&arguments);
+        desk.until("read its journal back to");
+        desk.until("contracts held");
+        thread::sleep(Duration::from_secs(5));
+        let (ours, theirs) = (desk.end(), venue.end());
+        assert_eq!(futures(&ours), futures(&theirs), "{protocol}: {}", figures(&ours));
+        assert_eq!(ours["journal"]["run"], 2, "{}", figures(&ours));
+
+        let disk = Directory::open(&directory).unwrap();
+        let (first, second) = (orders_of(&disk, 1), orders_of(&disk, 2));
+        assert!(!first.is_empty() && !second.is_empty(), "{protocol}: {} and {} orders", first.len(), second.len());
+        assert!(first.is_disjoint(&second), "{protocol}: an order id was used twice");
+        for run in [1, 2] {
+            let replayed = replay(&disk, run, Topology::Fused, &mut |_| {}).unwrap();
+            let verified = replayed.is_verified() && replayed.bytes_equal > 0;
+            assert!(verified, "{protocol}, run {run}: {:?}", replayed.difference);
+        }
+        let secret = b"swordfish";
+        assert!(!bytes_in(&directory).windows(secret.len()).any(|bytes| bytes == secret), "{protocol}");
     }
 }
 

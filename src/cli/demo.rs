@@ -27,7 +27,7 @@ use crate::runtime::{Finished, JournalConfig, OnFailure, Pipeline, PipelineConfi
 use crate::sim::random::Random;
 use crate::sim::venue::{Endpoints, FixNames, Statement, Universe, VenueConfig, VenueServer};
 use crate::surface::SurfaceConfig;
-use crate::telemetry::{NetDelta, Report, VenueFigures};
+use crate::telemetry::{JournalFigures, NetDelta, Report, VenueFigures};
 use crate::units::{Lots, Nanos, VenueInstrumentId};
 
 /// How often the progress line has something new.
@@ -275,6 +275,7 @@ fn report(finished: &Finished, statement: &Statement, topology: Topology, cores:
     summary::surface(&mut report, &finished.surface);
     summary::greeks(&mut report, &finished.greeks);
     summary::hedge(&mut report, &finished.hedge);
+    report.journal = summary::journal(finished);
     let sent = finished.gateway.counters();
     let ratios = finished.recorder.ledger.accounts().filter_map(|(_, _, account)| account.variance_ratio());
     report.venue = Some(VenueFigures {
@@ -322,6 +323,7 @@ fn check(report: &Report, args: &DemoArgs) -> Result<(), CliError> {
     let in_coins = args.conventions.is_in_coins();
     let ratio = venue.hedged_variance_ratio.filter(|_| killed.is_none() && in_coins);
     let is_judged = killed.is_none() && in_coins && args.seconds >= VARIANCE_JUDGED_S;
+    let journal = report.journal.as_ref().and_then(JournalFigures::fault);
     let faults = [
         (killed.is_some_and(|kill| !kill.verified), "the kill switch was thrown and not everything stopped".to_owned()),
         (!venue.positions_reconciled, "positions differ from the venue's".to_owned()),
@@ -333,6 +335,7 @@ fn check(report: &Report, args: &DemoArgs) -> Result<(), CliError> {
             format!("hedged variance is only {:.1} times smaller, not {VARIANCE_RATIO_MIN}", ratio.unwrap_or_default()),
         ),
         (ratio.is_none() && is_judged, "hedged variance could not be measured".to_owned()),
+        (journal.is_some(), journal.unwrap_or_default()),
         (report.hot_allocations > 0, format!("{} heap allocations on hot threads", report.hot_allocations)),
         (venue.recorder_lost > 0, format!("{} events were lost to the recorder", venue.recorder_lost)),
     ];

@@ -1,13 +1,13 @@
-//! A pipeline lost without a word, and a new one from its journal.
+//! A pipeline that goes on where its journal ends, after a word of the venue's; and one lost on purpose.
 
 use std::io::Write;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 
 use super::CliError;
-use crate::gateway::{ProtocolConfig, ResetPolicy, SessionConfig};
 use crate::hedge::HedgeConfig;
 use crate::journal::recovery::{Account, Policy, Recovered, Witness, reconcile, recover};
 use crate::journal::{Directory, Durability};
@@ -66,36 +66,47 @@ pub(super) fn crash_and_recover(
     thread::sleep(after);
     pipeline.abandon();
 
-    let unusable = |error: &dyn std::fmt::Display| CliError::Input(format!("{}: {error}", journal.directory.display()));
-    let disk = Directory::open(&journal.directory).map_err(CliError::file(&journal.directory))?;
-    let recovered = recover(&disk).map_err(|error| unusable(&error))?;
-    let Some(recovery) = &recovered.last else { return Err(unusable(&"holds no run that began")) };
-    let ProtocolConfig::Starbase(session) = &config.session.protocol else {
-        return Err(CliError::Input("only a Starbase session can be caught up with".to_owned()));
-    };
-    let session = **session;
-    let witness = catch_up(config.orders.address, recovery, session).map_err(|error| unusable(&error))?;
-    let account = account(&venue.statement()?);
-    let (agreement, differences) = reconcile(&witness, &account, policy);
     let mut out = std::io::stdout().lock();
-    tell(&mut out, &recovered, &witness)?;
+    let statement = || Ok(Some(account(&venue.statement()?)));
+    Ok(Pipeline::start(resume(config, &journal.directory, statement, policy, &mut out)?)?)
+}
+
+/// What a pipeline is made from that goes on where the last run in `directory` ended: the same, where there was none.
+/// `statement` is the venue's account, asked for once nothing of ours rests there any more.
+pub(super) fn resume(
+    config: PipelineConfig,
+    directory: &Path,
+    statement: impl FnOnce() -> Result<Option<Account>, CliError>,
+    policy: Policy,
+    out: &mut impl Write,
+) -> Result<PipelineConfig, CliError> {
+    let unusable = |error: &dyn std::fmt::Display| CliError::Input(format!("{}: {error}", directory.display()));
+    let disk = Directory::create(directory).map_err(CliError::file(directory))?;
+    let recovered = recover(&disk).map_err(|error| unusable(&error))?;
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as u32;
+    let hedge = HedgeConfig { started_s: recovered.next_start(now_s), ..config.hedge };
+    let Some(recovery) = &recovered.last else {
+        return Ok(PipelineConfig { hedge, ..config });
+    };
+    let witness =
+        catch_up(config.orders.address, recovery, config.session.clone()).map_err(|error| unusable(&error))?;
+    let (agreement, differences) = reconcile(&witness, statement()?.as_ref(), policy);
+    tell(out, &recovered, &witness)?;
     for difference in &differences {
         writeln!(out, "  difference: {difference}")?;
     }
     let Some(agreement) = agreement else {
         return Err(CliError::CheckFailed("the venue's account is not the journal's; nothing was started".to_owned()));
     };
-    writeln!(out, "  {} contracts held, as the venue says\n", agreement.opening.len())?;
-    drop(out);
-
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as u32;
+    writeln!(out, "  {} contracts held\n", agreement.opening.len())?;
+    out.flush()?;
     let opening = OpeningBook::Positions(agreement.opening.into_iter().collect());
-    Ok(Pipeline::start(PipelineConfig {
+    Ok(PipelineConfig {
         greeks: GreeksConfig { opening, ..config.greeks },
-        hedge: HedgeConfig { started_s: recovered.next_start(now_s), ..config.hedge },
-        session: SessionConfig { reset: ResetPolicy::Never, resume: agreement.numbers, ..session }.into(),
+        hedge,
+        session: config.session.resuming(agreement.numbers),
         ..config
-    })?)
+    })
 }
 
 /// The venue's account, as reconciliation takes it.

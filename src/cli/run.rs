@@ -9,17 +9,18 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 use serde::Serialize;
 
-use super::CliError;
 use super::progress::ProgressLine;
-use crate::config::Settings;
+use super::recover::resume;
+use super::{CliError, summary};
+use crate::config::{JournalSettings, Settings};
 use crate::feed::FeedConfig;
 use crate::hedge::HedgeConfig;
 use crate::portfolio::GreeksConfig;
 use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request};
-use crate::runtime::{Finished, Pipeline, PipelineConfig};
+use crate::runtime::{Finished, JournalConfig, Pipeline, PipelineConfig};
 use crate::surface::SurfaceConfig;
-use crate::telemetry::Report;
+use crate::telemetry::{JournalFigures, Report};
 
 /// How often the progress line has something new.
 const LOOK: Duration = Duration::from_millis(50);
@@ -33,6 +34,9 @@ pub(super) struct RunArgs {
     /// Read and check the configuration, and do nothing else
     #[arg(long)]
     check: bool,
+    /// Keep a journal in this directory, and go on from the last run in it; [journal] of the configuration says how
+    #[arg(long, value_name = "DIR")]
+    journal: Option<PathBuf>,
     /// End after so many seconds; otherwise a signal does
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     seconds: Option<f64>,
@@ -52,6 +56,8 @@ struct Closing {
     /// Connections lost, the last one that was closed included.
     disconnects: u64,
     hot_allocations: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalFigures>,
     /// By name.
     positions: BTreeMap<String, i64>,
     notices: Vec<String>,
@@ -73,11 +79,12 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
     if args.check {
         return Ok(());
     }
+    let journal = journal(args, &settings);
     let cores = placement::available_cores();
     let request = Request { topology: settings.topology, cores: settings.cores.clone(), idle: None };
     let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let armed = settings.session.armed;
-    let pipeline = Pipeline::start(PipelineConfig {
+    let config = PipelineConfig {
         plan: placement::plan(&request, &cores)?,
         feeds: settings.lines,
         orders: settings.orders,
@@ -86,14 +93,38 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig { started_s: started.as_secs() as u32, ..settings.hedge },
         session: settings.session,
-        journal: None,
+        journal: journal.as_ref().map(|settings| settings.journal.clone()),
         control: ControlConfig { socket: settings.control, signals: true, ..ControlConfig::default() },
+    };
+    let pipeline = Pipeline::start(match journal {
+        // No session of these protocols states the account.
+        Some(JournalSettings { journal, on_difference }) if armed => {
+            resume(config, &journal.directory, || Ok(None), on_difference, &mut out)?
+        }
+        _ => config,
     })?;
     watch(&pipeline, args.seconds, armed);
     let fills = pipeline.progress().fills;
     let closing = closing(pipeline.stop()?, armed, fills);
     writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;
-    Ok(())
+    let fault = closing.journal.as_ref().and_then(JournalFigures::fault);
+    fault.map_or(Ok(()), |fault| Err(CliError::CheckFailed(fault)))
+}
+
+/// Where the run is written down. A dry run keeps apart from those that traded, so that the next of these finds the last.
+fn journal(args: &RunArgs, settings: &Settings) -> Option<JournalSettings> {
+    let mut journal = match (&args.journal, &settings.journal) {
+        (Some(directory), Some(known)) => {
+            let journal = JournalConfig { directory: directory.clone(), ..known.journal.clone() };
+            JournalSettings { journal, ..known.clone() }
+        }
+        (Some(directory), None) => JournalSettings::new(directory),
+        (None, known) => known.clone()?,
+    };
+    if !settings.session.armed {
+        journal.journal.directory.push("dry-run");
+    }
+    Some(journal)
 }
 
 /// Shows how it stands until its time is up or a signal ends it.
@@ -126,6 +157,7 @@ fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {
         fills: fills.max(report.fills),
         disconnects: finished.gateway.counters().disconnects,
         hot_allocations: report.hot_allocations,
+        journal: summary::journal(&finished),
         positions: finished.greeks.positions().map(|(id, lots)| (name(id), lots.0)).collect(),
         notices: finished.notices,
     }

@@ -6,11 +6,19 @@ use crate::feed::{Feed, Line};
 use crate::hedge::program::Stress;
 use crate::hedge::{Binding, Decision, Excluded, Fallback, Hedge};
 use crate::portfolio::{ExpiryExposure, Greeks};
+use crate::runtime::Finished;
 use crate::runtime::alloc::hot_allocations;
 use crate::surface::Surface;
-use crate::telemetry::{Bounded, ByGreek, DecisionRow, ExpiryRow, Report};
+use crate::telemetry::{Bounded, ByGreek, DecisionRow, ExpiryRow, JournalFigures, Report};
 use crate::units::UnderlyingId;
 use crate::wire::deribit_multicast::Template;
+
+/// What the journal came to, if one was kept.
+pub(super) fn journal(finished: &Finished) -> Option<JournalFigures> {
+    let summary = finished.journal.as_ref()?;
+    let failure = summary.failure.as_ref().map(ToString::to_string);
+    Some(JournalFigures { run: summary.run, frames: summary.frames, bytes: summary.bytes, lost: summary.lost, failure })
+}
 
 /// What the feed counted.
 pub(super) fn feed(report: &mut Report, feed: &Feed) {

@@ -5,7 +5,10 @@
 //!
 //! Nothing is sent unless the file says `armed = true`.
 
+mod journal;
 mod schema;
+
+pub use journal::JournalSettings;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -46,6 +49,8 @@ pub struct Settings {
     pub hedge: HedgeConfig,
     /// What is held before the first fill.
     pub opening: OpeningBook,
+    /// Where the run is written down, if it is.
+    pub journal: Option<JournalSettings>,
 }
 
 /// What is wrong with a file, and where.
@@ -103,6 +108,7 @@ impl Settings {
             session: GatewayConfig { armed: file.armed, ..session(&page, &file.orders, unguessable)? },
             hedge: hedge(&page, &file.hedge.unwrap_or_default(), &file.limits.unwrap_or_default())?,
             opening: opening(&page, &file.book.unwrap_or_default())?,
+            journal: file.journal.as_ref().map(|table| journal::settings(&page, table)).transpose()?,
         })
     }
 }
@@ -200,6 +206,7 @@ fn session(page: &Page<'_>, orders: &Orders, unguessable: NonceSeed) -> Result<G
     let heartbeat_s = page.within(&orders.heartbeat_s, 1..=600, 5)?;
     let reset = match orders.reset {
         Some(Reset::EveryLogon) => ResetPolicy::EveryLogon,
+        Some(Reset::Never) => ResetPolicy::Never,
         Some(Reset::FirstLogon) | None => ResetPolicy::FirstLogon,
     };
     let cancel_on_disconnect = orders.cancel_on_disconnect.unwrap_or(true);

@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) limits: Option<LimitsTable>,
     pub(super) hedge: Option<Hedge>,
     pub(super) book: Option<Book>,
+    pub(super) journal: Option<JournalTable>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -48,6 +49,7 @@ pub(super) enum Protocol {
 pub(super) enum Reset {
     FirstLogon,
     EveryLogon,
+    Never,
 }
 
 #[cfg(feature = "tls")]
@@ -122,4 +124,39 @@ pub(super) struct Book {
 pub(super) struct Position {
     pub(super) instrument: Spanned<u32>,
     pub(super) lots: i64,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum DurabilityName {
+    None,
+    Batched,
+    BeforeSend,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnFailureName {
+    Halt,
+    Pause,
+    Continue,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnDifferenceName {
+    Halt,
+    Adopt,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JournalTable {
+    pub(super) directory: Spanned<PathBuf>,
+    pub(super) durability: Option<DurabilityName>,
+    pub(super) batch_ms: Option<Spanned<u64>>,
+    pub(super) segment_mib: Option<Spanned<u64>>,
+    pub(super) runs_kept: Option<Spanned<usize>>,
+    pub(super) on_failure: Option<OnFailureName>,
+    pub(super) on_difference: Option<OnDifferenceName>,
 }

@@ -4,7 +4,7 @@ use super::clerk::Clerk;
 use super::counters::GatewayCounters;
 use super::fix::{Fix, FixConfig};
 use super::listing::Listed;
-use super::numbers::SequenceNumbers;
+use super::numbers::{ResetPolicy, SequenceNumbers};
 use super::outgoing::{Note, OrderTraffic};
 use super::reasons::DisconnectReason;
 use super::starbase::{SessionConfig, Starbase};
@@ -80,6 +80,26 @@ impl GatewayConfig {
             ProtocolConfig::Starbase(_) => "Starbase",
             ProtocolConfig::Fix(_) => "FIX 4.4",
         }
+    }
+
+    /// When sequence numbers start again, and where they start if they never do.
+    pub fn numbers(&self) -> (ResetPolicy, SequenceNumbers) {
+        match &self.protocol {
+            ProtocolConfig::Starbase(session) => (session.reset, session.resume),
+            ProtocolConfig::Fix(session) => (session.reset, session.resume),
+        }
+    }
+
+    /// The same session, going on from these numbers; one that starts again at every logon does so all the same.
+    pub fn resuming(mut self, numbers: SequenceNumbers) -> Self {
+        let (reset, resume) = match &mut self.protocol {
+            ProtocolConfig::Starbase(session) => (&mut session.reset, &mut session.resume),
+            ProtocolConfig::Fix(session) => (&mut session.reset, &mut session.resume),
+        };
+        if *reset != ResetPolicy::EveryLogon {
+            (*reset, *resume) = (ResetPolicy::Never, numbers);
+        }
+        self
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::clock::StampClock;
 use super::socket::{OrderSocket, SocketError};
-use crate::gateway::SessionConfig;
+use crate::gateway::GatewayConfig;
 use crate::journal::recovery::{CatchUp, CatchUpError, Recovery, Witness};
 use crate::units::Nanos;
 
@@ -34,10 +34,15 @@ pub enum WitnessError {
 ///
 /// Sequence numbers that the venue finds too low are what a journal without its end, or an earlier attempt, leaves behind:
 /// it tries again with higher ones, [`ATTEMPTS`] times.
-pub fn catch_up(address: SocketAddr, recovery: &Recovery, session: SessionConfig) -> Result<Witness, WitnessError> {
+pub fn catch_up(
+    address: SocketAddr,
+    recovery: &Recovery,
+    session: impl Into<GatewayConfig>,
+) -> Result<Witness, WitnessError> {
+    let session = session.into();
     let mut attempts = 0;
     loop {
-        let mut catch_up = CatchUp::new(recovery.clone(), session, attempts);
+        let mut catch_up = CatchUp::new(recovery.clone(), session.clone(), attempts);
         let refused = match converse(address, &mut catch_up) {
             Ok(time) => return Ok(catch_up.finish(time)),
             Err(error) => error,

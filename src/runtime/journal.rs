@@ -240,11 +240,12 @@ pub(super) struct Keeper<D: Disk = Directory> {
     controls: Option<Arc<Controls>>,
 }
 
-/// Both ends of a journal that `writer` writes.
+/// Both ends of a journal that `writer` writes; `blank` knows what of the session is not to be written.
 pub(super) fn join<D: Disk>(
     run: u32,
     writer: Writer<D>,
     on_failure: OnFailure,
+    blank: Blank,
     health: Arc<Health>,
 ) -> Result<(HotTaps, Keeper<D>), RingError> {
     let taken = (writer.config().durability == Durability::BeforeSend).then_some(0);
@@ -265,7 +266,7 @@ pub(super) fn join<D: Disk>(
         shorts: [greeks_shorts_in, hedge_shorts_in],
         session: session_in,
         notes: SessionNotes::default(),
-        blank: Blank::default(),
+        blank,
         gathered: Vec::new(),
         health,
         told: [0; STREAMS.len()],
@@ -379,6 +380,7 @@ impl<D: Disk> Keeper<D> {
 mod tests {
     use super::*;
     use crate::event::{Body, Trail};
+    use crate::gateway::SessionConfig;
     use crate::journal::{Head, Reader};
     use crate::runtime::clock::StampClock;
     use crate::runtime::control::Board;
@@ -396,7 +398,8 @@ mod tests {
         let disk = MemoryDisk::default();
         let config = WriterConfig { segment_bytes: 1 << 20, durability, ..WriterConfig::default() };
         let writer = Writer::begin(disk.clone(), config, Head::of_this_process(1, 1, b"{}"), b"{}").unwrap();
-        let (taps, keeper) = join(1, writer, on_failure, Arc::default()).unwrap();
+        let blank = Blank::new(&SessionConfig::new("client", "secret").unwrap().into());
+        let (taps, keeper) = join(1, writer, on_failure, blank, Arc::default()).unwrap();
         let (commands, [commands_in]) = ring::broadcast(8).unwrap();
         let board = Arc::new(Board::default());
         let controls = Arc::new(Controls::new(commands, Arc::clone(&board), StampClock::calibrate()));

@@ -34,7 +34,7 @@ use crate::event::{Event, KillCause, KillLevel, Operator};
 use crate::feed::{Feed, FeedConfig};
 use crate::gateway::{Gateway, GatewayConfig, OrderTraffic};
 use crate::hedge::{Hedge, HedgeConfig};
-use crate::journal::{Decision, Directory, Head, Record, Settings, Stream, WriteError, Writer};
+use crate::journal::{Blank, Decision, Directory, Head, Record, Settings, Stream, WriteError, Writer};
 use crate::portfolio::{Greeks, GreeksConfig, rebuild};
 use crate::ring::{self, Consumer, RingError};
 use crate::risk::Instruction;
@@ -391,7 +391,8 @@ fn begin_journal(journal: &JournalConfig, config: &PipelineConfig) -> Result<Jou
     let head = Head::of_this_process(run, config.hedge.started_s, &settings);
     let writer = Writer::begin(disk, journal.writer, head, &settings)?;
     let health = Arc::new(Health::default());
-    let (taps, keeper) = journal::join(run, writer, journal.on_failure, Arc::clone(&health))?;
+    let (taps, keeper) =
+        journal::join(run, writer, journal.on_failure, Blank::new(&config.session), Arc::clone(&health))?;
     Ok((taps, Some(keeper), Some(health)))
 }
 

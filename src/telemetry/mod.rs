@@ -14,5 +14,6 @@ pub use ledger::{Account, Ledger};
 pub use moments::Moments;
 pub use recorder::{Progress, Recorder, SharedProgress};
 pub use report::{
-    Bounded, ByGreek, Cost, DecisionRow, ExpiryRow, KillFigures, NetDelta, ProgramFigures, Report, VenueFigures,
+    Bounded, ByGreek, Cost, DecisionRow, ExpiryRow, JournalFigures, KillFigures, NetDelta, ProgramFigures, Report,
+    VenueFigures,
 };

@@ -211,6 +211,30 @@ pub struct KillFigures {
     pub verified: bool,
 }
 
+/// What a run's journal came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct JournalFigures {
+    /// Number of the run in its directory.
+    pub run: u32,
+    /// Records written.
+    pub frames: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Messages that never reached it.
+    pub lost: u64,
+    /// Why it could be written no more, if that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+impl JournalFigures {
+    /// What is wrong with it.
+    pub fn fault(&self) -> Option<String> {
+        let gaps = (self.lost > 0).then(|| format!("{} messages never reached the journal", self.lost));
+        self.failure.clone().or(gaps)
+    }
+}
+
 /// Everything a run tells.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
@@ -269,6 +293,9 @@ pub struct Report {
     /// Present when the kill switch was thrown on purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kill: Option<KillFigures>,
+    /// Present when a journal was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<JournalFigures>,
     /// Heap allocations on hot threads after start-up.
     pub hot_allocations: u64,
     /// Hash of all orders.
@@ -400,6 +427,11 @@ impl Report {
     fn print_health(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "\nhealth")?;
         writeln!(out, "  {} heap allocations on hot threads after start-up", self.hot_allocations)?;
+        if let Some(journal) = &self.journal {
+            let JournalFigures { run, frames, bytes, lost, .. } = journal;
+            write!(out, "  journal: run {run}, {frames} records, {bytes} bytes, {lost} messages lost")?;
+            writeln!(out, "{}", journal.failure.as_ref().map_or(String::new(), |why| format!("; FAILED: {why}")))?;
+        }
         let Some(venue) = &self.venue else { return Ok(()) };
         writeln!(
             out,

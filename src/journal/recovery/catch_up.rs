@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 
 use super::fold::Recovery;
 use crate::event::{Body, Event};
-use crate::gateway::{DisconnectReason, Gateway, ResetPolicy, SequenceNumbers, SessionConfig};
+use crate::gateway::{DisconnectReason, Gateway, GatewayConfig, ResetPolicy, SequenceNumbers};
+use crate::instrument::Symbol;
 use crate::order::{ClientOrderIds, OrderStore, Request};
 use crate::risk::{Gate, Instruction, Limits, View};
-use crate::units::{ClientOrderId, ExecutionId, Nanos, Ticks};
+use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Nanos, Ticks};
 
 /// How long the venue may take for all of it, nanoseconds.
 const PATIENCE_NS: u64 = 30 * Nanos::PER_SECOND;
@@ -68,10 +69,12 @@ pub struct CatchUp {
 }
 
 impl CatchUp {
-    /// A session with the credentials of `session` and the numbers of `recovery`, `attempts` having been refused.
-    pub fn new(recovery: Recovery, session: SessionConfig, attempts: u32) -> Self {
-        let config = SessionConfig { reset: ResetPolicy::Never, resume: recovery.numbers(attempts), ..session };
-        let mut gateway = Gateway::new(config);
+    /// A session with the credentials of `session` and the numbers of `recovery`, `attempts` having been refused. A session
+    /// whose numbers start again at every logon is told what became of orders, and nothing of what was reported before.
+    pub fn new(recovery: Recovery, session: impl Into<GatewayConfig>, attempts: u32) -> Self {
+        let session = session.into().resuming(recovery.numbers(attempts));
+        let repeats = session.numbers().0 != ResetPolicy::EveryLogon;
+        let mut gateway = Gateway::new(session);
         let mut reports = Vec::new();
         for reference in recovery.references() {
             gateway.step(&reference, Nanos(0), &mut reports);
@@ -80,7 +83,7 @@ impl CatchUp {
         let barrier = ClientOrderId(ClientOrderIds::new(recovery.head.started_s).next().0 - 1);
         Self {
             gateway,
-            known: recovery.executions.keys().copied().collect(),
+            known: recovery.executions.keys().copied().filter(|_| repeats).collect(),
             agreed: recovery,
             witnessed: BTreeSet::new(),
             missed: Vec::new(),
@@ -169,7 +172,7 @@ impl CatchUp {
                 self.step = Step::Cancelling;
                 self.cancel(time);
             }
-            Step::Cancelling if answered || self.agreed.contracts.is_empty() => {
+            Step::Cancelling if answered || self.anchor().is_none() => {
                 self.step = Step::LoggingOut;
                 self.gateway.log_out(time);
             }
@@ -177,9 +180,16 @@ impl CatchUp {
         }
     }
 
+    /// A contract for the order that never was: of one that has a name, which FIX asks for. Without any, nothing was traded.
+    fn anchor(&self) -> Option<InstrumentId> {
+        let mut contracts = self.agreed.contracts.iter();
+        let named = contracts.clone().find(|(_, contract)| contract.symbol != Symbol::default());
+        named.or_else(|| contracts.next()).map(|(instrument, _)| *instrument)
+    }
+
     /// Asks every order back, and last the one that never was.
     fn cancel(&mut self, time: Nanos) {
-        let Some(first) = self.agreed.contracts.keys().next().copied() else { return };
+        let Some(first) = self.anchor() else { return };
         let open = self.agreed.open.iter().map(|(order, open)| (*order, open.instrument));
         let each = open.chain([(self.barrier, first)]);
         let requests = each.map(|(order, instrument)| Request::Cancel { order, instrument });

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Decision, Head, Record, SessionCall, Settings};
 use crate::event::Body;
 use crate::gateway::{ProtocolConfig, ResetPolicy, SequenceNumbers};
+use crate::instrument::Symbol;
 use crate::order::Request;
 use crate::portfolio::OpeningBook;
 use crate::risk::Instruction;
 use crate::units::{
     ClientOrderId, ExecutionId, InstrumentId, Lots, Nanos, Quantity, Side, UnderlyingId, VenueInstrumentId,
 };
-use crate::wire::starbase::orders::next_frame;
+use crate::wire::{fix, starbase};
 
 /// Numbers that are left out where the journal may lack messages that were sent: the venue takes a number that is too
 /// high, and none that is too low. An attempt that was refused leaps 64 times as far.
@@ -29,6 +30,10 @@ pub struct Contract {
     pub lot: Quantity,
     /// Seconds since the epoch; 0 when it never expires.
     pub expiry_s: u32,
+    /// Amount of one contract, in which some protocols count; zero until it is known.
+    pub contract: Quantity,
+    /// The venue's name; empty until it is known.
+    pub symbol: Symbol,
 }
 
 /// An order of which no end was heard.
@@ -92,12 +97,9 @@ impl Recovery {
     /// The numbers with which the next session resumes, `attempts` having been refused: every report of this run is asked
     /// for again.
     pub fn numbers(&self, attempts: u32) -> SequenceNumbers {
-        let session = self.settings.as_ref().and_then(|settings| match &settings.session.protocol {
-            ProtocolConfig::Starbase(session) => Some(session),
-            ProtocolConfig::Fix(_) => None,
-        });
-        let resumed = session.filter(|session| session.reset == ResetPolicy::Never);
-        let resume = resumed.map_or(SequenceNumbers { outgoing: 1, incoming: 1 }, |session| session.resume);
+        let session = self.settings.as_ref().map(|settings| settings.session.numbers());
+        let resumed = session.filter(|(reset, _)| *reset == ResetPolicy::Never);
+        let resume = resumed.map_or(SequenceNumbers { outgoing: 1, incoming: 1 }, |(_, resume)| resume);
         let sent = self.sent.max(resume.outgoing - 1);
         let is_certain = self.closed && attempts == 0;
         let leap = if is_certain { 1 } else { LEAP << (LEAP_GROWTH_BITS * attempts.min(6)) };
@@ -107,8 +109,7 @@ impl Recovery {
     /// What a gateway must be told to understand reports of this run.
     pub fn references(&self) -> impl Iterator<Item = Instruction> {
         self.contracts.iter().map(|(&instrument, contract)| {
-            let &Contract { underlying, venue, lot, .. } = contract;
-            let (contract, symbol) = (Quantity::default(), Default::default());
+            let &Contract { underlying, venue, lot, contract, symbol, .. } = contract;
             Instruction::Reference { instrument, underlying, venue, lot, contract, symbol }
         })
     }
@@ -209,8 +210,22 @@ impl Recovery {
     }
 
     fn list(&mut self, body: &Body) {
-        if let Body::Listed { instrument, underlying, expiry_s, lot, venue, .. } = *body {
-            self.contracts.insert(instrument, Contract { underlying, venue, lot, expiry_s });
+        match *body {
+            Body::Listed { instrument, underlying, expiry_s, lot, venue, .. } => {
+                let (contract, symbol) = (Quantity::default(), Symbol::default());
+                self.contracts.insert(instrument, Contract { underlying, venue, lot, expiry_s, contract, symbol });
+            }
+            Body::Terms { instrument, contract, .. } => {
+                if let Some(known) = self.contracts.get_mut(&instrument) {
+                    known.contract = contract;
+                }
+            }
+            Body::Named { instrument, symbol } => {
+                if let Some(known) = self.contracts.get_mut(&instrument) {
+                    known.symbol = symbol;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -223,11 +238,12 @@ impl Recovery {
 
     fn written(&mut self, bytes: &[u8]) {
         self.outgoing.extend_from_slice(bytes);
+        let is_fix = self.settings.as_ref().is_some_and(|s| matches!(s.session.protocol, ProtocolConfig::Fix(_)));
+        let next = if is_fix { next_fix } else { next_starbase };
         let mut at = 0;
-        while let Ok(Some(frame)) = next_frame(&self.outgoing[at..]) {
-            at += frame.bytes();
+        while let Some((bytes, number)) = next(&self.outgoing[at..]) {
+            at += bytes;
             // A session that was reset counts from 1 again.
-            let number = frame.header.sequence_number.get();
             self.sent = if number == 1 { 1 } else { self.sent.max(number) };
         }
         self.outgoing.drain(..at);
@@ -237,5 +253,26 @@ impl Recovery {
         let Some(contract) = self.contracts.get(&instrument) else { return };
         let position = self.positions.entry(contract.venue).or_default();
         position.0 = position.0.saturating_add(lots);
+    }
+}
+
+/// Bytes and number of the next message, if it is whole.
+fn next_starbase(stream: &[u8]) -> Option<(usize, i64)> {
+    let frame = starbase::orders::next_frame(stream).ok().flatten()?;
+    Some((frame.bytes(), frame.header.sequence_number.get()))
+}
+
+/// The same in FIX. What is no message has no number; what is sent again has one below the highest.
+fn next_fix(stream: &[u8]) -> Option<(usize, i64)> {
+    match fix::next_frame(stream) {
+        fix::Next::Frame(frame) => {
+            let mut fields = frame.body.split(|byte| *byte == fix::SOH);
+            let number = fields.find_map(|field| fix::number(field.strip_prefix(b"34=")?));
+            let is_again = frame.body.windows(6).any(|field| field == b"\x0143=Y\x01");
+            let number = number.filter(|_| !is_again).and_then(|number| i64::try_from(number).ok());
+            Some((frame.bytes, number.unwrap_or_default()))
+        }
+        fix::Next::Garbled(bytes) => Some((bytes, 0)),
+        fix::Next::Incomplete => None,
     }
 }

@@ -11,7 +11,8 @@
 //! statement of the account is the third, held against the sum of the two. All of it happens before a pipeline is made, so
 //! no order can leave before it; the pipeline begins with what was agreed on as its opening book.
 //!
-//! The catch-up speaks Starbase; a FIX session is recovered by hand.
+//! The catch-up speaks either protocol. Where a session's numbers start again at every logon, the venue repeats nothing: it is
+//! asked what became of orders, and executions that the journal lacks stay unknown.
 //!
 //! Invariants: a position is the sum of unique executions; a client order id is never given twice, because a run begins its
 //! numbers above its predecessor's and the head that says where is durable before anything runs; sequence numbers of the

@@ -87,9 +87,22 @@ pub struct Agreement {
     pub numbers: SequenceNumbers,
 }
 
-/// Holds our account against the venue's: every difference, and what to begin with unless the policy forbids it.
-pub fn reconcile(witness: &Witness, venue: &Account, policy: Policy) -> (Option<Agreement>, Vec<Difference>) {
+/// Holds our account against the venue's: every difference, and what to begin with unless the policy forbids it. A venue
+/// whose account cannot be had is taken to hold what journal and resend add up to.
+pub fn reconcile<'a>(
+    witness: &Witness,
+    venue: impl Into<Option<&'a Account>>,
+    policy: Policy,
+) -> (Option<Agreement>, Vec<Difference>) {
     let ours = witness.agreed.held();
+    let assumed;
+    let venue = match venue.into() {
+        Some(stated) => stated,
+        None => {
+            assumed = Account { positions: ours.clone(), open_orders: 0 };
+            &assumed
+        }
+    };
     let mut differences: Vec<Difference> = Vec::new();
     for event in &witness.missed {
         if let Body::Filled { order, execution, .. } = event.body {

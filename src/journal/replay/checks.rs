@@ -173,9 +173,8 @@ impl<'a> Checks<'a> {
         self.decisions.sent(Decision::from(instruction));
     }
 
-    /// The gateway had `pending` to send when the socket took `recorded`.
-    pub(super) fn written(&mut self, place: Place, recorded: &[u8], pending: &[u8]) {
-        let sent = &pending[..recorded.len().min(pending.len())];
+    /// The gateway had this to send when the socket took `recorded`.
+    pub(super) fn written(&mut self, place: Place, recorded: &[u8], sent: &[u8]) {
         if sent == recorded {
             self.bytes_equal += recorded.len() as u64;
         } else {

@@ -7,7 +7,7 @@ use super::session::SessionReplay;
 use super::{AllShorts, ReplayError, Rig, Rooms, Stages, WAITING_MAX};
 use crate::event::Event;
 use crate::hedge::Hedge;
-use crate::journal::{Place, Ration, SessionCall};
+use crate::journal::{Blank, Place, Ration, SessionCall};
 use crate::portfolio::Greeks;
 use crate::risk::Instruction;
 use crate::stage::Stage;
@@ -30,12 +30,12 @@ pub(super) struct FusedRig {
 }
 
 impl FusedRig {
-    pub(super) fn new(stages: Stages, shorts: AllShorts) -> Self {
+    pub(super) fn new(stages: Stages, blank: Blank, shorts: AllShorts) -> Self {
         let Stages { greeks, hedge, gateway } = stages;
         Self {
             greeks,
             hedge,
-            session: SessionReplay::new(gateway, Rooms::new(shorts.gateway)),
+            session: SessionReplay::new(gateway, blank, Rooms::new(shorts.gateway)),
             greeks_rooms: Rooms::new(shorts.greeks),
             hedge_rooms: Rooms::new(shorts.hedge),
             outputs: Vec::new(),
@@ -55,7 +55,8 @@ impl FusedRig {
                 return;
             }
             if let SessionCall::Written { bytes, .. } = call {
-                checks.written(*place, bytes, self.session.gateway.pending());
+                let sent = self.session.next_kept(bytes.len());
+                checks.written(*place, bytes, &sent);
             }
             self.session.call(call, instruction.as_ref(), &mut self.reports);
             self.reports.drain(..).for_each(|report| checks.reports.sent(report));

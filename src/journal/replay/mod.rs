@@ -28,7 +28,7 @@ use std::io;
 use self::checks::Checks;
 use self::fused::FusedRig;
 use self::split::SplitRig;
-use super::{Disk, End, Place, Reader, Record, SessionCall, Settings, StageName};
+use super::{Blank, Disk, End, Place, Reader, Record, SessionCall, Settings, StageName};
 use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
@@ -139,11 +139,13 @@ pub fn replay(
     decided: &mut dyn FnMut(&Instruction),
 ) -> Result<Replayed, ReplayError> {
     let survey = Survey::take(disk, run)?;
-    let stages = Stages::new(Settings::from_json(&survey.settings)?);
+    let settings = Settings::from_json(&survey.settings)?;
+    let blank = Blank::new(&settings.session);
+    let stages = Stages::new(settings);
     let checks = Checks::new(decided);
     match topology {
-        Topology::Fused => drive(disk, run, FusedRig::new(stages, survey.shorts.clone()), checks, survey),
-        Topology::Split => drive(disk, run, SplitRig::new(stages, survey.shorts.clone())?, checks, survey),
+        Topology::Fused => drive(disk, run, FusedRig::new(stages, blank, survey.shorts.clone()), checks, survey),
+        Topology::Split => drive(disk, run, SplitRig::new(stages, blank, survey.shorts.clone())?, checks, survey),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Rooms;
 use crate::event::{Event, KillLevel};
 use crate::gateway::Gateway;
-use crate::journal::{Ration, SessionCall};
+use crate::journal::{Blank, Ration, SessionCall};
 use crate::risk::Instruction;
 
 /// A gateway and the bytes that it was offered and left.
@@ -11,19 +11,31 @@ use crate::risk::Instruction;
 pub(super) struct SessionReplay {
     pub(super) gateway: Gateway,
     inbox: Vec<u8>,
+    blank: Blank,
     rooms: Rooms,
 }
 
 impl SessionReplay {
-    pub(super) fn new(gateway: Gateway, rooms: Rooms) -> Self {
-        Self { gateway, inbox: Vec::new(), rooms }
+    pub(super) fn new(gateway: Gateway, blank: Blank, rooms: Rooms) -> Self {
+        Self { gateway, inbox: Vec::new(), blank, rooms }
+    }
+
+    /// The next bytes to the venue, at most so many, as a journal keeps them.
+    pub(super) fn next_kept(&mut self, bytes: usize) -> Box<[u8]> {
+        let pending = self.gateway.pending();
+        let mut kept: Box<[u8]> = pending[..bytes.min(pending.len())].into();
+        self.blank.pass(&mut kept);
+        kept
     }
 
     /// Makes a call; `instruction` is the one that it takes, if it takes one.
     pub(super) fn call(&mut self, call: &SessionCall, instruction: Option<&Instruction>, reports: &mut Vec<Event>) {
         let out = &mut Ration::new(reports, self.rooms.next());
         match *call {
-            SessionCall::Connected { time } => self.gateway.connected(time),
+            SessionCall::Connected { time } => {
+                self.blank.restart();
+                self.gateway.connected(time);
+            }
             SessionCall::Disconnected { time } => {
                 self.gateway.disconnected(time, out);
                 self.inbox.clear();

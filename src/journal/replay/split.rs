@@ -18,7 +18,7 @@ use super::{AllShorts, ReplayError, Rig, Rooms, Stages, WAITING_MAX};
 use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
-use crate::journal::{Place, Ration, SessionCall};
+use crate::journal::{Blank, Place, Ration, SessionCall};
 use crate::portfolio::Greeks;
 use crate::ring::{self, Consumer, Producer};
 use crate::risk::Instruction;
@@ -30,7 +30,7 @@ const SLOTS: usize = 1 << 12;
 /// What the gateway's thread found.
 enum Answer {
     Report(Event),
-    Written { place: Place, recorded: Box<[u8]>, pending: Box<[u8]> },
+    Written { place: Place, recorded: Box<[u8]>, sent: Box<[u8]> },
     MissingInstruction(Place),
 }
 
@@ -49,7 +49,7 @@ pub(super) struct SplitRig {
 }
 
 impl SplitRig {
-    pub(super) fn new(stages: Stages, shorts: AllShorts) -> Result<Self, ReplayError> {
+    pub(super) fn new(stages: Stages, blank: Blank, shorts: AllShorts) -> Result<Self, ReplayError> {
         let failed = |error: &dyn std::fmt::Display| ReplayError::Machinery(error.to_string());
         let Stages { greeks, hedge, gateway } = stages;
         let (inputs, [inputs_in]) = ring::broadcast(SLOTS).map_err(|error| failed(&error))?;
@@ -58,7 +58,7 @@ impl SplitRig {
         let (calls, calls_in) = channel::bounded(SLOTS);
         let (answers, answers_here) = channel::bounded(SLOTS);
         let (greeks_rooms, hedge_rooms) = (Rooms::new(shorts.greeks), Rooms::new(shorts.hedge));
-        let session = SessionReplay::new(gateway, Rooms::new(shorts.gateway));
+        let session = SessionReplay::new(gateway, blank, Rooms::new(shorts.gateway));
         let greeks = spawn("replayed greeks", move || run_stage(greeks, inputs_in, outputs, greeks_rooms))?;
         let hedge = spawn("replayed hedge", move || run_stage(hedge, outputs_in, decisions, hedge_rooms))?;
         let gateway = spawn("replayed gateway", move || run_gateway(session, &calls_in, decisions_in, &answers))?;
@@ -81,7 +81,7 @@ fn take_sent(
         taken += 1;
         match answer {
             Answer::Report(event) => checks.reports.sent(event),
-            Answer::Written { place, recorded, pending } => checks.written(place, &recorded, &pending),
+            Answer::Written { place, recorded, sent } => checks.written(place, &recorded, &sent),
             Answer::MissingInstruction(place) => checks.missing_instruction(place),
         }
     }
@@ -192,9 +192,8 @@ fn run_gateway(
             }
         }
         if let SessionCall::Written { bytes, .. } = &call {
-            let pending = session.gateway.pending();
-            let pending = pending[..bytes.len().min(pending.len())].into();
-            answer(Answer::Written { place, recorded: bytes.clone(), pending });
+            let sent = session.next_kept(bytes.len());
+            answer(Answer::Written { place, recorded: bytes.clone(), sent });
         }
         session.call(&call, instruction.as_ref(), &mut reports);
         reports.drain(..).for_each(|report| answer(Answer::Report(report)));

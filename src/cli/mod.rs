@@ -4,6 +4,7 @@
 //! (the report says which), 2 the command could not be carried out (bad input, a port in use, a path not writable).
 
 mod bench;
+mod check;
 mod control;
 mod conventions;
 mod demo;
@@ -68,6 +69,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Latency of every hop, beside what the machine asks for at the least.
     Bench(bench::BenchArgs),
+    /// Validates a configuration and inspects the host: what costs latency, why, and the command that changes it.
+    Check(check::CheckArgs),
     /// Prints a capture or a journal, decoded.
     Inspect(inspect::InspectArgs),
 }
@@ -107,6 +110,7 @@ pub fn run() -> ExitCode {
             Command::Evaluate(args) => evaluate::run(&args),
             Command::Simulate(args) => simulate::run(&args),
             Command::Bench(args) => bench::run(&args),
+            Command::Check(args) => check::run(&args),
             Command::Inspect(args) => inspect::run(&args),
         },
         Err(error) => explain(&error),

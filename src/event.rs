@@ -242,6 +242,12 @@ pub enum Body {
         state: InstrumentState,
     },
 
+    /// Redundant lines brought other bytes under the same number: one of them lies. An alarm; what came first was used.
+    Diverged {
+        /// Such copies so far.
+        copies: u64,
+    },
+
     // From `feed`: prices.
     /// Best bid and offer of a book, and whether it may be traded on.
     Top {

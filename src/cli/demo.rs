@@ -22,7 +22,7 @@ use crate::journal::{Durability, WriterConfig};
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request, Topology};
-use crate::runtime::socket::OrderAddress;
+use crate::runtime::socket::{FeedAddress, OrderAddress};
 use crate::runtime::{Finished, JournalConfig, OnFailure, Pipeline, PipelineConfig};
 use crate::sim::random::Random;
 use crate::sim::venue::{Endpoints, FixNames, Statement, Universe, VenueConfig, VenueServer};
@@ -136,7 +136,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let band = BandConfig { risk_aversion: args.risk_aversion, ..BandConfig::default() };
     let config = PipelineConfig {
         plan,
-        feeds: venue.feed_addresses().to_vec(),
+        feeds: venue.feed_addresses().iter().map(|feed| FeedAddress { timestamps: true, ..*feed }).collect(),
         orders: OrderAddress::new(venue.order_address()),
         feed: args.feed.config(),
         greeks: args.conventions.apply(GreeksConfig { opening, ..GreeksConfig::default() }),
@@ -272,6 +272,7 @@ fn report(finished: &Finished, statement: &Statement, topology: Topology, cores:
     let mut report = Report::default();
     summary::feed(&mut report, &finished.feed);
     finished.recorder.fill(&mut report);
+    report.sockets = summary::sockets(&finished.sockets);
     summary::surface(&mut report, &finished.surface);
     summary::greeks(&mut report, &finished.greeks);
     summary::hedge(&mut report, &finished.hedge);
@@ -337,8 +338,14 @@ fn check(report: &Report, args: &DemoArgs) -> Result<(), CliError> {
         (ratio.is_none() && is_judged, "hedged variance could not be measured".to_owned()),
         (journal.is_some(), journal.unwrap_or_default()),
         (report.hot_allocations > 0, format!("{} heap allocations on hot threads", report.hot_allocations)),
+        (diverged(report), "the lines of market data brought different bytes under one number".to_owned()),
         (venue.recorder_lost > 0, format!("{} events were lost to the recorder", venue.recorder_lost)),
     ];
     let found: Vec<String> = faults.into_iter().filter(|(fault, _)| *fault).map(|(_, what)| what).collect();
     if found.is_empty() { Ok(()) } else { Err(CliError::CheckFailed(found.join("; "))) }
+}
+
+/// Whether one of the lines lies.
+fn diverged(report: &Report) -> bool {
+    report.lines.get("divergent").is_some_and(|copies| *copies > 0)
 }

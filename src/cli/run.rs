@@ -58,6 +58,12 @@ struct Closing {
     hot_allocations: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalFigures>,
+    /// Places where market data was missing on every line.
+    sequence_gaps: u64,
+    /// Second copies of packets that were other bytes: one of the lines lies.
+    divergent_copies: u64,
+    /// What came on the sockets of market data, and what the kernel did to it.
+    sockets: BTreeMap<&'static str, u64>,
     /// By name.
     positions: BTreeMap<String, i64>,
     notices: Vec<String>,
@@ -107,7 +113,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
     let fills = pipeline.progress().fills;
     let closing = closing(pipeline.stop()?, armed, fills);
     writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;
+    let lies = format!("{} packets came in two versions: a line of market data lies", closing.divergent_copies);
     let fault = closing.journal.as_ref().and_then(JournalFigures::fault);
+    let fault = fault.or((closing.divergent_copies > 0).then_some(lies));
     fault.map_or(Ok(()), |fault| Err(CliError::CheckFailed(fault)))
 }
 
@@ -158,6 +166,9 @@ fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {
         disconnects: finished.gateway.counters().disconnects,
         hot_allocations: report.hot_allocations,
         journal: summary::journal(&finished),
+        sequence_gaps: finished.feed.counters().sequence_gaps,
+        divergent_copies: summary::divergent(&finished.feed),
+        sockets: summary::sockets(&finished.sockets),
         positions: finished.greeks.positions().map(|(id, lots)| (name(id), lots.0)).collect(),
         notices: finished.notices,
     }

@@ -8,6 +8,7 @@ use crate::hedge::{Binding, Decision, Excluded, Fallback, Hedge};
 use crate::portfolio::{ExpiryExposure, Greeks};
 use crate::runtime::Finished;
 use crate::runtime::alloc::hot_allocations;
+use crate::runtime::socket::SocketStats;
 use crate::surface::Surface;
 use crate::telemetry::{Bounded, ByGreek, DecisionRow, ExpiryRow, JournalFigures, Report};
 use crate::units::UnderlyingId;
@@ -53,6 +54,26 @@ pub(super) fn surface(report: &mut Report, surface: &Surface) {
     report.surface = surface.counters().iter().collect();
 }
 
+/// What came on the sockets of market data.
+pub(super) fn sockets(stats: &SocketStats) -> BTreeMap<&'static str, u64> {
+    let mut shown = BTreeMap::from([
+        ("datagrams", stats.datagrams),
+        ("reads", stats.calls),
+        ("dropped by the kernel", stats.kernel_drops),
+        ("cut", stats.truncated),
+    ]);
+    if stats.timed > 0 {
+        shown.insert("mean wait in the kernel us", stats.kernel_wait_mean_ns() / 1_000);
+        shown.insert("longest wait in the kernel us", stats.kernel_wait_max_ns / 1_000);
+    }
+    shown
+}
+
+/// Second copies of packets that were other bytes: one of the lines lies.
+pub(super) fn divergent(feed: &Feed) -> u64 {
+    feed.line(Line::A).divergent + feed.line(Line::B).divergent
+}
+
 /// What redundant lines did; nothing for a single one.
 fn lines(report: &mut Report, feed: &Feed) {
     let (a, b, recovery) = (feed.line(Line::A), feed.line(Line::B), feed.recovery());
@@ -63,7 +84,7 @@ fn lines(report: &mut Report, feed: &Feed) {
         ("first on A", a.first),
         ("first on B", b.first),
         ("second copies", a.duplicates + b.duplicates),
-        ("divergent", a.divergent + b.divergent),
+        ("divergent", divergent(feed)),
         ("late", a.late + b.late),
         ("missing on A", a.missing),
         ("missing on B", b.missing),

@@ -38,7 +38,7 @@ pub use listing::{NAME_BYTES_MAX, Refusal};
 pub use starbase::orders;
 pub use starbase::{FeeSchedule, REQUEST_BYTES, RecoveryConfig, RecoveryStats};
 
-use crate::event::Event;
+use crate::event::{Body, Event};
 use crate::instrument::{Catalogue, InstrumentKind};
 use crate::stage::Outbox;
 use crate::units::{InstrumentId, Nanos, Ticks};
@@ -132,6 +132,8 @@ impl FeedConfig {
 pub struct Feed {
     board: Board,
     adapter: Adapter,
+    /// Divergent copies that were told of.
+    told_divergent: u64,
 }
 
 /// One protocol at work.
@@ -148,7 +150,7 @@ impl Feed {
             Protocol::Classic => Adapter::Classic(Box::new(Classic::new(config))),
             Protocol::Starbase => Adapter::Starbase(Box::new(Starbase::new(config))),
         };
-        Self { board: Board::new(), adapter }
+        Self { board: Board::new(), adapter, told_divergent: 0 }
     }
 
     /// Takes one packet.
@@ -160,7 +162,21 @@ impl Feed {
             Adapter::Classic(classic) => classic.step(packet, &mut self.board, out),
             Adapter::Starbase(starbase) => starbase.step(packet, &mut self.board, out),
         }
-        self.board.flush(Stamp { time: packet.time, received: packet.received }, out);
+        let stamp = Stamp { time: packet.time, received: packet.received };
+        self.alarm(stamp, out);
+        self.board.flush(stamp, out);
+    }
+
+    /// Says once of each second copy that was other bytes; what finds no room is said with the next packet.
+    #[inline]
+    fn alarm(&mut self, stamp: Stamp, out: &mut impl Outbox<Event>) {
+        let copies = match &self.adapter {
+            Adapter::Classic(classic) => classic.divergent(),
+            Adapter::Starbase(starbase) => starbase.divergent(),
+        };
+        if copies > self.told_divergent && out.send(stamp.event(Body::Diverged { copies })).is_ok() {
+            self.told_divergent = copies;
+        }
     }
 
     /// Notes that time passed, when no packet says so; sends what waits.

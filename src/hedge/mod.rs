@@ -128,6 +128,7 @@ impl Stage for Hedge {
             Body::Unit { instrument, .. } => self.see_unit(instrument, event),
             Body::Position { .. }
             | Body::Mark { .. }
+            | Body::Diverged { .. }
             | Body::Trade { .. }
             | Body::Forward { .. }
             | Body::Volatility { .. }

@@ -233,6 +233,7 @@ choices!(Body {
     27 => Smile { underlying, expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope },
     28 => Unit { instrument, delta, log_gamma, vega, skew },
     29 => Protection { scope, until },
+    30 => Diverged { copies },
 });
 
 /// Takes a value that must be all of `bytes`.

@@ -206,6 +206,7 @@ impl Stage for Greeks {
             | Body::Busted { .. }
             | Body::Protection { .. } => self.relay(event, out),
             Body::Mark { .. }
+            | Body::Diverged { .. }
             | Body::Trade { .. }
             | Body::Exposure { .. }
             | Body::Smile { .. }

@@ -15,7 +15,7 @@ use super::journal::{Keeper, StageTap, Tap};
 use super::order_link::OrderLink;
 use super::outbox::{Hop, Link, Stamping};
 use super::placement::HotStage;
-use super::socket::{Alarm, FeedSocket, Poller, SocketStats};
+use super::socket::{Alarm, Datagram, FeedSocket, Poller, SocketStats};
 use super::watched::Watched;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::feed::{Feed, Packet, REQUEST_BYTES};
@@ -127,13 +127,15 @@ pub(super) struct Ingest {
     sockets: Vec<FeedSocket>,
     clock: StampClock,
     errors: u64,
+    /// Waits in the kernel; what else came, each socket counts.
+    waits: SocketStats,
 }
 
 impl Ingest {
     /// Sockets that end the sleep of `rest` when a packet comes.
     pub(super) fn new(mut sockets: Vec<FeedSocket>, rest: &mut Rest, clock: StampClock) -> io::Result<Self> {
         sockets.iter_mut().try_for_each(|socket| rest.poller.watch_feed(socket))?;
-        Ok(Self { sockets, clock, errors: 0 })
+        Ok(Self { sockets, clock, errors: 0, waits: SocketStats::default() })
     }
 
     /// Hands over up to a batch of packets a socket, stamped before they were read, and says how many. What `take` asks
@@ -150,7 +152,10 @@ impl Ingest {
                 };
                 let (socket, time) = (&self.sockets[at], self.clock.at(received));
                 for datagram in 0..count {
-                    let bytes = socket.datagram(datagram).bytes;
+                    let Datagram { bytes, kernel_time } = socket.datagram(datagram);
+                    if let Some(kernel) = kernel_time {
+                        self.waits.waited(kernel, time);
+                    }
                     let (port, line) = (socket.stream_port(), socket.line());
                     if let Some(request) = take(&Packet { time, received, port, line, bytes }) {
                         ask(&self.sockets, &request, &mut self.errors);
@@ -174,7 +179,7 @@ impl Ingest {
 
     /// What came on all sockets, and what did not.
     pub(super) fn stats(&self) -> SocketStats {
-        let mut total = SocketStats::default();
+        let mut total = self.waits;
         for socket in &self.sockets {
             total.add(&socket.stats());
         }

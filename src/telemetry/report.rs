@@ -262,6 +262,9 @@ pub struct Report {
     pub decode_errors: u64,
     /// What redundant lines brought, and what became of what they did not; times in microseconds.
     pub lines: BTreeMap<&'static str, u64>,
+    /// What came on the sockets of market data, and what the kernel did to it; times in microseconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sockets: BTreeMap<&'static str, u64>,
     /// What the surface did and refused, by name.
     pub surface: BTreeMap<&'static str, u64>,
     /// Exposures computed.
@@ -338,6 +341,9 @@ impl Report {
         )?;
         if !self.lines.is_empty() {
             writeln!(out, "  lines: {}", counted(&self.lines))?;
+        }
+        if !self.sockets.is_empty() {
+            writeln!(out, "  sockets: {}", counted(&self.sockets))?;
         }
         Ok(())
     }

@@ -165,3 +165,31 @@ fn a_line_that_is_cut_costs_no_book_anything() {
         }
     }
 }
+
+#[test]
+fn copies_that_differ_are_an_alarm_told_once() {
+    use hedgecore::event::{Body, Event};
+    use hedgecore::feed::{Feed, Packet};
+    use hedgecore::units::Ticks;
+
+    // Heads alone: nothing follows in the first copy, one byte in the second.
+    let head = |length: u16, sequence: u32| {
+        let mut bytes = [length.to_le_bytes(), 7u16.to_le_bytes()].concat();
+        bytes.extend(sequence.to_le_bytes());
+        bytes.resize(8 + usize::from(length), 0xEE);
+        bytes
+    };
+    let (mut feed, mut events): (_, Vec<Event>) = (Feed::new(config(Protocol::Classic)), Vec::new());
+    let mut hear = |line, bytes: &[u8]| {
+        let packet = Packet { time: Nanos(1_000), received: Ticks(0), port: 6_100, line, bytes };
+        feed.step(&packet, &mut events);
+    };
+    for sequence in 1..=3 {
+        hear(Line::A, &head(0, sequence));
+        hear(Line::B, &head(if sequence == 2 { 1 } else { 0 }, sequence));
+    }
+    let alarms: Vec<Body> =
+        events.iter().map(|event| event.body).filter(|body| matches!(body, Body::Diverged { .. })).collect();
+    assert_eq!(alarms, [Body::Diverged { copies: 1 }]);
+    assert_eq!(feed.line(Line::B).divergent, 1);
+}

@@ -198,6 +198,8 @@ pub struct Arbiter {
     pool: Pool,
     /// Streams with a hole.
     waiting: usize,
+    /// Second copies whose bytes were others, over all streams.
+    divergent: u64,
     /// Whether a hole whose time has come is given up at once, or left to the caller.
     is_impatient: bool,
 }
@@ -223,6 +225,7 @@ impl Arbiter {
             recent: (0..streams * RECENT).map(|at| ((at % RECENT) as u32 + 1, 0)).collect(),
             pool: Pool::new(HELD_MAX),
             waiting: 0,
+            divergent: 0,
             is_impatient: true,
         }
     }
@@ -280,6 +283,12 @@ impl Arbiter {
     /// Streams opened.
     pub fn streams(&self) -> usize {
         self.len
+    }
+
+    /// Second copies whose bytes were others, over all streams.
+    #[inline]
+    pub fn divergent(&self) -> u64 {
+        self.divergent
     }
 
     /// What a line did, over all streams.
@@ -341,7 +350,9 @@ impl Arbiter {
         if end > sequence {
             if record.0 == sequence as u32 {
                 state.stats.duplicates += 1;
-                state.stats.divergent += u64::from(record.1 != hash);
+                let differs = u64::from(record.1 != hash);
+                state.stats.divergent += differs;
+                self.divergent += differs;
             } else {
                 state.stats.late += 1;
             }
@@ -423,7 +434,9 @@ impl Arbiter {
                 hold::Inserted::Already => {
                     is_taken = false;
                     stats.duplicates += 1;
-                    stats.divergent += u64::from(record.0 == sequence as u32 && record.1 != hash);
+                    let differs = u64::from(record.0 == sequence as u32 && record.1 != hash);
+                    stats.divergent += differs;
+                    self.divergent += differs;
                 }
                 hold::Inserted::NoRoom => {
                     stats.first += 1;

@@ -146,6 +146,11 @@ impl Starbase {
         &self.recovery.stats
     }
 
+    /// Second copies that were other bytes, over all streams.
+    pub(super) fn divergent(&self) -> u64 {
+        self.arbiter.divergent()
+    }
+
     pub(super) fn line(&self, line: Line) -> LineStats {
         self.arbiter.total(line)
     }

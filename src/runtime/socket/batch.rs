@@ -35,6 +35,12 @@ pub struct SocketStats {
     pub kernel_drops: u64,
     /// Datagrams cut because they were longer than a buffer.
     pub truncated: u64,
+    /// Those of which the kernel said when it received them.
+    pub timed: u64,
+    /// How long those waited in the kernel until the thread asked for them, nanoseconds in all.
+    pub kernel_wait_total_ns: u64,
+    /// The longest of these waits.
+    pub kernel_wait_max_ns: u64,
 }
 
 impl SocketStats {
@@ -44,6 +50,24 @@ impl SocketStats {
         self.calls += other.calls;
         self.kernel_drops += other.kernel_drops;
         self.truncated += other.truncated;
+        self.timed += other.timed;
+        self.kernel_wait_total_ns += other.kernel_wait_total_ns;
+        self.kernel_wait_max_ns = self.kernel_wait_max_ns.max(other.kernel_wait_max_ns);
+    }
+
+    /// A datagram that the kernel received at `kernel` was asked for at `now`, by the same clock give or take; one that the
+    /// clocks put into the future did not wait.
+    #[inline]
+    pub(in crate::runtime) fn waited(&mut self, kernel: Nanos, now: Nanos) {
+        let wait_ns = now.since(kernel);
+        self.timed += 1;
+        self.kernel_wait_total_ns += wait_ns;
+        self.kernel_wait_max_ns = self.kernel_wait_max_ns.max(wait_ns);
+    }
+
+    /// The mean of these waits.
+    pub fn kernel_wait_mean_ns(&self) -> u64 {
+        self.kernel_wait_total_ns.checked_div(self.timed).unwrap_or(0)
     }
 }
 

@@ -27,7 +27,22 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("gateway", &["event", "instrument", "order", "risk", "stage", "units", "wire"]),
     ("capture", &["units"]),
     ("config", &["gateway", "hedge", "journal", "portfolio", "risk", "runtime", "units"]),
-    ("telemetry", &["event", "feed", "instrument", "order", "pricing", "risk", "units"]),
+    (
+        "telemetry",
+        &[
+            "event",
+            "feed",
+            "gateway",
+            "hedge",
+            "instrument",
+            "order",
+            "portfolio",
+            "pricing",
+            "risk",
+            "surface",
+            "units",
+        ],
+    ),
     (
         "journal",
         &["event", "gateway", "hedge", "instrument", "order", "portfolio", "ring", "risk", "stage", "units", "wire"],

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::conventions::ConventionArgs;
 use super::kill::{self, Thrown};
+use super::metrics::{self, MetricsArgs};
 use super::output::{Output, OutputArgs};
 use super::progress::ProgressLine;
 use super::recover::{DurabilityChoice, OnDifference, crash_and_recover};
@@ -85,6 +86,8 @@ pub(super) struct DemoArgs {
     #[arg(long, default_value_t = Policy::default(), value_parser = clap::value_parser!(Policy))]
     policy: Policy,
     #[command(flatten)]
+    metrics: MetricsArgs,
+    #[command(flatten)]
     conventions: ConventionArgs,
     #[command(flatten)]
     output: OutputArgs,
@@ -119,6 +122,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         return Err(CliError::Input(format!("--kill-after has to lie within the {} seconds of the run", args.seconds)));
     }
     let output = Output::open(&args.output)?;
+    let port = args.metrics.open(None)?;
     let cores = placement::available_cores();
     let request = Request {
         topology: args.topology.parse::<Topology>()?,
@@ -159,9 +163,11 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         }
         None => Pipeline::start(config)?,
     };
+    let served = metrics::serve(port, &pipeline)?;
     let thrown = watch(&pipeline, lasts, args.kill_after.map(Duration::from_secs_f64));
     venue.freeze();
     wait_for_quiet(&pipeline);
+    drop(served);
     let mut finished = pipeline.stop()?;
     finished.notices.extend_from_slice(venue.notices());
     let statement = venue.stop()?;

@@ -45,6 +45,9 @@ pub enum CliError {
     /// What is to be measured did not open.
     #[error(transparent)]
     Bench(#[from] crate::bench::OpenError),
+    /// The metrics could not be served.
+    #[error(transparent)]
+    Metrics(#[from] crate::telemetry::metrics::MetricsError),
     /// Writing to standard output failed.
     #[error("standard output: {0}")]
     Output(#[from] io::Error),

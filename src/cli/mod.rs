@@ -12,6 +12,7 @@ mod error;
 mod evaluate;
 mod inspect;
 mod kill;
+mod metrics;
 mod output;
 mod page;
 mod positions;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 use serde::Serialize;
 
+use super::metrics::{self, MetricsArgs};
 use super::progress::ProgressLine;
 use super::recover::resume;
 use super::{CliError, summary};
@@ -40,6 +41,8 @@ pub(super) struct RunArgs {
     /// End after so many seconds; otherwise a signal does
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     seconds: Option<f64>,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 /// What the run did, as it prints it at the end.
@@ -86,6 +89,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         return Ok(());
     }
     let journal = journal(args, &settings);
+    let port = args.metrics.open(settings.metrics.as_deref())?;
     let cores = placement::available_cores();
     let request = Request { topology: settings.topology, cores: settings.cores.clone(), idle: None };
     let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -109,7 +113,9 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         }
         _ => config,
     })?;
+    let served = metrics::serve(port, &pipeline)?;
     watch(&pipeline, args.seconds, armed);
+    drop(served);
     let fills = pipeline.progress().fills;
     let closing = closing(pipeline.stop()?, armed, fills);
     writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;

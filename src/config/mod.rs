@@ -39,6 +39,8 @@ pub struct Settings {
     pub cores: Option<Vec<usize>>,
     /// Where to take an operator's commands.
     pub control: Option<PathBuf>,
+    /// Where to serve metrics.
+    pub metrics: Option<String>,
     /// Where market data comes from.
     pub lines: Vec<FeedAddress>,
     /// Where orders go, and how the connection is kept.
@@ -103,6 +105,7 @@ impl Settings {
             topology,
             cores: run.cores,
             control: run.control,
+            metrics: run.metrics.map(|address| metrics(&page, address)).transpose()?,
             lines: file.line.iter().map(|line| feed_address(&page, line)).collect::<Result<_, _>>()?,
             orders: order_address(&page, &file.orders)?,
             session: GatewayConfig { armed: file.armed, ..session(&page, &file.orders, unguessable)? },
@@ -150,6 +153,21 @@ impl Page<'_> {
         }
         let what = format!("{} is out of range: {} to {}", value.get_ref(), range.start(), range.end());
         Err(self.fault(value.span(), what))
+    }
+}
+
+/// An address to listen at; whether it can be had is known when it is opened.
+fn metrics(page: &Page<'_>, address: Spanned<String>) -> Result<String, ConfigError> {
+    let port = address
+        .get_ref()
+        .rsplit_once(':')
+        .and_then(|(host, port)| port.parse().ok().filter(|_: &u16| !host.is_empty()));
+    match port {
+        Some(_) => Ok(address.into_inner()),
+        None => {
+            Err(page
+                .fault(address.span(), format!("{:?} is none; write it like \"127.0.0.1:9464\"", address.get_ref())))
+        }
     }
 }
 

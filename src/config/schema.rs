@@ -26,6 +26,7 @@ pub(super) struct Run {
     pub(super) topology: Option<Spanned<String>>,
     pub(super) cores: Option<Vec<usize>>,
     pub(super) control: Option<PathBuf>,
+    pub(super) metrics: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -57,7 +57,7 @@ use orders::Orders;
 use program::Stress;
 
 use crate::event::{Body, Event};
-use crate::instrument::{Catalogue, InstrumentKind, UNDERLYINGS_MAX};
+use crate::instrument::{Catalogue, InstrumentKind, Symbol, UNDERLYINGS_MAX};
 use crate::order::OrderStore;
 use crate::risk::{Gate, Instruction, Latch};
 use crate::stage::{Outbox, Stage};
@@ -182,6 +182,11 @@ impl Hedge {
     /// The name of each underlying with what the program did for it; none when another policy decides.
     pub fn attributions(&self) -> impl Iterator<Item = (&str, &Attribution)> {
         self.catalogue.underlyings().zip(&self.desks).map(|((_, u), desk)| (u.name(), &desk.attribution))
+    }
+
+    /// What the venue calls an instrument; empty until it is told.
+    pub fn symbol(&self, id: InstrumentId) -> Symbol {
+        self.catalogue.symbol(id)
     }
 
     /// The last decisions of the program, oldest first.

@@ -18,6 +18,7 @@ use crate::journal::{
 use crate::ring::{self, Consumer, Producer, RingError};
 use crate::risk::Instruction;
 use crate::stage::{Full, Outbox};
+use crate::telemetry::live::JournalShown;
 use crate::units::{Nanos, Ticks};
 
 /// Slots of the ring of what the greeks consume.
@@ -332,6 +333,18 @@ impl<D: Disk> Keeper<D> {
     /// What was given to a stage, and came out of it, after its thread had ended.
     pub(super) fn append_late(&mut self, record: &Record) {
         self.writer.append(record);
+    }
+
+    /// How it stands.
+    pub(super) fn shown(&self) -> JournalShown {
+        JournalShown {
+            run: self.run,
+            frames: self.writer.frames(),
+            bytes: self.writer.bytes(),
+            lost: self.told.iter().sum(),
+            dropped: self.writer.dropped(),
+            has_failed: self.writer.failure().is_some(),
+        }
     }
 
     /// Ends the journal in order.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::clock::StampClock;
 use super::control::Board;
+use super::observer::{Show, ring_shown};
 use super::placement::HotStage;
 use super::socket::{Alarm, OrderAddress, OrderSocket};
 use super::threads::{BATCH, Beat, Control, Rest};
@@ -15,6 +16,7 @@ use crate::event::KillLevel;
 use crate::gateway::Gateway;
 use crate::ring::Consumer;
 use crate::risk::Instruction;
+use crate::telemetry::live::GatewayShown;
 use crate::units::Nanos;
 
 /// Bytes of reports held until they are whole.
@@ -41,11 +43,18 @@ pub(super) struct OrderLink {
     /// Wakes whoever takes the reports.
     alarm: Alarm,
     clock: StampClock,
+    show: Show<GatewayShown>,
 }
 
 impl OrderLink {
     /// A link that is not connected yet.
-    pub(super) fn new(gateway: WatchedGateway, address: OrderAddress, alarm: Alarm, clock: StampClock) -> Self {
+    pub(super) fn new(
+        gateway: WatchedGateway,
+        address: OrderAddress,
+        alarm: Alarm,
+        clock: StampClock,
+        show: Show<GatewayShown>,
+    ) -> Self {
         Self {
             gateway,
             socket: None,
@@ -58,6 +67,7 @@ impl OrderLink {
             level_shown: KillLevel::Open,
             alarm,
             clock,
+            show,
         }
     }
 
@@ -71,10 +81,19 @@ impl OrderLink {
             if beat.is_due(now) {
                 self.tend(now, &mut rest);
                 control.board.pulse(HotStage::Gateway, now);
+                self.show(&instructions, now);
             }
             rest.idle(worked);
         }
         self.end(control, rest)
+    }
+
+    /// Shows the gateway and how many instructions wait, if it is time to.
+    #[inline]
+    pub(super) fn show(&mut self, instructions: &Consumer<Instruction>, now: Nanos) {
+        let gateway = self.gateway.gateway();
+        let look = || GatewayShown { instructions: ring_shown(instructions), ..GatewayShown::of(gateway) };
+        self.show.turn(now, look);
     }
 
     /// Logs out, unless everything is to be left as it is, and gives the gateway back.
@@ -82,6 +101,7 @@ impl OrderLink {
         if !control.is_abandoned() {
             self.say_farewell(rest);
         }
+        self.show.end(&GatewayShown::of(self.gateway.gateway()));
         control.board.end(HotStage::Gateway);
         self.gateway.into_gateway()
     }

@@ -23,11 +23,12 @@ use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::journal::{self, Health, HotTaps, JournalConfig, JournalSummary, Keeper, Tap};
 use super::memory::{MemoryLock, lock_memory, prefault_stack};
+use super::observer::{self, Observer};
 use super::order_link::OrderLink;
 use super::outbox::Link;
 use super::placement::{HotStage, Plan, Topology, pin_current_thread};
 use super::socket::{Alarm, FeedAddress, FeedSocket, OrderAddress, SocketError, SocketStats};
-use super::threads::{self, Ingest, Rest, SharedControl, SideInputs, Taps, WatchedGreeks, WatchedHedge};
+use super::threads::{self, FusedShows, Ingest, Rest, SharedControl, SideInputs, Taps, WatchedGreeks, WatchedHedge};
 use super::watched::Watched;
 use super::watched_gateway::WatchedGateway;
 use crate::event::{Event, KillCause, KillLevel, Operator};
@@ -40,6 +41,7 @@ use crate::ring::{self, Consumer, RingError};
 use crate::risk::Instruction;
 use crate::stage::Stage;
 use crate::surface::{Surface, SurfaceConfig};
+use crate::telemetry::live::SharedRecorded;
 use crate::telemetry::{Progress, Recorder, SharedProgress};
 
 /// Slots of the rings that carry market data and exposures.
@@ -106,6 +108,7 @@ pub struct Pipeline {
     control: SharedControl,
     controls: Arc<Controls>,
     progress: SharedProgress,
+    observer: Observer,
     front: Front,
     surface: JoinHandle<Surface>,
     recorder: JoinHandle<(Recorder, Option<Keeper>)>,
@@ -194,10 +197,12 @@ impl Pipeline {
         let control = SharedControl::default();
         let controls = Arc::new(Controls::new(commands, Arc::clone(&control.board), clock));
         let desk = Desk::open(&config.control, Arc::clone(&controls))?;
-        let progress = SharedProgress::default();
+        let (progress, recorded) = (SharedProgress::default(), SharedRecorded::default());
+        let (shows, observer) =
+            observer::join(Arc::clone(&controls), Arc::clone(&recorded), clock, config.plan.topology);
         let spawner = Spawner::new(&config.plan);
         let gateway = WatchedGateway::new(Gateway::new(config.session), reports, session_tap, clock);
-        let link_to = |alarm| OrderLink::new(gateway, config.orders, alarm, clock);
+        let link_to = |alarm| OrderLink::new(gateway, config.orders, alarm, clock, shows.gateway);
         let spawn_gateway = |link: OrderLink, orders_in, rest| {
             let control = Arc::clone(&control);
             spawner.hot(HotStage::Gateway, move || link.run(orders_in, &control, rest))
@@ -211,13 +216,14 @@ impl Pipeline {
                 link(MARKET_SLOTS, hedge_rest.alarm(), cold(Stream::Outputs))?;
             let [feed_control, greeks_control, hedge_control] = [(); 3].map(|()| Arc::clone(&control));
             let feed = spawner.hot(HotStage::Feed, move || {
-                threads::run_feed(feed, ingest, market, &feed_control, clock, front_rest)
+                threads::run_feed(feed, ingest, market, &feed_control, clock, front_rest, shows.feed)
             })?;
             let greeks = spawner.hot(HotStage::Greeks, move || {
-                threads::run_greeks(greeks, market_in, side, exposures, &greeks_control, clock, greeks_rest)
+                let rest = (greeks_rest, shows.greeks);
+                threads::run_greeks(greeks, market_in, side, exposures, &greeks_control, clock, rest)
             })?;
             let hedge = spawner.hot(HotStage::Hedge, move || {
-                threads::run_hedge(hedge, exposures_in, orders, &hedge_control, clock, hedge_rest)
+                threads::run_hedge(hedge, exposures_in, orders, &hedge_control, clock, hedge_rest, shows.hedge)
             })?;
             let gateway = spawn_gateway(order_link, orders_in, gateway_rest)?;
             (Front::Split(feed, greeks, hedge, gateway), surface_in, exposures_tap)
@@ -228,35 +234,42 @@ impl Pipeline {
             let exposures = Tap::new(exposures, health.as_ref(), Stream::Outputs);
             let fused = Fused::watched(feed, greeks, hedge, orders, market, exposures, clock);
             let front_control = Arc::clone(&control);
+            let fused_shows = FusedShows { feed: shows.feed, greeks: shows.greeks, hedge: shows.hedge };
             let front = if let Some(gateway_rest) = gateway_rest {
                 let fused = spawner.hot(HotStage::Feed, move || {
-                    threads::run_fused(fused, ingest, side, &front_control, clock, front_rest)
+                    threads::run_fused(fused, ingest, side, &front_control, clock, front_rest, fused_shows)
                 })?;
                 Front::Fused(fused, spawn_gateway(order_link, orders_in, gateway_rest)?)
             } else {
                 Front::Solo(spawner.hot(HotStage::Feed, move || {
-                    let orders = (order_link, orders_in);
-                    threads::run_solo(fused, ingest, side, orders, &front_control, clock, front_rest)
+                    let (orders, rest) = ((order_link, orders_in), (front_rest, fused_shows));
+                    threads::run_solo(fused, ingest, side, orders, &front_control, clock, rest)
                 })?)
             };
             (front, surface_in, exposures_tap)
         };
-        let surface = spawner
-            .cold("surface", move |idler| threads::run_surface(surface, rebuilder, surface_in, calibrations, idler))?;
+        let surface = spawner.cold("surface", move |idler| {
+            threads::run_surface(surface, rebuilder, surface_in, calibrations, clock, shows.surface, idler)
+        })?;
         let keeper = keeper.map(|keeper| keeper.answering_to(Arc::clone(&controls)));
         let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap, keeper };
         let (shared, recorder_control) = (Arc::clone(&progress), Arc::clone(&control));
         let recorder = spawner.cold("recorder", move |idler| {
-            threads::run_recorder(recorder, taps, &shared, &recorder_control, clock, idler)
+            threads::run_recorder(recorder, taps, (&shared, &recorded), &recorder_control, clock, idler)
         })?;
         let ended = Arc::clone(&control);
         let desk = spawner.cold("control", move |_| desk.run(|| ended.is_stopping()))?;
-        Ok(Self { control, controls, progress, front, surface, recorder, desk, notices })
+        Ok(Self { control, controls, progress, observer, front, surface, recorder, desk, notices })
     }
 
     /// How far it is, a few milliseconds ago.
     pub fn progress(&self) -> Progress {
         self.progress.lock().map(|progress| progress.clone()).unwrap_or_default()
+    }
+
+    /// Looks at it, from any thread and for as long as wanted.
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
     }
 
     /// Puts a level of the kill switch in force in somebody's name; false when too many commands wait. It is in force when

@@ -12,12 +12,14 @@ use super::control::Board;
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::journal::{Keeper, StageTap, Tap};
+use super::observer::{Show, ring_shown};
 use super::order_link::OrderLink;
 use super::outbox::{Hop, Link, Stamping};
 use super::placement::HotStage;
 use super::socket::{Alarm, Datagram, FeedSocket, Poller, SocketStats};
 use super::watched::Watched;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
+use crate::feed::arbiter::LINES;
 use crate::feed::{Feed, Packet, REQUEST_BYTES};
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
@@ -27,6 +29,7 @@ use crate::ring::{Consumer, Producer};
 use crate::risk::Instruction;
 use crate::stage::Stage;
 use crate::surface::Surface;
+use crate::telemetry::live::{FeedShown, GreeksShown, HedgeShown, Recorded, RingShown, SharedRecorded, SurfaceShown};
 use crate::telemetry::{Recorder, SharedProgress};
 use crate::units::Nanos;
 
@@ -36,6 +39,9 @@ pub(super) const BATCH: usize = 64;
 const CLOCK_NS: u64 = Nanos::PER_MILLI;
 /// How often the recorder leaves its progress for the console, nanoseconds.
 const PROGRESS_NS: u64 = 50 * Nanos::PER_MILLI;
+/// How often the recorder leaves what it knows for whoever looks at the run, nanoseconds: its percentiles cost a pass over
+/// every histogram.
+const RECORDED_NS: u64 = 250 * Nanos::PER_MILLI;
 /// Messages that the recorder takes from one ring at a time: all there can be.
 const RECORDED_MAX: usize = 1 << 15;
 
@@ -129,13 +135,15 @@ pub(super) struct Ingest {
     errors: u64,
     /// Waits in the kernel; what else came, each socket counts.
     waits: SocketStats,
+    /// When each line was last heard, nanoseconds since the epoch.
+    heard_ns: [u64; LINES],
 }
 
 impl Ingest {
     /// Sockets that end the sleep of `rest` when a packet comes.
     pub(super) fn new(mut sockets: Vec<FeedSocket>, rest: &mut Rest, clock: StampClock) -> io::Result<Self> {
         sockets.iter_mut().try_for_each(|socket| rest.poller.watch_feed(socket))?;
-        Ok(Self { sockets, clock, errors: 0, waits: SocketStats::default() })
+        Ok(Self { sockets, clock, errors: 0, waits: SocketStats::default(), heard_ns: [0; LINES] })
     }
 
     /// Hands over up to a batch of packets a socket, stamped before they were read, and says how many. What `take` asks
@@ -161,6 +169,9 @@ impl Ingest {
                         ask(&self.sockets, &request, &mut self.errors);
                     }
                 }
+                if count > 0 {
+                    self.heard_ns[self.sockets[at].line() as usize] = time.0;
+                }
                 taken += count;
                 if count < FeedSocket::BATCH {
                     break;
@@ -184,6 +195,12 @@ impl Ingest {
             total.add(&socket.stats());
         }
         total
+    }
+
+    /// The feed that it serves, and itself.
+    fn shown(&self, feed: &Feed) -> FeedShown {
+        let kernel_drops = self.stats().kernel_drops;
+        FeedShown { kernel_drops, receive_errors: self.errors, ..FeedShown::of(feed, &self.heard_ns) }
     }
 
     /// Failed calls.
@@ -221,10 +238,46 @@ impl SideInputs {
     }
 }
 
+impl SideInputs {
+    /// The greeks that they enter, and how many wait.
+    fn shown(&self, greeks: &Greeks, market: RingShown) -> GreeksShown {
+        GreeksShown {
+            market,
+            reports: ring_shown(&self.reports),
+            calibrations: ring_shown(&self.calibrations),
+            commands: ring_shown(&self.commands),
+            ..GreeksShown::of(greeks)
+        }
+    }
+}
+
 pub(super) type WatchedGreeks = Watched<Greeks, Option<StageTap>>;
 pub(super) type WatchedHedge = Watched<Hedge, Option<StageTap>>;
 pub(super) type FusedPipeline =
     Fused<Link<Instruction>, Producer<Event>, Tap<Event>, StampClock, Option<StageTap>, Option<StageTap>>;
+
+/// What the fused thread shows.
+#[derive(Debug)]
+pub(super) struct FusedShows {
+    pub(super) feed: Show<FeedShown>,
+    pub(super) greeks: Show<GreeksShown>,
+    pub(super) hedge: Show<HedgeShown>,
+}
+
+impl FusedShows {
+    #[inline]
+    fn turn(&mut self, now: Nanos, fused: &FusedPipeline, ingest: &Ingest, side: &SideInputs) {
+        self.feed.turn(now, || ingest.shown(fused.feed()));
+        self.greeks.turn(now, || side.shown(fused.greeks(), RingShown::default()));
+        self.hedge.turn(now, || HedgeShown::of(fused.hedge()));
+    }
+
+    fn end(&mut self, fused: &FusedPipeline, ingest: &Ingest, side: &SideInputs) {
+        self.feed.end(&ingest.shown(fused.feed()));
+        self.greeks.end(&side.shown(fused.greeks(), RingShown::default()));
+        self.hedge.end(&HedgeShown::of(fused.hedge()));
+    }
+}
 
 /// Feed, greeks and hedge on this thread.
 pub(super) fn run_fused(
@@ -234,6 +287,7 @@ pub(super) fn run_fused(
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
+    mut shows: FusedShows,
 ) -> (FusedPipeline, SideInputs, Ingest) {
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
@@ -247,6 +301,7 @@ pub(super) fn run_fused(
             ingest.ask(fused.take_request());
             control.board.pulse(HotStage::Feed, now);
             control.board.show(fused.hedge());
+            shows.turn(now, &fused, &ingest, &side);
         }
         rest.idle(taken > 0);
     }
@@ -254,6 +309,7 @@ pub(super) fn run_fused(
         side.turn(|event| fused.event(event));
         fused.event(&kill(KillCause::Shutdown, clock.now()));
     }
+    shows.end(&fused, &ingest, &side);
     control.board.end(HotStage::Feed);
     (fused, side, ingest)
 }
@@ -266,7 +322,7 @@ pub(super) fn run_solo(
     (mut link, mut orders): (OrderLink, Consumer<Instruction>),
     control: &Control,
     clock: StampClock,
-    mut rest: Rest,
+    (mut rest, mut shows): (Rest, FusedShows),
 ) -> (FusedPipeline, SideInputs, Ingest, Gateway) {
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
@@ -284,6 +340,8 @@ pub(super) fn run_solo(
             control.board.pulse(HotStage::Feed, now);
             control.board.pulse(HotStage::Gateway, now);
             control.board.show(fused.hedge());
+            shows.turn(now, &fused, &ingest, &side);
+            link.show(&orders, now);
         }
         rest.idle(taken > 0 || worked);
     }
@@ -292,6 +350,7 @@ pub(super) fn run_solo(
         fused.event(&kill(KillCause::Shutdown, clock.now()));
         while link.turn(&mut orders, control, clock.now()) {}
     }
+    shows.end(&fused, &ingest, &side);
     control.board.end(HotStage::Feed);
     let gateway = link.end(control, rest);
     (fused, side, ingest, gateway)
@@ -305,6 +364,7 @@ pub(super) fn run_feed(
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
+    mut show: Show<FeedShown>,
 ) -> (Feed, Link<Event>, Ingest) {
     let mut out = Stamping::new(market, Hop::Feed, clock);
     let mut beat = Beat::new(CLOCK_NS);
@@ -318,9 +378,11 @@ pub(super) fn run_feed(
             feed.tick(now, &mut out);
             ingest.ask(feed.take_request());
             control.board.pulse(HotStage::Feed, now);
+            show.turn(now, || ingest.shown(&feed));
         }
         rest.idle(taken > 0);
     }
+    show.end(&ingest.shown(&feed));
     control.board.end(HotStage::Feed);
     (feed, out.out, ingest)
 }
@@ -333,7 +395,7 @@ pub(super) fn run_greeks(
     exposures: Link<Event>,
     control: &Control,
     clock: StampClock,
-    mut rest: Rest,
+    (mut rest, mut show): (Rest, Show<GreeksShown>),
 ) -> (WatchedGreeks, Link<Event>, SideInputs) {
     let mut out = Stamping::new(exposures, Hop::Greeks, clock);
     let mut beat = Beat::new(CLOCK_NS);
@@ -344,6 +406,7 @@ pub(super) fn run_greeks(
         if beat.is_due(now) {
             greeks.step(&Event { trail: Trail::default(), time: now, body: Body::Clock }, &mut out);
             control.board.pulse(HotStage::Greeks, now);
+            show.turn(now, || side.shown(&greeks.stage, ring_shown(&market)));
         }
         rest.idle(taken > 0);
     }
@@ -351,6 +414,7 @@ pub(super) fn run_greeks(
         side.turn(|event| greeks.step(event, &mut out));
         greeks.step(&kill(KillCause::Shutdown, clock.now()), &mut out);
     }
+    show.end(&side.shown(&greeks.stage, ring_shown(&market)));
     control.board.end(HotStage::Greeks);
     (greeks, out.out, side)
 }
@@ -363,7 +427,12 @@ pub(super) fn run_hedge(
     control: &Control,
     clock: StampClock,
     mut rest: Rest,
+    mut show: Show<HedgeShown>,
 ) -> (WatchedHedge, Link<Instruction>) {
+    let shown = |hedge: &WatchedHedge, exposures: &Consumer<Event>| HedgeShown {
+        exposures: ring_shown(exposures),
+        ..HedgeShown::of(&hedge.stage)
+    };
     let mut out = Stamping::new(orders, Hop::Hedge, clock);
     let mut beat = Beat::new(CLOCK_NS);
     while !exposures.is_drained() && !control.is_abandoned() {
@@ -372,9 +441,11 @@ pub(super) fn run_hedge(
         if beat.is_due(now) {
             control.board.pulse(HotStage::Hedge, now);
             control.board.show(&hedge.stage);
+            show.turn(now, || shown(&hedge, &exposures));
         }
         rest.idle(taken > 0);
     }
+    show.end(&shown(&hedge, &exposures));
     control.board.end(HotStage::Hedge);
     (hedge, out.out)
 }
@@ -385,11 +456,14 @@ pub(super) fn run_surface(
     mut rebuilder: Rebuilder,
     mut market: Consumer<Event>,
     mut calibrations: Producer<Event>,
+    clock: StampClock,
+    mut show: Show<SurfaceShown>,
     mut idler: Idler,
 ) -> Surface {
     while !market.is_drained() {
         let taken =
             market.drain(BATCH, |event| surface.step(event, &mut calibrations)) + rebuilder.turn(&mut calibrations);
+        show.turn(clock.now(), || SurfaceShown { market: ring_shown(&market), ..SurfaceShown::of(&surface) });
         idler.idle(taken > 0);
     }
     surface
@@ -406,6 +480,14 @@ pub(super) struct Taps {
 }
 
 impl Taps {
+    /// Notes how far its rings lag, at most since the last look.
+    fn look(&self, rings: &mut [RingShown; 3]) {
+        let now = [ring_shown(&self.exposures), ring_shown(&self.calibrations), ring_shown(&self.orders)];
+        for (ring, now) in rings.iter_mut().zip(now) {
+            *ring = RingShown { lag: ring.lag.max(now.lag), full: now.full };
+        }
+    }
+
     fn is_drained(&self) -> bool {
         let journal = self.keeper.as_ref().is_none_or(Keeper::is_drained);
         journal && self.exposures.is_drained() && self.calibrations.is_drained() && self.orders.is_drained()
@@ -416,17 +498,19 @@ impl Taps {
 pub(super) fn run_recorder(
     mut recorder: Recorder,
     mut taps: Taps,
-    progress: &SharedProgress,
+    (progress, recorded): (&SharedProgress, &SharedRecorded),
     control: &Control,
     clock: StampClock,
     mut idler: Idler,
 ) -> (Recorder, Option<Keeper>) {
-    let mut beat = Beat::new(PROGRESS_NS);
+    let (mut beat, mut slow_beat) = (Beat::new(PROGRESS_NS), Beat::new(RECORDED_NS));
+    let mut rings = [RingShown::default(); 3];
     let (mut exposures, mut orders) = (Vec::new(), Vec::new());
     while !taps.is_drained() && !control.is_abandoned() {
         if let Some(keeper) = &mut taps.keeper {
             keeper.take_session();
         }
+        taps.look(&mut rings);
         let mut taken = taps.orders.drain(RECORDED_MAX, |instruction| orders.push(*instruction))
             + taps.exposures.drain(RECORDED_MAX, |event| exposures.push(*event))
             + taps.calibrations.drain(RECORDED_MAX, |event| recorder.event(event));
@@ -440,6 +524,13 @@ pub(super) fn run_recorder(
             && let Ok(mut shared) = progress.lock()
         {
             *shared = recorder.progress();
+        }
+        if slow_beat.is_due(now)
+            && let Ok(mut shared) = recorded.lock()
+        {
+            let journal = taps.keeper.as_ref().map(Keeper::shown);
+            *shared = Some(Recorded { rings, journal, ..recorder.recorded() });
+            rings.iter_mut().for_each(|ring| ring.lag = 0);
         }
         idler.idle(taken > 0);
     }

@@ -13,6 +13,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 
+use super::live::HopShown;
 use crate::event::{Body, Event};
 
 /// Longest latency told apart, nanoseconds; longer ones count as this.
@@ -141,6 +142,12 @@ impl Latencies {
     /// One hop of the ticks that became orders.
     pub fn of_orders(&self, hop: Hop) -> &Histogram<u64> {
         self.ordered.get(hop as usize).unwrap_or(&self.histograms[hop as usize])
+    }
+
+    /// Percentiles and sum of one hop.
+    pub fn shown(&self, hop: Hop) -> HopShown {
+        let histogram = &self.histograms[hop as usize];
+        HopShown { percentiles: Percentiles::of(histogram), sum_ns: histogram.mean() * histogram.len() as f64 }
     }
 
     /// Writes `latency.hlog` and one `.hgrm` a hop into `directory`, as HdrHistogram's own tools read them.

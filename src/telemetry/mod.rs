@@ -1,9 +1,12 @@
 //! What the cold side measures and tells: latency histograms, the ledger of hedged against unhedged value, the digest of
-//! all orders, the report at the end. Nothing here runs on a hot thread.
+//! all orders, the report at the end, and a look at a run under way. Nothing here runs on a hot thread, except that each
+//! thread shows its stage as [`live`] says.
 
 mod digest;
 mod latency;
 mod ledger;
+pub mod live;
+pub mod metrics;
 mod moments;
 mod recorder;
 mod report;

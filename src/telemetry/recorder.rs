@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Latencies, Ledger, OrderDigest, Report};
+use super::live::{AccountShown, Recorded};
+use super::{Hop, Latencies, Ledger, OrderDigest, Report};
 use crate::event::Event;
 use crate::risk::Instruction;
 
@@ -62,6 +63,22 @@ impl Recorder {
                 .accounts()
                 .map(|(_, name, account)| (name.to_owned(), account.delta_after))
                 .collect(),
+        }
+    }
+
+    /// What it knows, for whoever looks at the run; rings and journal are the thread's to tell.
+    pub fn recorded(&self) -> Recorded {
+        let account = |name: &str, account: &super::Account| AccountShown {
+            name: name.to_owned(),
+            fills: account.fills,
+            cost: account.cost,
+            variance_ratio: account.variance_ratio(),
+        };
+        Recorded {
+            hops: Hop::ALL.map(|hop| self.latencies.shown(hop)),
+            accounts: self.ledger.accounts().map(|(_, name, of)| account(name, of)).collect(),
+            requests: self.digest.requests(),
+            ..Recorded::default()
         }
     }
 

@@ -52,6 +52,8 @@ fn a_slice_of_everything_leaves_every_figure_and_every_file() {
             assert!(rate["offered"].as_u64() > Some(0) && rate["orders"].as_u64() > Some(0), "{rate}");
             assert_eq!(rate["dropped"], 0, "{rate}");
         }
+        let burst = &report["burst_sweep"][topology]["32"];
+        assert!(burst["offered"].as_u64() > Some(0) && burst["p99"].as_u64() > Some(0), "{burst}");
     }
     for figure in ["echo", "wire", "open_loop", "closed_loop"] {
         check(&report[figure]);

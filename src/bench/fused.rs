@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::market::{Ladder, Opening, Outcome, PACKET_BYTES_MAX};
 use super::stages::{OpenError, Stages, cancelled};
-use super::way::{Load, Way};
+use super::way::{Arrivals, Load, Way};
 use crate::event::{Body, Event};
 use crate::feed::{Line, Packet};
 use crate::gateway::Gateway;
@@ -76,16 +76,16 @@ impl FusedRig {
         way.end_round();
     }
 
-    /// Ticks at a rate, each timed from when it was due, whether or not the pipeline was ready for it.
-    pub fn open_loop(&mut self, rate: u64, lasts: Duration, way: &mut Way) -> Load {
+    /// Ticks as they arrive, each timed from when it was due, whether or not the pipeline was ready for it.
+    pub fn open_loop(&mut self, arrivals: Arrivals, lasts: Duration, way: &mut Way) -> Load {
         let (orders, encoded) = (self.stages.hedge().counters().orders, self.gateway.counters().orders);
         let conflated = self.stages.feed().counters().conflated;
-        let (start, each) = (self.clock.ticks().0, ticks(&self.clock, Duration::from_secs(1)) as f64 / rate as f64);
+        let start = self.clock.ticks().0;
         // What is late when time is up is still taken, for no longer than the round itself.
-        let (count, end) = ((rate as f64 * lasts.as_secs_f64()) as u64, start + 2 * ticks(&self.clock, lasts));
+        let (count, end) = ((arrivals.rate as f64 * lasts.as_secs_f64()) as u64, start + 2 * ticks(&self.clock, lasts));
         let mut offered = 0;
         while offered < count && self.clock.ticks().0 < end {
-            let due = start + (each * offered as f64) as u64;
+            let due = start + arrivals.due(offered, &self.clock);
             while self.clock.ticks().0 < due {
                 spin_loop();
             }

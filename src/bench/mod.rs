@@ -26,7 +26,7 @@ pub use results::{Answered, Compute, Rate, Results};
 pub use series::{Round, Series};
 pub use split::SplitRig;
 pub use stages::OpenError;
-pub use way::{Load, TO_DECISION, TO_ORDER, TO_WIRE, Way};
+pub use way::{Arrivals, Load, TO_DECISION, TO_ORDER, TO_WIRE, Way};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -54,20 +54,23 @@ pub struct Plan {
     pub books: Vec<usize>,
     /// Ticks a second, for the sweep of rates.
     pub rates: Vec<u64>,
+    /// Ticks that come at once, for the sweep of bursts, at [`BURST_RATE`].
+    pub bursts: Vec<u64>,
     /// Ticks a second over sockets, in the open loop; `None` to leave sockets out.
     pub wire_rate: Option<u64>,
 }
 
 impl Default for Plan {
-    /// A little more than half a minute of measuring in five rounds.
+    /// Half a minute of measuring in five rounds.
     fn default() -> Self {
         Self {
             topologies: vec![Topology::Fused, Topology::Split],
-            lasts: Duration::from_secs(36),
+            lasts: Duration::from_secs(30),
             rounds: 5,
             held: 552,
             books: vec![24, 288, 552, 1_104, 1_920],
             rates: vec![10_000, 50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000],
+            bursts: vec![4, 32, 256],
             wire_rate: Some(1_000),
         }
     }
@@ -81,6 +84,7 @@ impl Plan {
             rounds: 2,
             books: vec![24, 552],
             rates: vec![10_000, 200_000],
+            bursts: vec![32],
             ..Self::default()
         }
     }
@@ -89,7 +93,7 @@ impl Plan {
     fn turn(&self) -> Duration {
         let over_sockets = if self.wire_rate.is_some() { 4 } else { 0 };
         let closed = 1 + 2 * self.topologies.len() + self.books.len() + over_sockets;
-        let cases = closed + self.topologies.len() * self.rates.len();
+        let cases = closed + self.topologies.len() * (self.rates.len() + self.bursts.len());
         self.lasts / (self.rounds * cases as u32).max(1)
     }
 }
@@ -111,8 +115,11 @@ impl<R> Case<R> {
     }
 }
 
-/// Rates and what they came to, over the rounds.
-type Sweep = Vec<(u64, Way, Load)>;
+/// Arrivals and what they came to, over the rounds.
+type Sweep = Vec<(Arrivals, Way, Load)>;
+
+/// Ticks a second of a sweep of bursts, on average: few enough for a burst to be done with when the next one comes.
+pub const BURST_RATE: u64 = 20_000;
 
 /// Carries a plan out. `progress` hears of every turn: which of how many, and what it measures.
 pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Results, OpenError> {
@@ -132,8 +139,11 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         let opening = Opening::record(BookSize::holding(held))?;
         books.push((held, FusedRig::open(&opening, Outcome::NoTrade, clock)?, Way::new(TO_DECISION, &clock)));
     }
-    let sweep =
-        || -> Sweep { plan.rates.iter().map(|&rate| (rate, Way::new(TO_ORDER, &clock), Load::default())).collect() };
+    let sweep = || -> Sweep {
+        let bursts = plan.bursts.iter().map(|&burst| Arrivals { rate: BURST_RATE, burst });
+        let all = plan.rates.iter().map(|&rate| Arrivals::evenly(rate)).chain(bursts);
+        all.map(|arrivals| (arrivals, Way::new(TO_ORDER, &clock), Load::default())).collect()
+    };
     let mut sweeps: Vec<Sweep> = plan.topologies.iter().map(|_| sweep()).collect();
     let (turn, mut floors) = (plan.turn(), Vec::new());
     let (layout, core) = wire_layout(&cores)?;
@@ -151,10 +161,10 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
                     _ => fused.rig[at].closed(lasts, &mut fused.way[at]),
                 }
             }
-            for (rate, way, load) in sweep {
+            for (arrivals, way, load) in sweep {
                 load.add(&match topology {
-                    Topology::Split => split.rig[1].open_loop(*rate, lasts, way),
-                    _ => fused.rig[1].open_loop(*rate, lasts, way),
+                    Topology::Split => split.rig[1].open_loop(*arrivals, lasts, way),
+                    _ => fused.rig[1].open_loop(*arrivals, lasts, way),
                 });
             }
         }
@@ -182,8 +192,12 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
             Topology::Split => split.enter(&name, split.rig[0].is_sharing(), &mut results),
             _ => fused.enter(&name, false, &mut results),
         }
-        let rates = sweep.iter().map(|(rate, way, load)| (*rate, rate_of(way, *load)));
-        results.enter_rates(&name, rates.collect::<BTreeMap<_, _>>(), at == 0);
+        let of = |is_burst: bool, key: fn(&Arrivals) -> u64| -> BTreeMap<u64, Rate> {
+            let kind = sweep.iter().filter(|(arrivals, ..)| (arrivals.burst > 1) == is_burst);
+            kind.map(|(arrivals, way, load)| (key(arrivals), rate_of(way, *load))).collect()
+        };
+        results.enter_rates(&name, of(false, |arrivals| arrivals.rate), at == 0);
+        results.burst_sweep.insert(name, of(true, |arrivals| arrivals.burst));
     }
     for (held, _, way) in &books {
         results.book_sweep.insert(*held, way.total.percentiles().p50);

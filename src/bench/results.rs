@@ -49,7 +49,10 @@ pub struct Results {
     pub rate_sweep: BTreeMap<u64, Rate>,
     /// The same, of every topology.
     pub rate_sweeps: BTreeMap<String, BTreeMap<u64, Rate>>,
-    /// The highest rate of the sweep up to which the median stays within twice that of the lowest, by topology.
+    /// Ticks that come so many at once, by topology.
+    pub burst_sweep: BTreeMap<String, BTreeMap<u64, Rate>>,
+    /// The highest rate of the sweep up to which the median stays within four times that of a closed loop, by topology; 0 if
+    /// not even the lowest.
     pub knee: BTreeMap<String, u64>,
     /// Every series' rounds, for comparisons.
     pub rounds: BTreeMap<String, Vec<Round>>,
@@ -144,8 +147,8 @@ impl Results {
 
     /// Enters a sweep of rates.
     pub fn enter_rates(&mut self, topology: &str, rates: BTreeMap<u64, Rate>, is_first: bool) {
-        let slowest = rates.values().next().map_or(0, |rate| rate.p50);
-        let knee = rates.iter().take_while(|(_, rate)| rate.p50 <= 2 * slowest).last();
+        let alone = self.compute.get(topology).map_or(0, |compute| compute.order.p50);
+        let knee = rates.iter().take_while(|(_, rate)| rate.p50 <= 4 * alone).last();
         self.knee.insert(topology.to_owned(), knee.map_or(0, |(rate, _)| *rate));
         if is_first {
             self.rate_sweep.clone_from(&rates);

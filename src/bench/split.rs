@@ -15,7 +15,7 @@ use crossbeam::utils::CachePadded;
 use super::fused::ticks;
 use super::market::{Ladder, Opening, Outcome, PACKET_BYTES_MAX};
 use super::stages::{OpenError, Stages, cancelled};
-use super::way::{Load, TO_ORDER, Way};
+use super::way::{Arrivals, Load, TO_ORDER, Way};
 use crate::event::{Body, Event};
 use crate::feed::{Feed, Line, Packet};
 use crate::gateway::Gateway;
@@ -65,8 +65,8 @@ struct Marks {
 enum Pace {
     /// When the one before is done with.
     Closed,
-    /// So many a second.
-    Open(u64),
+    /// Whatever became of the one before.
+    Open(Arrivals),
 }
 
 impl SplitRig {
@@ -91,9 +91,9 @@ impl SplitRig {
         self.round(Pace::Closed, lasts, way);
     }
 
-    /// Ticks at a rate, each timed from when it was due. In `way` are those that were decided on, order or not.
-    pub fn open_loop(&mut self, rate: u64, lasts: Duration, way: &mut Way) -> Load {
-        self.round(Pace::Open(rate), lasts, way)
+    /// Ticks as they arrive, each timed from when it was due. In `way` are those that were decided on, order or not.
+    pub fn open_loop(&mut self, arrivals: Arrivals, lasts: Duration, way: &mut Way) -> Load {
+        self.round(Pace::Open(arrivals), lasts, way)
     }
 
     fn round(&mut self, pace: Pace, lasts: Duration, way: &mut Way) -> Load {
@@ -186,11 +186,10 @@ impl Source<'_> {
                     self.wait_for(received, offered, start + 2 * length);
                 }
             }
-            Pace::Open(rate) => {
-                let each = ticks(&self.clock, Duration::from_secs(1)) as f64 / rate as f64;
-                let count = (rate as f64 * lasts.as_secs_f64()) as u64;
+            Pace::Open(arrivals) => {
+                let count = (arrivals.rate as f64 * lasts.as_secs_f64()) as u64;
                 while offered < count && self.clock.ticks().0 < start + 2 * length {
-                    let due = Ticks(start + (each * offered as f64) as u64);
+                    let due = Ticks(start + arrivals.due(offered, &self.clock));
                     while self.clock.ticks() < due {
                         self.rest.rest();
                     }

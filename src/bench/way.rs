@@ -68,6 +68,30 @@ fn nanos(ticks: u32, nanos_per_tick: f64) -> u64 {
     (f64::from(ticks) * nanos_per_tick) as u64
 }
 
+/// When ticks of an open loop are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Ticks a second, over any longer time.
+    pub rate: u64,
+    /// Of those, how many come at once.
+    pub burst: u64,
+}
+
+impl Arrivals {
+    /// One at a time.
+    pub const fn evenly(rate: u64) -> Self {
+        Self { rate, burst: 1 }
+    }
+
+    /// When tick number `at` is due, counter steps after the first.
+    #[inline]
+    pub(super) fn due(self, at: u64, clock: &StampClock) -> u64 {
+        let burst = self.burst.max(1);
+        let seconds = (at / burst * burst) as f64 / self.rate as f64;
+        (1e9 * seconds / clock.nanos_per_tick()) as u64
+    }
+}
+
 /// What a rate came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Load {
@@ -95,6 +119,13 @@ impl Load {
 mod tests {
     use super::*;
     use crate::runtime::clock::Source;
+
+    #[test]
+    fn a_burst_is_due_at_once_and_keeps_the_rate() {
+        let clock = StampClock::with_source(Source::Monotonic);
+        let due = |burst| (0..5).map(|at| Arrivals { rate: 1_000_000, burst }.due(at, &clock)).collect::<Vec<_>>();
+        assert_eq!((due(1), due(2)), (vec![0, 1_000, 2_000, 3_000, 4_000], vec![0, 0, 2_000, 2_000, 4_000]));
+    }
 
     #[test]
     fn hops_are_differences_and_the_whole_is_the_last_stamp() {

@@ -27,7 +27,7 @@ const HELD_MAX: u64 = 1_920;
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
     /// How long to measure in all, seconds; opening the markets comes on top
-    #[arg(long, default_value_t = 36.0, value_parser = super::positive)]
+    #[arg(long, default_value_t = 30.0, value_parser = super::positive)]
     seconds: f64,
     /// A slice of everything in a few seconds, to see that it works
     #[arg(long, conflicts_with = "seconds")]

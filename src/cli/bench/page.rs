@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bench::{Results, TO_ORDER, TO_WIRE};
+use crate::bench::{Rate, Results, TO_ORDER, TO_WIRE};
 use crate::cli::page::{Chart, Dot, Series, chart, document, escaped, waterfall};
 use crate::telemetry::Percentiles;
 
@@ -19,7 +19,10 @@ pub(super) fn render(results: &Results) -> String {
     let over_sockets = |name: &str| matches!(name, "echo" | "wire" | "open_loop" | "closed_loop");
     body += &chart(&curves(results, "Over sockets, by percentile", over_sockets));
     body += &waterfall("Where the time goes: medians of the hops", "ns", &hops(results));
-    body += &chart(&rates(results));
+    let axes = ["ticks a second, each ending in an order", "nanoseconds from when it was due"];
+    body += &chart(&sweeps("Rates up to the knee and beyond", axes, &results.rate_sweeps));
+    let axes = ["ticks at once, each ending in an order", "nanoseconds from when it was due"];
+    body += &chart(&sweeps("Bursts", axes, &results.burst_sweep));
     body += &chart(&books(results));
     document("latency", &body)
 }
@@ -97,19 +100,19 @@ fn hops(results: &Results) -> Vec<(String, Vec<(&'static str, f64)>)> {
     rows
 }
 
-fn rates(results: &Results) -> Chart {
-    let line = |topology: &str, name: &str, of: fn(&crate::bench::Rate) -> u64, rates: &BTreeMap<u64, _>| Series {
+/// Two lines a topology.
+fn sweeps(title: &str, axes: [&'static str; 2], of: &BTreeMap<String, BTreeMap<u64, Rate>>) -> Chart {
+    let line = |topology: &str, name: &str, rates: &BTreeMap<u64, Rate>, latency: fn(&Rate) -> u64| Series {
         name: format!("{topology} {name}"),
         points: rates
             .iter()
-            .map(|(rate, at)| Dot { x: *rate as f64, y: of(at) as f64, label: format!("{rate}/s") })
+            .map(|(key, at)| Dot { x: *key as f64, y: latency(at) as f64, label: key.to_string() })
             .collect(),
     };
-    let lines = results.rate_sweeps.iter().flat_map(|(topology, rates)| {
-        [line(topology, "p50", |rate| rate.p50, rates), line(topology, "p99", |rate| rate.p99, rates)]
+    let lines = of.iter().flat_map(|(topology, rates)| {
+        [line(topology, "p50", rates, |rate| rate.p50), line(topology, "p99", rates, |rate| rate.p99)]
     });
-    let axes = ["ticks a second, each ending in an order", "nanoseconds from when it was due"];
-    Chart { title: "Rates up to the knee and beyond".to_owned(), axes, series: lines.collect() }
+    Chart { title: title.to_owned(), axes, series: lines.collect() }
 }
 
 fn books(results: &Results) -> Chart {

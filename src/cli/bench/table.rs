@@ -1,8 +1,9 @@
 //! The figures as a person reads them.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::bench::{Answered, Results};
+use crate::bench::{Answered, Load, Rate, Results};
 use crate::telemetry::Percentiles;
 
 /// Prints everything, times in nanoseconds.
@@ -31,28 +32,26 @@ pub(super) fn print(results: &Results, out: &mut impl Write) -> io::Result<()> {
         }
     }
     for (topology, rates) in &results.rate_sweeps {
-        let title = format!("ticks a second, {topology}");
-        writeln!(
-            out,
-            "\n{title:<28} {:>10} {:>10} {:>10} {:>10} {:>10}",
-            "p50", "p99", "orders", "conflated", "dropped"
-        )?;
-        for (rate, at) in rates {
-            let load = &at.load;
-            writeln!(
-                out,
-                "{rate:<28} {:>10} {:>10} {:>10} {:>10} {:>10}",
-                at.p50, at.p99, load.orders, load.conflated, load.dropped
-            )?;
-        }
+        sweep(&format!("ticks a second, {topology}"), rates, out)?;
         if let Some(knee) = results.knee.get(topology) {
             writeln!(out, "sustained without queueing: {knee} ticks a second")?;
         }
+    }
+    for (topology, bursts) in &results.burst_sweep {
+        sweep(&format!("ticks at once, {topology}"), bursts, out)?;
     }
     if !results.notices.is_empty() {
         writeln!(out)?;
     }
     results.notices.iter().try_for_each(|notice| writeln!(out, "note: {notice}"))
+}
+
+fn sweep(title: &str, of: &BTreeMap<u64, Rate>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\n{title:<28} {:>10} {:>10} {:>10} {:>10} {:>10}", "p50", "p99", "orders", "conflated", "dropped")?;
+    of.iter().try_for_each(|(key, Rate { p50, p99, load })| {
+        let Load { orders, conflated, dropped, .. } = load;
+        writeln!(out, "{key:<28} {p50:>10} {p99:>10} {orders:>10} {conflated:>10} {dropped:>10}")
+    })
 }
 
 fn wire(results: &Results, out: &mut impl Write) -> io::Result<()> {

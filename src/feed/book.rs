@@ -115,11 +115,16 @@ impl Books {
             (BookChange::Changed, true) => levels[at].amount = amount,
             (BookChange::Deleted, true) if canary!(StickyLevel) => {}
             (BookChange::Deleted, true) => {
-                levels.copy_within(at + 1..len, at);
+                // Most often it is the best one, and nothing moves.
+                if at + 1 < len {
+                    levels.copy_within(at + 1..len, at);
+                }
                 ladder.len -= 1;
             }
             (BookChange::Created, false) if len < levels.len() => {
-                levels.copy_within(at..len, at + 1);
+                if at < len {
+                    levels.copy_within(at..len, at + 1);
+                }
                 levels[at] = Ranked { rank, amount };
                 ladder.len += 1;
             }

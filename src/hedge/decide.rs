@@ -278,7 +278,10 @@ impl Band {
         let (spot, log_gamma) = (target.spot.to_f64(), target.log_gamma.to_f64());
         let plain = config.band.half_width(cost, log_gamma, spot);
         let is_short = log_gamma < 0.0;
-        let Some(typical) = target.volatility.typical(now) else { return Self { shift: 0.0, half_width: plain } };
+        // Only these two know volatility, which is a sum over expiries.
+        let asks = config.policy == Policy::Zakamouline || config.leland_interval_ns.is_some();
+        let typical = if asks { target.volatility.typical(now) } else { None };
+        let Some(typical) = typical else { return Self { shift: 0.0, half_width: plain } };
         let shift_to = |sigma: f64| {
             let shift = typical.vanna * (sigma - typical.sigma);
             if shift.is_finite() { shift } else { 0.0 }

@@ -216,7 +216,13 @@ impl Axis {
         };
         let decades = self.ends[0].floor() as i32..=self.ends[1].ceil() as i32;
         let values = decades.flat_map(|decade| digits.iter().map(move |digit| digit * 10f64.powi(decade)));
-        let text = |value: f64| format!("{value:.8}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        let plain = |value: f64| format!("{value:.8}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        let text = |value: f64| match value {
+            value if value >= 1e9 => format!("{}G", plain(value / 1e9)),
+            value if value >= 1e6 => format!("{}M", plain(value / 1e6)),
+            value if value >= 1e4 => format!("{}k", plain(value / 1e3)),
+            value => plain(value),
+        };
         values.filter(within).map(|value| (text(value), self.at(value))).collect()
     }
 }
@@ -242,5 +248,7 @@ mod tests {
             assert!(ticks.iter().all(|(_, at)| (0.0..=100.0).contains(at)), "{low} to {high}: {ticks:?}");
             assert!(ticks.len() >= 2 || low == high, "{low} to {high}: {ticks:?}");
         }
+        let named: Vec<String> = Axis::new(1e3, 1e9, 0.0, 1.0).ticks().into_iter().map(|(text, _)| text).collect();
+        assert_eq!(named, ["1000", "10k", "100k", "1M", "10M", "100M", "1G"], "short enough for the margin");
     }
 }

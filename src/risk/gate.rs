@@ -2,6 +2,7 @@
 
 use super::book::{Amount, Book, Group, Held, Pushes};
 use super::collar::DriftCollar;
+use super::freeze::Freezes;
 use super::limits::Ceilings;
 use super::loss::{LossMeter, Paid};
 use super::repeats::Repeats;
@@ -86,6 +87,7 @@ pub struct Gate {
     repeats: Repeats,
     loss: LossMeter,
     is_venue_down: bool,
+    freezes: Freezes,
     refusals: RefusalCounts,
 }
 
@@ -100,6 +102,7 @@ impl Gate {
             repeats: Repeats::new(limits.repeats_max, limits.repeats_window_ns),
             loss: LossMeter::new(limits.loss_max_e9),
             is_venue_down: false,
+            freezes: Freezes::NONE,
             refusals: RefusalCounts::default(),
             ceilings: Ceilings::from(&limits),
             limits,
@@ -172,6 +175,9 @@ impl Gate {
     #[inline]
     pub fn hear(&mut self, event: &Event, orders: &mut OrderStore) -> Outcome {
         let outcome = orders.apply(&event.body);
+        if let Body::Protection { scope, until } = event.body {
+            self.freezes.see(scope, until);
+        }
         if let Some(fill) = outcome.fill() {
             self.execute(&fill);
             self.watch_loss(event.time);
@@ -228,6 +234,7 @@ impl Gate {
                 Ok(())
             }
             Request::Quote { order, instrument, bid, ask, bid_lots, ask_lots } => {
+                refuse_if(self.freezes.holds_quotes(now), Refusal::Frozen)?;
                 refuse_if(bid >= ask, Refusal::SelfMatch)?;
                 refuse_if(orders.open_orders().saturating_add(2) > self.limits.open_orders_max, Refusal::OpenOrders)?;
                 let side = |order, side, price, lots| NewOrder {
@@ -301,6 +308,7 @@ impl Gate {
         let instrument = view.instrument.filter(|instrument| instrument.id == id).ok_or(Refusal::NotTrading)?;
         refuse_if(instrument.state != InstrumentState::Open || instrument.lot.0 <= 0, Refusal::NotTrading)?;
         refuse_if(self.limits.restricted.holds(instrument.venue), Refusal::Restricted)?;
+        refuse_if(asked.rests && self.freezes.holds_orders(instrument.underlying, now), Refusal::Frozen)?;
         let is_good = view.quality == BookQuality::Good || canary!(BlindToQuality);
         let sound = is_good && view.bid.0 > 0 && view.ask > view.bid && view.spot.0 > 0;
         refuse_if(!sound, Refusal::BadBook)?;

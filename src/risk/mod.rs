@@ -37,6 +37,7 @@
 //! | market data quality | book quality | `bad_book` | (c)(1)(ii) | – | market data reasonability |
 //! | venue and instrument state | session, status | `venue_down`, `not_trading` | (c)(2)(i) | 16 | exchange trading status |
 //! | kill switch | command, signal, watchdog, invariant | `killed`, `reduce_only` | (b) | 12 | kill switch |
+//! | venue's market-maker protection | `Protection` | `frozen` | (c)(2)(i) | 16 | – |
 //! | cancel on disconnect | gateway settings | – | – | 12, 18 | cancel on disconnect |
 //! | surveillance after the trade | journal, drop copy | – | (c)(2)(iv) | 13, 17 | drop copy |
 //!
@@ -45,6 +46,7 @@
 
 mod book;
 mod collar;
+mod freeze;
 mod gate;
 mod kill;
 mod limits;
@@ -166,13 +168,15 @@ pub enum Refusal {
     OpenOrders,
     /// The message rate is used up.
     Rate,
+    /// The venue's market-maker protection has frozen what would rest.
+    Frozen,
     /// The order table has no room or the number is taken; to be amended, the order is not there or not in a state for it.
     OrderTable,
 }
 
 impl Refusal {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Killed,
         Self::ReduceOnly,
         Self::VenueDown,
@@ -196,6 +200,7 @@ impl Refusal {
         Self::Repeats,
         Self::OpenOrders,
         Self::Rate,
+        Self::Frozen,
         Self::OrderTable,
     ];
 
@@ -225,6 +230,7 @@ impl Refusal {
             Self::Repeats => "repeats",
             Self::OpenOrders => "open_orders",
             Self::Rate => "rate",
+            Self::Frozen => "frozen",
             Self::OrderTable => "order_table",
         }
     }

@@ -1,9 +1,9 @@
 //! The gate: one test a control, each limit at its edge, and what a person or the gate itself may do to the switch.
 
 use super::*;
-use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
+use crate::event::{Body, Event, KillCause, KillLevel, Operator, Protected, Trail};
 use crate::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, OptionKind, Payoff, TickTable};
-use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, OrderStore, Outcome, TimeInForce};
+use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, FROZEN_UNTIL_ASKED, OrderStore, Outcome, TimeInForce};
 use crate::units::*;
 
 const PERPETUAL: InstrumentId = InstrumentId(0);
@@ -390,6 +390,39 @@ fn a_quote_is_two_orders_or_none() {
         rig.hear(Body::Cancelled { order, instrument: PERPETUAL, cum_lots: CUM_LOTS_UNKNOWN, reason });
     }
     assert_eq!(rig.orders.working_lots(PERPETUAL), (5, 7));
+}
+
+#[test]
+fn what_the_venues_protection_has_frozen_does_not_rest_and_the_hedge_still_takes() {
+    let (mut rig, instrument) = (Rig::new(), perpetual());
+    let quote = |order| Request::Quote {
+        order: ClientOrderId(order),
+        instrument: PERPETUAL,
+        bid: Price(99_900 * ONE_E9),
+        ask: Price(100_100 * ONE_E9),
+        bid_lots: 5,
+        ask_lots: 5,
+    };
+    let take = |order| match request(ClientOrderId(order), PERPETUAL, Side::Buy, Price(100_000 * ONE_E9), 5) {
+        Request::New { trail, decided, order, instrument, side, post_only, price, lots, .. } => {
+            let time_in_force = TimeInForce::ImmediateOrCancel;
+            Request::New { trail, decided, order, instrument, side, time_in_force, post_only, price, lots }
+        }
+        other => other,
+    };
+    let (orders, quotes) = (Protected::Orders { underlying: BTC }, Protected::Quotes { group: 7 });
+    rig.hear(Body::Protection { scope: orders, until: Nanos(rig.now.0 + 10) });
+    assert_eq!(rig.try_perpetual(Side::Buy, 99_000, 1), Err(Refusal::Frozen));
+    assert_eq!(rig.ask(take(1_000), &view(&instrument)), Ok(()));
+    rig.hear(Body::Protection { scope: quotes, until: FROZEN_UNTIL_ASKED });
+    assert_eq!(rig.ask(quote(2_000), &view(&instrument)), Err(Refusal::Frozen));
+    rig.now.0 += 10;
+    assert_eq!(rig.try_perpetual(Side::Buy, 99_000, 1), Ok(()), "its time is over");
+    assert_eq!(rig.ask(quote(3_000), &view(&instrument)), Err(Refusal::Frozen), "and that of quotes has none");
+    assert_eq!(rig.ask(Request::Thaw { scope: quotes }, &view(&instrument)), Ok(()));
+    assert_eq!(rig.ask(quote(4_000), &view(&instrument)), Err(Refusal::Frozen), "asked is not answered");
+    rig.hear(Body::Protection { scope: quotes, until: Nanos(0) });
+    assert_eq!(rig.ask(quote(5_000), &view(&instrument)), Ok(()));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The execution window: which fills were applied already.
 //!
-//! A venue resends executions after a reconnect. [`ExecutionWindow`] remembers exactly the last [`WINDOW`] distinct
-//! numbers, in a ring beside an open-addressing table kept at most half full. `admit` is O(1) on average, bounded by
+//! A venue resends executions after a reconnect. An execution is known by its order and its number, as the order store knows
+//! it: a match between two orders of ours has one number. [`ExecutionWindow`] remembers exactly the last [`WINDOW`] distinct ones, in a ring beside an open-addressing table kept at most half full. `admit` is O(1) on average, bounded by
 //! the table's size at worst, and allocates nothing. A number resent after [`WINDOW`] others have passed is taken for
 //! new here; the order store, which knows how much an order can still fill, is the second guard.
 
-use crate::units::ExecutionId;
+use crate::units::{ClientOrderId, ExecutionId};
 
 /// Distinct executions remembered.
 pub const WINDOW: usize = 4_096;
@@ -14,11 +14,13 @@ const SLOTS: usize = 2 * WINDOW;
 const FREE: u16 = u16::MAX;
 const _: () = assert!(WINDOW < FREE as usize && SLOTS.is_power_of_two());
 
+type Key = (ClientOrderId, ExecutionId);
+
 /// The last [`WINDOW`] distinct executions.
 #[derive(Debug)]
 pub(super) struct ExecutionWindow {
-    /// Numbers in order of arrival, the oldest overwritten first.
-    ring: Box<[u64]>,
+    /// In order of arrival, the oldest overwritten first.
+    ring: Box<[Key]>,
     /// Positions in `ring`, found by hash and linear probing.
     slots: Box<[u16]>,
     next: usize,
@@ -27,12 +29,18 @@ pub(super) struct ExecutionWindow {
 
 impl ExecutionWindow {
     pub(super) fn new() -> Self {
-        Self { ring: vec![0; WINDOW].into_boxed_slice(), slots: vec![FREE; SLOTS].into_boxed_slice(), next: 0, len: 0 }
+        Self {
+            ring: vec![(ClientOrderId(0), ExecutionId(0)); WINDOW].into_boxed_slice(),
+            slots: vec![FREE; SLOTS].into_boxed_slice(),
+            next: 0,
+            len: 0,
+        }
     }
 
     /// Remembers an execution. False when it was there already.
-    pub(super) fn admit(&mut self, execution: ExecutionId) -> bool {
-        if self.slots[self.probe(execution.0)] != FREE {
+    pub(super) fn admit(&mut self, order: ClientOrderId, execution: ExecutionId) -> bool {
+        let key = (order, execution);
+        if self.slots[self.probe(key)] != FREE {
             return false;
         }
         if self.len == WINDOW {
@@ -41,25 +49,25 @@ impl ExecutionWindow {
             self.len += 1;
         }
         // Forgetting moves entries: probe again.
-        let slot = self.probe(execution.0);
-        self.ring[self.next] = execution.0;
+        let slot = self.probe(key);
+        self.ring[self.next] = key;
         self.slots[slot] = self.next as u16;
         self.next = (self.next + 1) % WINDOW;
         true
     }
 
-    /// The slot that holds `id`, or the free one where it belongs.
-    fn probe(&self, id: u64) -> usize {
-        let mut slot = home(id);
-        while self.slots[slot] != FREE && self.ring[usize::from(self.slots[slot])] != id {
+    /// The slot that holds an execution, or the free one where it belongs.
+    fn probe(&self, key: Key) -> usize {
+        let mut slot = home(key);
+        while self.slots[slot] != FREE && self.ring[usize::from(self.slots[slot])] != key {
             slot = (slot + 1) % SLOTS;
         }
         slot
     }
 
-    /// Empties the slot of `id` and closes the gap, so that no later entry of its run becomes unreachable.
-    fn forget(&mut self, id: u64) {
-        let mut hole = self.probe(id);
+    /// Empties the slot of an execution and closes the gap, so that no later entry of its run becomes unreachable.
+    fn forget(&mut self, key: Key) {
+        let mut hole = self.probe(key);
         let mut slot = hole;
         loop {
             slot = (slot + 1) % SLOTS;
@@ -79,7 +87,8 @@ impl ExecutionWindow {
 }
 
 /// Fibonacci hashing: the golden ratio spreads consecutive numbers.
-fn home(id: u64) -> usize {
+fn home((order, execution): Key) -> usize {
+    let id = order.0.rotate_left(32) ^ execution.0;
     (id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
 }
 
@@ -89,16 +98,25 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
+    const ORDER: ClientOrderId = ClientOrderId(1);
+
     #[test]
     fn the_window_forgets_the_oldest_and_only_the_oldest() {
         let mut window = ExecutionWindow::new();
         for id in 0..=WINDOW as u64 {
-            assert!(window.admit(ExecutionId(id)));
+            assert!(window.admit(ORDER, ExecutionId(id)));
         }
-        assert!(!window.admit(ExecutionId(1)));
-        assert!(!window.admit(ExecutionId(WINDOW as u64)));
-        assert!(window.admit(ExecutionId(0)));
-        assert!(window.admit(ExecutionId(1)), "pushed out by the return of 0");
+        assert!(!window.admit(ORDER, ExecutionId(1)));
+        assert!(!window.admit(ORDER, ExecutionId(WINDOW as u64)));
+        assert!(window.admit(ORDER, ExecutionId(0)));
+        assert!(window.admit(ORDER, ExecutionId(1)), "pushed out by the return of 0");
+    }
+
+    #[test]
+    fn two_orders_may_share_a_match() {
+        let mut window = ExecutionWindow::new();
+        assert!(window.admit(ORDER, ExecutionId(9)) && window.admit(ClientOrderId(2), ExecutionId(9)));
+        assert!(!window.admit(ORDER, ExecutionId(9)) && !window.admit(ClientOrderId(2), ExecutionId(9)));
     }
 
     proptest! {
@@ -117,7 +135,7 @@ mod tests {
                         plain.pop_front();
                     }
                 }
-                prop_assert_eq!(window.admit(ExecutionId(id)), fresh);
+                prop_assert_eq!(window.admit(ClientOrderId(id % 7), ExecutionId(id)), fresh);
             }
         }
     }

@@ -445,13 +445,13 @@ impl Greeks {
 
     /// Sends an event; a fill, or its bust, only together with the exposure that contains it.
     fn hand_on(&mut self, event: &Event, out: &mut impl Outbox<Event>) -> Result<(), Full> {
-        let (execution, instrument, lots, price) = match event.body {
-            Body::Filled { execution, instrument, side, price, lots, .. } => {
-                (execution, instrument, side.sign() * i64::from(lots), price)
+        let (order, execution, instrument, lots, price) = match event.body {
+            Body::Filled { order, execution, instrument, side, price, lots } => {
+                (order, execution, instrument, side.sign() * i64::from(lots), price)
             }
             // Remembered under the complement of its fill's number, so that each of the two counts once.
-            Body::Busted { execution, instrument, side, price, lots, .. } => {
-                (ExecutionId(!execution.0), instrument, -side.sign() * i64::from(lots), price)
+            Body::Busted { order, execution, instrument, side, price, lots } => {
+                (order, ExecutionId(!execution.0), instrument, -side.sign() * i64::from(lots), price)
             }
             _ => return out.send(*event),
         };
@@ -460,7 +460,7 @@ impl Greeks {
         }
         out.send(*event)?;
         let listed = self.catalogue.find(instrument).map(|listed| (listed.underlying, listed.expiry()));
-        if self.executions.admit(execution) {
+        if self.executions.admit(order, execution) {
             let lots = if canary!(DoubledFill) { 2 * lots } else { lots };
             match self.book.fill(instrument, lots, price, self.now) {
                 Ok(()) => self.counters.fills += 1,

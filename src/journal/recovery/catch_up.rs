@@ -36,7 +36,7 @@ pub struct Witness {
     /// Executions that the journal did not hold.
     pub missed: Vec<Event>,
     /// Executions that the venue did not repeat.
-    pub unwitnessed: Vec<ExecutionId>,
+    pub unwitnessed: Vec<(ClientOrderId, ExecutionId)>,
     /// Reports on contracts that the journal never listed, or that could not be read.
     pub unreadable: u64,
     /// Numbers with which the next session resumes.
@@ -57,8 +57,8 @@ enum Step {
 pub struct CatchUp {
     gateway: Gateway,
     agreed: Recovery,
-    known: BTreeSet<ExecutionId>,
-    witnessed: BTreeSet<ExecutionId>,
+    known: BTreeSet<(ClientOrderId, ExecutionId)>,
+    witnessed: BTreeSet<(ClientOrderId, ExecutionId)>,
     missed: Vec<Event>,
     barrier: ClientOrderId,
     gate: Gate,
@@ -153,8 +153,8 @@ impl CatchUp {
     fn go_on(&mut self, time: Nanos) {
         let (mut answered, mut is_whole) = (false, false);
         for event in std::mem::take(&mut self.reports) {
-            if let Body::Filled { execution, .. } = event.body {
-                self.witnessed.insert(execution);
+            if let Body::Filled { order, execution, .. } = event.body {
+                self.witnessed.insert((order, execution));
             }
             if self.agreed.apply(&event.body) {
                 self.missed.push(event);

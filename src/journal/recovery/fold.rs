@@ -60,8 +60,8 @@ pub struct Recovery {
     pub contracts: BTreeMap<InstrumentId, Contract>,
     /// Position by contract: the opening and every execution applied.
     pub positions: BTreeMap<VenueInstrumentId, Lots>,
-    /// Executions applied; false once taken back.
-    pub executions: BTreeMap<ExecutionId, bool>,
+    /// Executions applied, by order and number; false once taken back.
+    pub executions: BTreeMap<(ClientOrderId, ExecutionId), bool>,
     /// Orders that may still be open.
     pub open: BTreeMap<ClientOrderId, OpenOrder>,
     /// Every order decided.
@@ -118,7 +118,7 @@ impl Recovery {
     pub fn apply(&mut self, body: &Body) -> bool {
         match *body {
             Body::Filled { order, execution, instrument, side, lots, .. } => {
-                if self.executions.insert(execution, true).is_some() {
+                if self.executions.insert((order, execution), true).is_some() {
                     return false;
                 }
                 self.add(instrument, side.sign() * i64::from(lots));
@@ -130,8 +130,8 @@ impl Recovery {
                 }
                 true
             }
-            Body::Busted { execution, instrument, side, lots, .. } => {
-                let is_first = self.executions.insert(execution, false) == Some(true);
+            Body::Busted { order, execution, instrument, side, lots, .. } => {
+                let is_first = self.executions.insert((order, execution), false) == Some(true);
                 if is_first {
                     self.add(instrument, -side.sign() * i64::from(lots));
                 }

@@ -109,7 +109,7 @@ pub fn reconcile<'a>(
             differences.push(Difference::Missed(execution, order));
         }
     }
-    differences.extend(witness.unwitnessed.iter().map(|execution| Difference::Unwitnessed(*execution)));
+    differences.extend(witness.unwitnessed.iter().map(|(_, execution)| Difference::Unwitnessed(*execution)));
     differences.extend((witness.unreadable > 0).then_some(Difference::Unreadable(witness.unreadable)));
     differences.extend(witness.agreed.open.keys().map(|order| Difference::Open(*order)));
     differences.extend((venue.open_orders > 0).then_some(Difference::Resting(venue.open_orders)));

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::{Args, ValueEnum};
 
 use super::conventions::ConventionArgs;
+use super::display::{Display, DisplayArgs};
 use super::kill::{self, Thrown};
 use super::metrics::{self, MetricsArgs};
 use super::output::{Output, OutputArgs};
-use super::progress::ProgressLine;
 use super::recover::{DurabilityChoice, OnDifference, crash_and_recover};
 use super::{CliError, summary};
 use crate::feed::{FeedConfig, Protocol};
@@ -86,6 +86,8 @@ pub(super) struct DemoArgs {
     #[arg(long, default_value_t = Policy::default(), value_parser = clap::value_parser!(Policy))]
     policy: Policy,
     #[command(flatten)]
+    display: DisplayArgs,
+    #[command(flatten)]
     metrics: MetricsArgs,
     #[command(flatten)]
     conventions: ConventionArgs,
@@ -121,6 +123,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     if args.kill_after.is_some_and(|after| after >= args.seconds as f64) {
         return Err(CliError::Input(format!("--kill-after has to lie within the {} seconds of the run", args.seconds)));
     }
+    args.display.check()?;
     let output = Output::open(&args.output)?;
     let port = args.metrics.open(None)?;
     let cores = placement::available_cores();
@@ -164,7 +167,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         None => Pipeline::start(config)?,
     };
     let served = metrics::serve(port, &pipeline)?;
-    let thrown = watch(&pipeline, lasts, args.kill_after.map(Duration::from_secs_f64));
+    let display = args.display.open("hedging", &pipeline)?;
+    let thrown = watch(&pipeline, display, lasts, args.kill_after.map(Duration::from_secs_f64));
     venue.freeze();
     wait_for_quiet(&pipeline);
     drop(served);
@@ -235,16 +239,15 @@ fn venue_and_book(seed: u64, started: SystemTime) -> (VenueConfig, OpeningBook) 
 }
 
 /// Shows how far the run is until its time is up or a signal ends it, and throws the kill switch on the way if asked to.
-fn watch(pipeline: &Pipeline, lasts: Duration, kill_after: Option<Duration>) -> Option<Thrown> {
-    let line = ProgressLine::new("hedging");
+fn watch(pipeline: &Pipeline, mut display: Display, lasts: Duration, kill_after: Option<Duration>) -> Option<Thrown> {
     let start = Instant::now();
     let mut thrown = None;
     while start.elapsed() < lasts && !pipeline.is_interrupted() {
-        thread::sleep(LOOK.min(lasts));
+        display.wait(LOOK.min(lasts));
         if thrown.is_none() && kill_after.is_some_and(|after| start.elapsed() >= after) {
             thrown = Some(kill::throw(pipeline, start.elapsed()));
         }
-        line.tick(|| {
+        display.tick(|| {
             let progress = pipeline.progress();
             let deltas: Vec<String> =
                 progress.net_delta.iter().map(|(name, delta)| format!("{name} {delta:+.4}")).collect();
@@ -257,7 +260,7 @@ fn watch(pipeline: &Pipeline, lasts: Duration, kill_after: Option<Duration>) -> 
             )
         });
     }
-    line.finish();
+    display.finish();
     thrown
 }
 

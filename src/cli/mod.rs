@@ -8,6 +8,7 @@ mod check;
 mod control;
 mod conventions;
 mod demo;
+mod display;
 mod error;
 mod evaluate;
 mod inspect;
@@ -23,6 +24,8 @@ mod replay;
 mod run;
 mod simulate;
 mod summary;
+#[cfg(feature = "tui")]
+mod tui;
 mod venue;
 
 use std::fs::File;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::display::{Display, DisplayArgs};
 use super::metrics::{self, MetricsArgs};
-use super::progress::ProgressLine;
 use super::recover::resume;
 use super::{CliError, summary};
 use crate::config::{JournalSettings, Settings};
@@ -41,6 +40,8 @@ pub(super) struct RunArgs {
     /// End after so many seconds; otherwise a signal does
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     seconds: Option<f64>,
+    #[command(flatten)]
+    display: DisplayArgs,
     #[command(flatten)]
     metrics: MetricsArgs,
 }
@@ -89,6 +90,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         return Ok(());
     }
     let journal = journal(args, &settings);
+    args.display.check()?;
     let port = args.metrics.open(settings.metrics.as_deref())?;
     let cores = placement::available_cores();
     let request = Request { topology: settings.topology, cores: settings.cores.clone(), idle: None };
@@ -114,7 +116,8 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         _ => config,
     })?;
     let served = metrics::serve(port, &pipeline)?;
-    watch(&pipeline, args.seconds, armed);
+    let display = args.display.open(if armed { "hedging" } else { "dry run" }, &pipeline)?;
+    watch(&pipeline, display, args.seconds);
     drop(served);
     let fills = pipeline.progress().fills;
     let closing = closing(pipeline.stop()?, armed, fills);
@@ -142,20 +145,19 @@ fn journal(args: &RunArgs, settings: &Settings) -> Option<JournalSettings> {
 }
 
 /// Shows how it stands until its time is up or a signal ends it.
-fn watch(pipeline: &Pipeline, seconds: Option<f64>, armed: bool) {
-    let line = ProgressLine::new(if armed { "hedging" } else { "dry run" });
+fn watch(pipeline: &Pipeline, mut display: Display, seconds: Option<f64>) {
     let start = Instant::now();
     let over = |seconds: f64| start.elapsed().as_secs_f64() >= seconds;
     while !pipeline.is_interrupted() && !seconds.is_some_and(over) {
-        thread::sleep(LOOK);
-        line.tick(|| {
+        display.wait(LOOK);
+        display.tick(|| {
             let progress = pipeline.progress();
             let deltas: Vec<String> =
                 progress.net_delta.iter().map(|(name, delta)| format!("{name} {delta:+.4}")).collect();
             format!("{} orders, {} fills, net delta {}", progress.requests, progress.fills, deltas.join(" "))
         });
     }
-    line.finish();
+    display.finish();
 }
 
 fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {

@@ -148,6 +148,7 @@ impl Rig {
         let notional = 1_000_000_000 * ONE_E9;
         let limits = Limits {
             messages_per_second: u32::MAX,
+            repeats_max: u32::MAX,
             order_notional_max_e9: notional,
             position_notional_max_e9: notional,
             ..Limits::default()

@@ -26,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hedge", &["event", "instrument", "order", "pricing", "risk", "stage", "units"]),
     ("gateway", &["event", "instrument", "order", "risk", "stage", "units", "wire"]),
     ("capture", &["units"]),
-    ("config", &["gateway", "hedge", "journal", "portfolio", "risk", "runtime", "units"]),
+    ("config", &["feed", "gateway", "hedge", "journal", "portfolio", "risk", "runtime", "units"]),
     (
         "telemetry",
         &[

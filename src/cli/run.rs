@@ -13,7 +13,6 @@ use super::metrics::{self, MetricsArgs};
 use super::recover::resume;
 use super::{CliError, summary};
 use crate::config::{JournalSettings, Settings};
-use crate::feed::FeedConfig;
 use crate::hedge::HedgeConfig;
 use crate::portfolio::GreeksConfig;
 use crate::runtime::control::ControlConfig;
@@ -100,7 +99,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         plan: placement::plan(&request, &cores)?,
         feeds: settings.lines,
         orders: settings.orders,
-        feed: FeedConfig::default(),
+        feed: settings.feed,
         greeks: GreeksConfig { opening: settings.opening, ..GreeksConfig::default() },
         surface: SurfaceConfig::default(),
         hedge: HedgeConfig { started_s: started.as_secs() as u32, ..settings.hedge },

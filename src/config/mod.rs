@@ -5,19 +5,21 @@
 //!
 //! Nothing is sent unless the file says `armed = true`.
 
+mod feed;
 mod journal;
 mod schema;
 
 pub use journal::JournalSettings;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::feed::FeedConfig;
 use crate::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
 use crate::gateway::{GatewayConfig, ResetPolicy, SessionConfig};
 use crate::hedge::{BandConfig, HedgeConfig};
@@ -28,7 +30,7 @@ use crate::runtime::socket::{FeedAddress, OrderAddress};
 #[cfg(feature = "tls")]
 use crate::runtime::socket::{Tls, TlsError};
 use crate::units::{Lots, Nanos, ONE_E9, VenueInstrumentId};
-use schema::{Book, File, Hedge, LimitsTable, Line, Opening, Orders, Protocol, Reset};
+use schema::{Book, File, Hedge, LimitsTable, Opening, Orders, Protocol, Reset};
 
 /// Everything a live run is made from.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Settings {
     pub metrics: Option<String>,
     /// Where market data comes from.
     pub lines: Vec<FeedAddress>,
+    /// How it is read, and how long what is missing is waited for.
+    pub feed: FeedConfig,
     /// Where orders go, and how the connection is kept.
     pub orders: OrderAddress,
     /// The order session, armed or not.
@@ -106,7 +110,8 @@ impl Settings {
             cores: run.cores,
             control: run.control,
             metrics: run.metrics.map(|address| metrics(&page, address)).transpose()?,
-            lines: file.line.iter().map(|line| feed_address(&page, line)).collect::<Result<_, _>>()?,
+            lines: feed::sockets(&page, &file.line, &file.market_data)?,
+            feed: feed::feed(&page, &file.market_data)?,
             orders: order_address(&page, &file.orders)?,
             session: GatewayConfig { armed: file.armed, ..session(&page, &file.orders, unguessable)? },
             hedge: hedge(&page, &file.hedge.unwrap_or_default(), &file.limits.unwrap_or_default())?,
@@ -171,20 +176,6 @@ fn metrics(page: &Page<'_>, address: Spanned<String>) -> Result<String, ConfigEr
     }
 }
 
-fn feed_address(page: &Page<'_>, line: &Line) -> Result<FeedAddress, ConfigError> {
-    let address: SocketAddrV4 = page.parsed(&line.address, "239.111.111.1:6100")?;
-    let interface = match &line.interface {
-        Some(interface) => page.parsed(interface, "127.0.0.1")?,
-        None => Ipv4Addr::UNSPECIFIED,
-    };
-    let usual = FeedAddress::new(address, interface);
-    Ok(FeedAddress {
-        receive_buffer_bytes: page.within(&line.receive_buffer_bytes, 4_096..=1 << 30, usual.receive_buffer_bytes)?,
-        busy_poll_us: page.within(&line.busy_poll_us, 0..=10_000, 0)?,
-        ..usual
-    })
-}
-
 fn order_address(page: &Page<'_>, orders: &Orders) -> Result<OrderAddress, ConfigError> {
     let address: SocketAddr = page.parsed(&orders.address, "127.0.0.1:9881")?;
     let usual = OrderAddress::new(address);
@@ -234,9 +225,20 @@ fn session(page: &Page<'_>, orders: &Orders, unguessable: NonceSeed) -> Result<G
             let session = SessionConfig::new(client.get_ref(), &secret);
             let session = session.map_err(|error| page.fault(client.span(), error.to_string()))?;
             let heartbeat_ns = u64::from(heartbeat_s) * Nanos::PER_SECOND;
-            Ok(SessionConfig { heartbeat_ns, reset, cancel_on_disconnect, ..session }.into())
+            Ok(SessionConfig {
+                heartbeat_ns,
+                reset,
+                cancel_on_disconnect,
+                market_maker_protection: orders.market_maker_protection.as_ref().is_some_and(|asked| *asked.get_ref()),
+                quote_group: page.within(&orders.quote_group, 1..=i64::MAX, 0)?,
+                self_match_prevention: page.within(&orders.self_match_prevention, 0..=i64::MAX, 0)?,
+                currency_pairs: currency_pairs(page, orders, session.currency_pairs)?,
+                ..session
+            }
+            .into())
         }
         Protocol::Fix => {
+            binary_only(page, orders)?;
             let needed = |name: &Option<Spanned<String>>, what: &str| {
                 let missing = format!("FIX needs `{what}`: the name that stands in every message");
                 name.clone().ok_or_else(|| page.fault(client.span(), missing))
@@ -250,6 +252,30 @@ fn session(page: &Page<'_>, orders: &Orders, unguessable: NonceSeed) -> Result<G
             let config = FixConfig::new(rules, credentials, unguessable);
             Ok(FixConfig { reset, cancel_on_disconnect, ..config }.into())
         }
+    }
+}
+
+/// The venue's currency pair of each underlying, in the order of their listing.
+fn currency_pairs<const N: usize>(page: &Page<'_>, orders: &Orders, usual: [i64; N]) -> Result<[i64; N], ConfigError> {
+    let Some(asked) = &orders.currency_pairs else { return Ok(usual) };
+    let mut pairs = usual;
+    let known = pairs.get_mut(..asked.get_ref().len());
+    let known = known.ok_or_else(|| page.fault(asked.span(), format!("more than {N} underlyings")))?;
+    known.copy_from_slice(asked.get_ref());
+    Ok(pairs)
+}
+
+/// FIX has no place for these.
+fn binary_only(page: &Page<'_>, orders: &Orders) -> Result<(), ConfigError> {
+    let asked = [
+        orders.market_maker_protection.as_ref().map(Spanned::span),
+        orders.quote_group.as_ref().map(Spanned::span),
+        orders.self_match_prevention.as_ref().map(Spanned::span),
+        orders.currency_pairs.as_ref().map(Spanned::span),
+    ];
+    match asked.into_iter().flatten().next() {
+        Some(span) => Err(page.fault(span, "only protocol = \"starbase\" has this setting".to_owned())),
+        None => Ok(()),
     }
 }
 
@@ -323,6 +349,7 @@ fn opening(page: &Page<'_>, book: &Book) -> Result<OpeningBook, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     const EXAMPLE: &str = include_str!("../../examples/hedgecore.toml");
 
@@ -345,6 +372,7 @@ mod tests {
         assert_eq!(settings.hedge.limits, Limits::default());
         assert_eq!(settings.hedge.slippage_e9, HedgeConfig::default().slippage_e9);
         assert_eq!(settings.hedge.band, BandConfig::default());
+        assert_eq!(settings.feed, FeedConfig::default());
     }
 
     #[test]
@@ -402,6 +430,91 @@ mod tests {
             let shown = with(table).expect_err(table).to_string();
             assert!(shown.contains(field) && !shown.contains('\n'), "{shown}");
         }
+    }
+
+    /// The example with orders over Starbase, and with these tables in place of its market data's.
+    fn starbase(tables: &str) -> Result<Settings, ConfigError> {
+        let (before, after) = EXAMPLE.split_once("[market_data]").expect("a table");
+        let (_, after) = after.split_once("# Orders.").expect("a heading");
+        let text = format!("{before}# Orders.{after}").replace("protocol = \"fix\"", "protocol = \"starbase\"");
+        parse(&text.replace("[limits]", &format!("{tables}\n[limits]")))
+    }
+
+    #[test]
+    fn lines_recovery_and_fees_are_as_the_file_says() {
+        let settings = starbase(
+            "[[line]]\naddress = \"239.111.111.2:6102\"\ncopy = \"B\"\nstream_port = 6100\nsource = \"10.0.0.9\"\n\
+             timestamps = true\nbusy_poll_us = 50\nreceive_buffer_bytes = 8388608\n\
+             [market_data]\nprotocol = \"starbase\"\nstale_after_ms = 7000\nhold_us = 300\nreorder_us = 20\n\
+             line_silence_ms = 250\n[market_data.recovery]\nservice = \"10.0.0.1:6300\"\ninterface = \"10.0.0.2\"\n\
+             requests_per_second = 9\nresponse_ms = 3\ngive_up_ms = 44\n\
+             [market_data.fees]\nfutures = [-0.0001, 0.0005]\noptions = [0.0002, 0.0003]",
+        )
+        .expect("valid");
+        let [.., b, service] = &settings.lines[..] else { panic!("lines") };
+        assert_eq!((b.line, b.stream_port, b.source), (crate::feed::Line::B, 6_100, Some(Ipv4Addr::new(10, 0, 0, 9))));
+        assert_eq!((b.timestamps, b.busy_poll_us, b.receive_buffer_bytes), (true, 50, 8_388_608));
+        assert_eq!(service.service.map(|address| address.port()), Some(6_300));
+        assert_eq!((service.line, service.interface), (crate::feed::Line::Resent, Ipv4Addr::new(10, 0, 0, 2)));
+        let feed = &settings.feed;
+        assert_eq!((feed.protocol, feed.stale_after_ns), (crate::feed::Protocol::Starbase, 7 * Nanos::PER_SECOND));
+        assert_eq!(
+            (feed.lines.hold_ns, feed.lines.reorder_ns, feed.lines.line_silence_ns),
+            (300_000, 20_000, 250_000_000)
+        );
+        let recovery = feed.recovery;
+        assert_eq!(
+            (recovery.requests_per_second, recovery.response_ns, recovery.give_up_ns),
+            (9, 3_000_000, 44_000_000)
+        );
+        assert_eq!((feed.fees.futures_e9, feed.fees.options_e9), ((-100_000, 500_000), (200_000, 300_000)));
+        assert_eq!(feed.fees.spot_e9, crate::feed::FeeSchedule::default().spot_e9);
+    }
+
+    #[test]
+    fn what_is_wrong_with_market_data_is_said_at_its_field() {
+        for (tables, field, what) in [
+            ("[market_data]\nprotocol = \"pigeon\"", "protocol", "unknown variant"),
+            ("[market_data]\nhold_us = 2000000", "hold_us", "out of range"),
+            ("[market_data.recovery]\nservice = \"10.0.0.1:6300\"", "service", "only protocol = \"starbase\""),
+            ("[market_data.recovery]\nrequest_per_second = 1", "request_per_second", "unknown field"),
+            ("[market_data.fees]\nfutures = [0.0, 5.0]", "futures", "shares of notional"),
+            ("[[line]]\naddress = \"10.0.0.1:1\"\nsource = \"10.0.0.9\"", "source", "no multicast group"),
+            ("[[line]]\naddress = \"239.1.1.1:1\"\ncopy = \"C\"", "copy", "unknown variant"),
+            ("[[line]]\naddress = \"239.1.1.1:1\"\nstream_port = 0", "stream_port", "out of range"),
+        ] {
+            let shown = starbase(tables).expect_err(tables).to_string();
+            assert!(shown.contains(&format!(": {field}: ")) && shown.contains(what), "{shown}");
+        }
+    }
+
+    #[test]
+    fn sessions_take_what_their_protocol_has() {
+        let with = |protocol: &str, setting: &str| {
+            let text = EXAMPLE.replace("protocol = \"fix\"", &format!("protocol = \"{protocol}\"\n{setting}"));
+            parse(&text.replace("reset = \"first-logon\"", "reset = \"never\"")).map(|settings| settings.session)
+        };
+        let session = with("starbase", "quote_group = 7\nmarket_maker_protection = true\ncurrency_pairs = [12, 13]");
+        let crate::gateway::ProtocolConfig::Starbase(session) = session.expect("valid").protocol else {
+            panic!("binary")
+        };
+        assert_eq!(
+            (session.quote_group, session.market_maker_protection, session.reset),
+            (7, true, ResetPolicy::Never)
+        );
+        assert_eq!(session.currency_pairs[..3], [12, 13, 3]);
+        for setting in
+            ["quote_group = 7", "market_maker_protection = true", "self_match_prevention = 1", "currency_pairs = [1]"]
+        {
+            let shown = with("fix", setting).expect_err(setting).to_string();
+            let field = setting.split(' ').next().expect("a field");
+            assert!(shown.contains(field) && shown.contains("only protocol"), "{shown}");
+        }
+        assert!(with("starbase", "currency_pairs = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]").is_err());
+        let crate::gateway::ProtocolConfig::Fix(session) = with("fix", "").expect("valid").protocol else {
+            panic!("FIX")
+        };
+        assert_eq!(session.reset, ResetPolicy::Never);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(super) struct File {
     pub(super) run: Option<Run>,
     #[serde(default)]
     pub(super) line: Vec<Line>,
+    #[serde(default)]
+    pub(super) market_data: MarketData,
     pub(super) orders: Orders,
     pub(super) limits: Option<LimitsTable>,
     pub(super) hedge: Option<Hedge>,
@@ -36,6 +38,56 @@ pub(super) struct Line {
     pub(super) interface: Option<Spanned<String>>,
     pub(super) receive_buffer_bytes: Option<Spanned<usize>>,
     pub(super) busy_poll_us: Option<Spanned<u32>>,
+    pub(super) copy: Option<Copy>,
+    pub(super) stream_port: Option<Spanned<u16>>,
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) timestamps: Option<bool>,
+}
+
+/// Which copy of a stream a line carries.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) enum Copy {
+    A,
+    B,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FeedProtocol {
+    Classic,
+    Starbase,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarketData {
+    pub(super) protocol: Option<FeedProtocol>,
+    pub(super) stale_after_ms: Option<Spanned<u64>>,
+    pub(super) hold_us: Option<Spanned<u64>>,
+    pub(super) reorder_us: Option<Spanned<u64>>,
+    pub(super) line_silence_ms: Option<Spanned<u64>>,
+    #[serde(default)]
+    pub(super) recovery: Recovery,
+    #[serde(default)]
+    pub(super) fees: Fees,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recovery {
+    pub(super) service: Option<Spanned<String>>,
+    pub(super) interface: Option<Spanned<String>>,
+    pub(super) requests_per_second: Option<Spanned<u32>>,
+    pub(super) response_ms: Option<Spanned<u64>>,
+    pub(super) give_up_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fees {
+    pub(super) futures: Option<Spanned<[f64; 2]>>,
+    pub(super) options: Option<Spanned<[f64; 2]>>,
+    pub(super) spot: Option<Spanned<[f64; 2]>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -79,6 +131,10 @@ pub(super) struct Orders {
     pub(super) heartbeat_s: Option<Spanned<u32>>,
     pub(super) reset: Option<Reset>,
     pub(super) cancel_on_disconnect: Option<bool>,
+    pub(super) market_maker_protection: Option<Spanned<bool>>,
+    pub(super) quote_group: Option<Spanned<i64>>,
+    pub(super) self_match_prevention: Option<Spanned<i64>>,
+    pub(super) currency_pairs: Option<Spanned<Vec<i64>>>,
     pub(super) connect_time_out_ms: Option<Spanned<u64>>,
     pub(super) reconnect_first_ms: Option<Spanned<u64>>,
     pub(super) reconnect_last_ms: Option<Spanned<u64>>,

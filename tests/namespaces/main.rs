@@ -30,12 +30,12 @@ fn over(name: &str, lines: [LineQuality; 2], cut_line_a: bool) -> Option<Outcome
     let network = match Network::new(name, lines) {
         Ok(network) => network,
         Err(why) => {
-            println!("skipped: {why}");
+            eprintln!("skipped: {why}");
             return None;
         }
     };
     let outcome = run(&network, cut_line_a);
-    println!("{name}: {}; {outcome}", network.describe());
+    eprintln!("{name}: {}; {outcome}", network.describe());
     Some(outcome)
 }
 

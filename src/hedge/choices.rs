@@ -3,20 +3,24 @@
 use arrayvec::ArrayVec;
 
 use super::books::Top;
+use super::execution::taking_price;
 use super::factors::Unit;
+use super::orders::Orders;
 use super::program::HEDGES_MAX;
 use crate::instrument::{Instrument, InstrumentKind, InstrumentState};
-use crate::risk::Limits;
-use crate::units::{InstrumentId, Lots, Nanos, Price, Side};
+use crate::risk::Refusal;
+use crate::units::{InstrumentId, Nanos, Price, Side};
 
 /// Perpetuals and dated futures among the hedges of an underlying at most.
 const FUTURES_MAX: usize = 6;
+/// For how long a hedge is left alone after risk refused it.
+pub(super) const REFUSED_NS: u64 = Nanos::PER_SECOND;
 /// Age beyond which the greeks of an option are not traded on.
 const GREEKS_AGE_MAX_NS: u64 = 5 * Nanos::PER_SECOND;
 /// Times the displayed size that one order for an option, or for a future, may ask for: options are taken at one price,
 /// futures through several levels.
-const OPTION_DEPTHS: f64 = 1.0;
-const FUTURE_DEPTHS: f64 = 50.0;
+const OPTION_DEPTHS: u32 = 1;
+const FUTURE_DEPTHS: u32 = 50;
 
 /// One hedge.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Choice {
     pub(super) traded: Option<(Side, Nanos)>,
     /// Until when resting has been tried in vain.
     pub(super) impatient_until: Nanos,
+    /// Until when it is left alone because risk refused it.
+    pub(super) refused_until: Nanos,
 }
 
 /// Why a hedge was left out of a decision.
@@ -46,11 +52,13 @@ pub enum Excluded {
     NoDepth,
     /// Its greeks are not known, not numbers, or too old.
     NoGreeks,
+    /// Risk refused an order in it a moment ago.
+    Refused,
 }
 
 impl Excluded {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 4] = [Self::NotTrading, Self::BadBook, Self::NoDepth, Self::NoGreeks];
+    pub const ALL: [Self; 5] = [Self::NotTrading, Self::BadBook, Self::NoDepth, Self::NoGreeks, Self::Refused];
 
     /// The name used in reports.
     pub const fn name(self) -> &'static str {
@@ -59,6 +67,7 @@ impl Excluded {
             Self::BadBook => "bad_book",
             Self::NoDepth => "no_depth",
             Self::NoGreeks => "no_greeks",
+            Self::Refused => "refused",
         }
     }
 }
@@ -71,6 +80,9 @@ impl Choice {
         }
         if !top.is_sound() {
             return Err(Excluded::BadBook);
+        }
+        if now < self.refused_until {
+            return Err(Excluded::Refused);
         }
         if self.is_future {
             return Ok(Unit::of_future(instrument, top.mid()));
@@ -142,6 +154,7 @@ impl Choice {
             is_future: instrument.is_future(),
             traded: None,
             impatient_until: Nanos::default(),
+            refused_until: Nanos::default(),
         }
     }
 }
@@ -159,11 +172,13 @@ pub enum Binding {
     Position,
     /// What the book shows.
     Depth,
+    /// What its underlying may hold and be exposed to, everything working at its worst.
+    Underlying,
 }
 
 impl Binding {
     /// Every one, in the order of its index.
-    pub const ALL: [Self; 4] = [Self::Free, Self::Order, Self::Position, Self::Depth];
+    pub const ALL: [Self; 5] = [Self::Free, Self::Order, Self::Position, Self::Depth, Self::Underlying];
 
     /// The name used in reports.
     pub const fn name(self) -> &'static str {
@@ -172,6 +187,7 @@ impl Binding {
             Self::Order => "order",
             Self::Position => "position",
             Self::Depth => "depth",
+            Self::Underlying => "underlying",
         }
     }
 }
@@ -186,38 +202,22 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Within risk's limits and what the book shows; nothing where the notional cannot be told.
-    pub(super) fn of(
-        instrument: &Instrument,
-        top: &Top,
-        spot: Price,
-        position: Lots,
-        (buying, selling): (u64, u64),
-        limits: &Limits,
-    ) -> Self {
-        let Some(notional) = instrument.notional_e9(1, top.ask, spot).filter(|notional| *notional > 0) else {
-            return Self::default();
-        };
-        // A lot's notional is floored when many are taken together: one lot less than the quotient is always within.
-        let within = |limit_e9: i64| ((limit_e9 / notional) as f64 - 1.0).max(0.0);
-        let order = within(limits.order_notional_max_e9).min(f64::from(limits.order_lots_max));
-        let held = within(limits.position_notional_max_e9);
+    /// Within what the book shows and what risk would approve.
+    pub(super) fn of(instrument: &Instrument, top: &Top, slippage_e9: i64, spot: Price, orders: &Orders) -> Self {
         let depths = if instrument.is_future() { FUTURE_DEPTHS } else { OPTION_DEPTHS };
-        let least = |depth: u32, position: f64| {
-            let depth = depths * f64::from(depth);
-            let position = position.max(0.0).floor();
-            let least = order.min(position).min(depth);
-            let by = if least == depth {
-                Binding::Depth
-            } else if least == position {
-                Binding::Position
-            } else {
-                Binding::Order
+        let least = |side, depth: u32| {
+            let shown = depth.saturating_mul(depths);
+            let price = taking_price(instrument, top, side, slippage_e9);
+            let (lots, refusal) = orders.gate.room(instrument.id, side, (shown, price), spot, &orders.store);
+            let by = match refusal {
+                None => Binding::Depth,
+                Some(Refusal::Quantity | Refusal::Notional) => Binding::Order,
+                Some(Refusal::Position) => Binding::Position,
+                Some(_) => Binding::Underlying,
             };
-            (least, by)
+            (f64::from(lots), by)
         };
-        let (upper, upper_by) = least(top.ask_lots, held - position.0 as f64 - buying as f64);
-        let (lower, lower_by) = least(top.bid_lots, held + position.0 as f64 - selling as f64);
+        let ((upper, upper_by), (lower, lower_by)) = (least(Side::Buy, top.ask_lots), least(Side::Sell, top.bid_lots));
         Self { lower: -lower, upper, lower_by, upper_by }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::attribution::Decision;
 use super::books::Top;
-use super::choices::{Binding, Room};
+use super::choices::{Binding, REFUSED_NS, Room};
 use super::counters::Hold;
 use super::desk::Scene;
 use super::execution::{TakeBack, Urgency, child, take_back, taking_price};
@@ -171,6 +171,11 @@ impl Hedge {
                     }
                 }
                 Err(hold) => {
+                    let choice = self.desks[at].choices.find_mut(offered.instrument).filter(|_| hold == Hold::Refused);
+                    if let Some(choice) = choice {
+                        choice.refused_until = Nanos(event.time.0.saturating_add(REFUSED_NS));
+                        self.desks[at].planner.end();
+                    }
                     if outcome.is_err() {
                         outcome = Err(hold);
                     }

@@ -195,9 +195,7 @@ impl Desk {
                 }
                 _ => {}
             }
-            let working = scene.orders.store.working_lots(choice.instrument);
-            let position = scene.orders.position(choice.instrument);
-            let room = Room::of(instrument, &top, target.spot, position, working, scene.orders.gate.limits());
+            let room = Room::of(instrument, &top, scene.config.slippage_e9, target.spot, scene.orders);
             let loading = unit.loading(bucket_of(choice.expiry_s, scene.now), around.spot);
             let offer = candidate(loading, &costs, (room.lower, room.upper));
             if self.planner.offer(&offer).is_some() {

@@ -203,6 +203,41 @@ impl Gate {
     }
 
     #[inline(always)]
+    /// The most lots, up to `most`, that no limit on prices, sizes and exposures refuses to one more order at `price`, and what
+    /// refuses another. One check where all pass, else one for each halving of `most`.
+    pub fn room(
+        &self,
+        instrument: InstrumentId,
+        side: Side,
+        (most, price): (u32, Price),
+        spot: Price,
+        orders: &OrderStore,
+    ) -> (u32, Option<Refusal>) {
+        let held = self.book.held(instrument).filter(|held| held.is_valued && spot.0 > 0);
+        let Some((held, group)) = held.and_then(|held| Some((held, self.book.group(held.underlying)?))) else {
+            return (0, Some(Refusal::UnknownGreeks));
+        };
+        if !self.collar.admits(instrument, price) {
+            return (0, Some(Refusal::Drift));
+        }
+        let check = |lots: u32| {
+            let asked = Asked { order: ClientOrderId(0), side, price, lots, more: lots, rests: false };
+            refuse_if(lots > self.limits.order_lots_max, Refusal::Quantity)?;
+            self.check_size(&asked, instrument, held, spot, orders)?;
+            self.check_group(&asked, held, group, spot)
+        };
+        let Err(mut reason) = check(most) else { return (most, None) };
+        let (mut fits, mut beyond) = (0, most);
+        while beyond - fits > 1 {
+            let middle = fits + (beyond - fits) / 2;
+            match check(middle) {
+                Ok(()) => fits = middle,
+                Err(closer) => (beyond, reason) = (middle, closer),
+            }
+        }
+        (fits, Some(reason))
+    }
+
     fn admit(
         &mut self,
         request: &Request,

@@ -101,7 +101,8 @@ impl Watch for Checkers {
     fn valued(&mut self, event: &Event) {
         match event.body {
             Body::Position { instrument, lots } => self.positions.opened(instrument, Lots(lots)),
-            Body::Exposure { .. } => {
+            Body::Exposure { underlying, spot, .. } => {
+                self.orders.valued(underlying, spot);
                 self.exposures.valued(event, &self.catalogue, &self.positions, &mut self.findings);
             }
             _ => {}

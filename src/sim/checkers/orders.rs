@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use super::Findings;
 use super::positions::Positions;
 use crate::event::{Body, KillCause, KillLevel};
-use crate::instrument::{Catalogue, Instrument, Payoff};
+use crate::instrument::{Catalogue, Instrument, Payoff, UNDERLYINGS_MAX};
 use crate::order::{CUM_LOTS_UNKNOWN, Request, UNKNOWN_TO_VENUE};
 use crate::risk::{Instruction, Limits};
 use crate::sim::OrderProtocol;
-use crate::units::{ClientOrderId, ExecutionId, InstrumentId, ONE_E9, Price, Side};
+use crate::units::{ClientOrderId, ExecutionId, InstrumentId, ONE_E9, Price, Side, UnderlyingId};
 
 /// An order as the ledger knows it.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub struct Orders {
     executions: HashSet<ExecutionId>,
     /// What the operator last asked for.
     level: KillLevel,
+    /// Of each underlying, as the greeks last told it.
+    spots: [Price; UNDERLYINGS_MAX],
     /// Bytes sent that are no whole frame yet.
     torn: Vec<u8>,
 }
@@ -45,6 +47,7 @@ impl Orders {
             used: HashSet::new(),
             executions: HashSet::new(),
             level: KillLevel::Open,
+            spots: [Price::ZERO; UNDERLYINGS_MAX],
             torn: Vec::new(),
         }
     }
@@ -102,6 +105,12 @@ impl Orders {
         }
     }
 
+    pub(super) fn valued(&mut self, underlying: UnderlyingId, spot: Price) {
+        if let Some(known) = self.spots.get_mut(underlying.index()) {
+            *known = spot;
+        }
+    }
+
     pub(super) fn disconnected(&mut self) {
         self.torn.clear();
     }
@@ -114,7 +123,7 @@ impl Orders {
         findings: &mut Findings,
     ) {
         let Instruction::Send(approved) = instruction else { return };
-        let Request::New { order, instrument, side, price, lots, .. } = *approved.request() else { return };
+        let Request::New { order, instrument, side, lots, .. } = *approved.request() else { return };
         if self.level >= KillLevel::Pause {
             findings.add(4, || format!("order {} was decided after a kill", order.0));
         }
@@ -133,7 +142,7 @@ impl Orders {
             return findings.add(5, || format!("order {} is on an instrument that was never listed", order.0));
         };
         let is_growing = worst.abs() > positions.of(instrument).abs();
-        let notional = notional_e9(listed, price, worst);
+        let notional = notional_e9(listed, self.spots[listed.underlying.index()], worst);
         if is_growing && notional > i128::from(self.limits.position_notional_max_e9) {
             findings.add(3, || {
                 format!(
@@ -145,11 +154,11 @@ impl Orders {
     }
 }
 
-/// Notional of so many lots in quote currency, 1e-9.
-fn notional_e9(instrument: &Instrument, price: Price, lots: i64) -> i128 {
+/// Notional of so many lots in quote currency, 1e-9: of what is measured in coins, at the spot.
+fn notional_e9(instrument: &Instrument, spot: Price, lots: i64) -> i128 {
     let amount = i128::from(instrument.lot.0) * i128::from(lots.abs());
     match instrument.payoff {
         Payoff::Inverse if instrument.is_future() => amount,
-        _ => amount * i128::from(price.0) / i128::from(ONE_E9),
+        _ => amount * i128::from(spot.0) / i128::from(ONE_E9),
     }
 }

@@ -50,13 +50,33 @@ pub struct Planner {
     scratch: Curvature,
     /// Whether costs and curvature are there to decide by.
     is_begun: bool,
+    refused: Option<Refused>,
+}
+
+/// A solution that gained too little: its dual point bounds the gain at other exposures too, since for the marginal risk w
+/// of one point, `P(z; x) ≥ w·x + constant` whatever x and z.
+#[derive(Debug)]
+struct Refused {
+    marginal: [f64; FACTORS_MAX],
+    constant: f64,
+}
+
+impl Refused {
+    /// Most that any trade can gain at an exposure.
+    fn gain_max(&self, curvature: &Curvature, exposure: &[f64]) -> f64 {
+        let mut floor = self.constant;
+        for (w, x) in self.marginal.iter().zip(exposure) {
+            floor += w * x;
+        }
+        curvature.half_form(exposure) - floor
+    }
 }
 
 impl Planner {
     /// Of problems in `factors` factors.
     pub fn new(factors: usize) -> Self {
         let (problem, scratch) = (Problem::new(factors), Curvature::new(factors));
-        Self { problem, solver: Solver::new(), stress: Stress::Base, scratch, is_begun: false }
+        Self { problem, solver: Solver::new(), stress: Stress::Base, scratch, is_begun: false, refused: None }
     }
 
     /// Begins a decision: writes what exposures cost, under the stress in which `exposure` costs most.
@@ -69,7 +89,7 @@ impl Planner {
         exposure: &[f64],
     ) -> Result<(), NotConvex> {
         self.problem.reset();
-        self.is_begun = false;
+        self.end();
         let mut worst = None;
         for stress in Stress::ALL {
             objective::write(&mut self.scratch, config, view, &covariance.stressed(stress, stress_amount)?)?;
@@ -86,6 +106,7 @@ impl Planner {
 
     /// Offers a hedge; its place in the decision, or `None` when it makes no sense and is left out.
     pub fn offer(&mut self, candidate: &Candidate) -> Option<usize> {
+        self.refused = None;
         self.problem.push(candidate).ok()
     }
 
@@ -102,6 +123,7 @@ impl Planner {
     /// Forgets what was begun: nothing is decided until it is begun anew.
     pub fn end(&mut self) {
         self.is_begun = false;
+        self.refused = None;
     }
 
     /// Whether a decision was begun.
@@ -115,13 +137,27 @@ impl Planner {
     }
 
     /// Decides at an exposure. Lots are the units in which hedges were offered; `batch_cost` is what sending anything costs.
+    /// After a solution that gained less than that, nothing is solved again while its bound holds where the exposure went.
     pub fn decide(&mut self, exposure: &[f64], batch_cost: f64) -> Plan {
         if !self.is_begun {
             return Plan::Unsolved;
         }
+        let gain_max = self.refused.as_ref().map(|refused| refused.gain_max(self.problem.curvature(), exposure));
+        if gain_max.is_some_and(|gain| gain <= batch_cost) {
+            return Plan::NotWorthwhile;
+        }
+        self.refused = None;
         match self.solve(exposure) {
             Outcome::StandStill => Plan::StandStill,
             Outcome::Unsolved(_) => Plan::Unsolved,
+            Outcome::Trade(Certificate { untraded, objective, gap, .. })
+                if untraded - objective + gap <= batch_cost =>
+            {
+                let marginal = self.solver.marginal_risk(&self.problem);
+                let at_exposure: f64 = marginal.iter().zip(exposure).map(|(w, x)| w * x).sum();
+                self.refused = Some(Refused { marginal, constant: objective - gap - at_exposure });
+                Plan::NotWorthwhile
+            }
             Outcome::Trade(certificate) => {
                 match self.solver.to_lots(&self.problem, &[1.0; super::program::HEDGES_MAX], batch_cost) {
                     None => Plan::NotWorthwhile,
@@ -149,4 +185,50 @@ impl Planner {
 pub fn candidate(loading: [f64; FACTORS_MAX], costs: &super::costs::Costs, limits: (f64, f64)) -> Candidate {
     let (buy, sell, impact) = (costs.buy, costs.sell, costs.impact);
     Candidate { loading, buy, sell, impact, lower: limits.0, upper: limits.1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One factor of unit risk with a hedge of unit loading, and another that nothing hedges.
+    fn planner() -> Planner {
+        let mut planner = Planner::new(2);
+        planner.problem.curvature_mut().add_outer(1.0, &[1.0, 0.0]).unwrap();
+        planner.problem.curvature_mut().add_outer(0.5, &[0.2, 1.0]).unwrap();
+        planner.is_begun = true;
+        let mut loading = [0.0; FACTORS_MAX];
+        loading[0] = 1.0;
+        let offer = Candidate { loading, buy: 0.5, sell: 0.5, impact: 0.0, lower: -50.0, upper: 50.0 };
+        assert_eq!(planner.offer(&offer), Some(0));
+        planner
+    }
+
+    #[test]
+    fn near_a_solution_that_gained_too_little_nothing_is_solved_again() {
+        let mut planner = planner();
+        assert_eq!(planner.decide(&[1.0, 0.0], 0.2), Plan::NotWorthwhile);
+        let solved = planner.solver.counts().solved;
+        assert_eq!(planner.decide(&[1.05, 0.01], 0.2), Plan::NotWorthwhile);
+        assert_eq!(planner.solver.counts().solved, solved);
+        assert!(matches!(planner.decide(&[3.0, 0.0], 0.2), Plan::Trade(_)));
+        assert_eq!(planner.decide(&[1.0, 0.0], 0.2), Plan::NotWorthwhile);
+        planner.end();
+        assert_eq!(planner.decide(&[1.0, 0.0], 0.2), Plan::Unsolved);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_left_by_the_bound_a_fresh_solution_leaves_too(
+            walk in prop::collection::vec((-3.0f64..3.0, -1.0f64..1.0), 1..20), batch in 0.0f64..1.0,
+        ) {
+            let mut known = planner();
+            for (delta, other) in walk {
+                let plan = known.decide(&[delta, other], batch);
+                let fresh = planner().decide(&[delta, other], batch);
+                prop_assert_eq!(matches!(plan, Plan::Trade(_)), matches!(fresh, Plan::Trade(_)), "{:?} {:?}", plan, fresh);
+            }
+        }
+    }
 }

@@ -140,6 +140,25 @@ impl Solver {
         &self.counts
     }
 
+    /// Q(x + Hz) of `problem`, the one that was solved: what one more unit of each factor costs after the trades.
+    pub fn marginal_risk(&self, problem: &Problem) -> [f64; FACTORS_MAX] {
+        let (m, after) = (problem.factors, self.after(problem));
+        let mut risk = [0.0; FACTORS_MAX];
+        combine(&problem.curvature.rows[..m], &after[..m], m, &mut risk);
+        risk
+    }
+
+    /// x + Hz.
+    fn after(&self, problem: &Problem) -> [f64; FACTORS_MAX] {
+        let mut after = problem.exposure;
+        for i in (0..self.hedges).filter(|i| self.trades[*i] != 0.0) {
+            for (y, row) in after.iter_mut().zip(&problem.loadings[..problem.factors]) {
+                *y += row[i] * self.trades[i];
+            }
+        }
+        after
+    }
+
     /// Forgets the last trades, so that the next solution depends on its problem alone.
     pub fn forget(&mut self) {
         self.trades = [0.0; HEDGES_MAX];
@@ -394,12 +413,7 @@ impl Solver {
     /// P and the duality gap at the trades, from gradients computed afresh.
     fn certify(&mut self, problem: &Problem) -> (f64, f64) {
         let m = problem.factors;
-        let mut after = problem.exposure;
-        for i in (0..self.hedges).filter(|i| self.trades[*i] != 0.0) {
-            for (y, row) in after.iter_mut().zip(&problem.loadings[..m]) {
-                *y += row[i] * self.trades[i];
-            }
-        }
+        let after = self.after(problem);
         let mut risk = [0.0; FACTORS_MAX];
         combine(&problem.curvature.rows[..m], &after[..m], m, &mut risk);
         combine(&problem.loadings[..m], &risk[..m], self.hedges, &mut self.slope);

@@ -125,14 +125,14 @@ impl Recent {
 }
 
 impl Decision {
-    /// Of a trade that the program decided.
-    pub(super) fn of(trade: &Trade, underlying: UnderlyingId, stress: Stress, time: Nanos) -> Self {
+    /// Of a trade that the program decided, and what it costs without what a wait is worth.
+    pub(super) fn of(trade: &Trade, cost: f64, underlying: UnderlyingId, stress: Stress, time: Nanos) -> Self {
         let certificate = &trade.certificate;
         Self {
             time,
             underlying,
             risk_reduction: trade.risk_reduction(),
-            cost: trade.cost,
+            cost,
             gap: certificate.gap / certificate.scale.max(f64::MIN_POSITIVE),
             orders: 0,
             binding: Binding::Free,

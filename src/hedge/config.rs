@@ -60,6 +60,11 @@ pub struct ProgramConfig {
     pub jump_fourth: f64,
     /// How old costs may be that standing still is certified with. What is sent is decided at present ones.
     pub refresh_ns: u64,
+    /// Time between the moments at which it is seen how fast what is wanted of a hedge moves; what would soon have to be
+    /// changed again waits.
+    pub waiting_sample_ns: u64,
+    /// How long that is remembered.
+    pub waiting_memory_ns: u64,
     /// How factors move together.
     pub covariance: CovarianceConfig,
     /// What trading costs.
@@ -73,6 +78,8 @@ impl Default for ProgramConfig {
             log_gamma_min: 1e-3,
             jump_fourth: 0.0,
             refresh_ns: 20 * Nanos::PER_MILLI,
+            waiting_sample_ns: 60 * Nanos::PER_SECOND,
+            waiting_memory_ns: 2 * 86_400 * Nanos::PER_SECOND,
             covariance: CovarianceConfig::default(),
             costs: CostConfig::default(),
         }

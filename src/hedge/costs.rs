@@ -106,6 +106,12 @@ impl Costs {
         is_usable.then_some(Self { buy, sell, impact, half_spread })
     }
 
+    /// What trading so many lots costs.
+    pub(super) fn of(&self, lots: i32) -> f64 {
+        let z = f64::from(lots);
+        0.5 * self.impact * z * z + if z > 0.0 { self.buy * z } else { -self.sell * z }
+    }
+
     /// What resting at the best price would cost instead, once filled.
     pub(super) fn resting(&self, instrument: &Instrument, top: &Top, spot: f64, config: &CostConfig) -> f64 {
         let value = top.mid() * value_per_price(instrument, top.mid(), spot);

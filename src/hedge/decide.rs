@@ -135,7 +135,9 @@ impl Hedge {
         // Each order may have to be preceded by its instrument's name.
         hold_if(out.room() < 2 * count, Hold::NoRoom)?;
 
-        let mut decision = Decision::of(trade, underlying, self.desks[at].planner.stress(), event.time);
+        let paid = self.desks[at].offered.iter().zip(&trade.rounded.lots);
+        let paid = paid.map(|(offered, lots)| offered.costs.of(*lots)).sum();
+        let mut decision = Decision::of(trade, paid, underlying, self.desks[at].planner.stress(), event.time);
         let gain_over_cost = (trade.rounded.untraded - trade.rounded.objective) / trade.cost.max(f64::MIN_POSITIVE);
         let mut children = [None; HEDGES_MAX];
         for (index, offered) in self.desks[at].offered.iter().enumerate() {

@@ -16,9 +16,9 @@ use super::orders::Orders;
 use super::planner::{Plan, Planner, candidate};
 use super::policy::{taker_fee, taking_cost};
 use super::program::objective::{MarketView, ObjectiveConfig};
-use super::program::{Covariance, HEDGES_MAX};
+use super::program::{Covariance, HEDGES_MAX, Waiting};
 use super::target::Target;
-use crate::instrument::Catalogue;
+use crate::instrument::{BookQuality, Catalogue};
 use crate::units::{InstrumentId, Nanos, Side};
 
 /// Relative move of the spot at which a decision is begun anew.
@@ -56,6 +56,8 @@ pub(super) struct Desk {
     pub(super) planner: Planner,
     market: Market,
     covariance: Option<(Covariance, f64, Nanos)>,
+    waiting: Waiting,
+    watched: Nanos,
     begun: Nanos,
     begun_spot: f64,
 }
@@ -70,6 +72,8 @@ impl Desk {
             planner: Planner::new(FACTORS),
             market: Market::new(config.program.covariance),
             covariance: None,
+            waiting: Waiting::new(FACTORS, config.program.waiting_memory_ns as f64 / Nanos::PER_YEAR as f64),
+            watched: Nanos::default(),
             begun: Nanos::default(),
             begun_spot: 0.0,
         }
@@ -83,6 +87,29 @@ impl Desk {
         }
     }
 
+    /// Looks at how the exposures move, our trades taken out; for clocks. Whatever is not known of them ends a series.
+    pub(super) fn watch(&mut self, target: &Target, sample_ns: u64, now: Nanos) {
+        let passed = now.since(self.watched);
+        if passed < sample_ns || target.fill_pending {
+            return;
+        }
+        match held(target, now) {
+            Ok(exposure) if target.quality == BookQuality::Good => {
+                self.waiting.observe(&exposure, passed as f64 / Nanos::PER_YEAR as f64);
+                self.watched = now;
+            }
+            _ => self.waiting.interrupt(),
+        }
+    }
+
+    /// Takes in a trade of ours: `lots` that add `loading` each, if that is known.
+    pub(super) fn traded(&mut self, loading: Option<&[f64]>, lots: f64) {
+        match loading {
+            Some(loading) => self.waiting.traded(loading, lots),
+            None => self.waiting.interrupt(),
+        }
+    }
+
     /// Exposures to every factor with what is working netted in.
     pub(super) fn exposure(
         &self,
@@ -90,15 +117,8 @@ impl Desk {
         scene: &Scene<'_>,
         with_passive: bool,
     ) -> Result<[f64; FACTORS], Fallback> {
-        let held = target.volatility.held(target.expiries, scene.now).ok_or(Fallback::Volatility)?;
-        let spot = target.spot.to_f64();
-        let mut exposure = [0.0; FACTORS];
-        exposure[0] = target.net_delta.to_f64() + target.abroad;
-        for bucket in 0..BUCKETS {
-            exposure[1 + bucket] = held.vega[bucket] * spot;
-        }
-        exposure[SKEW] = held.skew * spot;
-        exposure[GAMMA] = target.log_gamma.to_f64() / spot;
+        let mut exposure = held(target, scene.now)?;
+        exposure[0] += target.abroad;
         if !target.in_flight.is_empty() {
             let working = target.working(&scene.orders.store, with_passive, scene.now);
             for (x, more) in exposure.iter_mut().zip(&working) {
@@ -197,7 +217,10 @@ impl Desk {
             }
             let room = Room::of(instrument, &top, scene.config.slippage_e9, target.spot, scene.orders);
             let loading = unit.loading(bucket_of(choice.expiry_s, scene.now), around.spot);
-            let offer = candidate(loading, &costs, (room.lower, room.upper));
+            let curvature = self.planner.problem().curvature();
+            let wait = |cost| self.waiting.cost(curvature, &loading, around.horizon_years, cost);
+            let worth = Costs { buy: wait(costs.buy), sell: wait(costs.sell), ..costs };
+            let offer = candidate(loading, &worth, (room.lower, room.upper));
             if self.planner.offer(&offer).is_some() {
                 // The planner takes no more than the table holds.
                 let _ = self.offered.try_push(Offered { instrument: choice.instrument, unit, costs, room });
@@ -206,6 +229,20 @@ impl Desk {
             }
         }
     }
+}
+
+/// Exposures of what is held.
+fn held(target: &Target, now: Nanos) -> Result<[f64; FACTORS], Fallback> {
+    let held = target.volatility.held(target.expiries, now).ok_or(Fallback::Volatility)?;
+    let spot = target.spot.to_f64();
+    let mut exposure = [0.0; FACTORS];
+    exposure[0] = target.net_delta.to_f64();
+    for bucket in 0..BUCKETS {
+        exposure[1 + bucket] = held.vega[bucket] * spot;
+    }
+    exposure[SKEW] = held.skew * spot;
+    exposure[GAMMA] = target.log_gamma.to_f64() / spot;
+    Ok(exposure)
 }
 
 /// Proportional cost of trading delta: with the perpetual, or its fee alone while its book says nothing.

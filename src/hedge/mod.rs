@@ -225,9 +225,15 @@ impl Hedge {
         let heard = self.orders.hear(event);
         self.counters.strange_reports += u64::from(heard.is_strange);
         if let Some((fill, instrument)) = heard.fill.and_then(|f| Some((f, self.catalogue.find(f.instrument)?))) {
-            let target = &mut self.targets[instrument.underlying.index()];
+            let at = instrument.underlying.index();
+            let target = &mut self.targets[at];
             target.fill_pending = true;
             let unit = target.in_flight.iter().find(|flight| flight.instrument == instrument.id).map(|f| f.unit);
+            if let Some(desk) = self.desks.get_mut(at) {
+                let (bucket, spot) = (factors::bucket_of(instrument.expiry_s, event.time), target.spot.to_f64());
+                let loading = unit.map(|unit| unit.loading(bucket, spot));
+                desk.traded(loading.as_ref().map(|loading| &loading[..]), fill.signed_lots() as f64);
+            }
             if instrument.kind == InstrumentKind::Option {
                 target.volatility.fill(instrument.expiry_s, fill.signed_lots() as f64, unit.as_ref());
             }
@@ -296,6 +302,7 @@ impl Hedge {
         for (spot, (target, desk)) in spots.iter_mut().zip(self.targets.iter().zip(self.desks.iter_mut())) {
             *spot = target.spot.to_f64();
             desk.observe(target, now);
+            desk.watch(target, self.config.program.waiting_sample_ns, now);
         }
         self.together.sample(now, &spots);
         for own in 0..underlyings {

@@ -30,7 +30,7 @@ pub struct Trade {
     pub rounded: Rounded,
     /// Of the solution before rounding.
     pub certificate: Certificate,
-    /// What trading these lots costs.
+    /// What trading these lots costs, as the hedges were offered.
     pub cost: f64,
 }
 

@@ -13,30 +13,28 @@
 //! which is c while the horizon is short, the hedge dear or the exposure still. Q' is the curvature that is left when
 //! delta, the first factor, is hedged perfectly: its own curvature is that of a band already.
 //!
-//! s² is an exponentially weighted mean over moments that are some time apart (minutes, not ticks): how far the exposures
-//! moved other than by our trades, along the hedge. Costs a few hundred nanoseconds a moment; the figures it leaves are
-//! used until the next.
+//! s² follows from M, the exponentially weighted covariance a year of the exposures' own moves over moments that are some
+//! time apart (minutes, not ticks), our trades taken out: with a = Q'h, the wanted amount moves by aᵀ(move)/q, so
+//! s² = aᵀMa/q². A moment costs some hundred nanoseconds, a cost about as much.
 
-use super::{FACTORS_MAX, HEDGES_MAX, Problem};
+use super::{Curvature, FACTORS_MAX};
 use crate::hedge::policy::cbrt;
 
-/// How fast what is wanted of each hedge moves.
+/// How fast what is wanted of hedges moves.
 #[derive(Clone, Debug)]
 pub struct Waiting {
     memory_years: f64,
     /// The exposures of the last moment, and what our trades have added since.
     exposure: Option<[f64; FACTORS_MAX]>,
-    /// Weighted sums: of squared moves of the wanted amounts, and of time.
-    moved: [f64; HEDGES_MAX],
+    /// Weighted sums: of move·moveᵀ, and of time.
+    moves: Curvature,
     years: f64,
-    /// 3/2·s²·τ·q² of each hedge.
-    scale: [f64; HEDGES_MAX],
 }
 
 impl Waiting {
-    /// Knows nothing yet, so that nothing waits; forgets with a time constant of `memory_years`.
-    pub fn new(memory_years: f64) -> Self {
-        Self { memory_years, exposure: None, moved: [0.0; HEDGES_MAX], years: 0.0, scale: [0.0; HEDGES_MAX] }
+    /// Knows nothing yet, so that nothing waits; of `factors` factors, and forgets with a time constant of `memory_years`.
+    pub fn new(factors: usize, memory_years: f64) -> Self {
+        Self { memory_years, exposure: None, moves: Curvature::new(factors), years: 0.0 }
     }
 
     /// `units` of a hedge were traded that add `loading` a unit.
@@ -48,50 +46,51 @@ impl Waiting {
         }
     }
 
-    /// A moment `years` after the last one: what the book is exposed to, and the curvature and hedges of `problem` with
-    /// `horizon_years` ahead. Hedges keep their places from one moment to the next. What is not finite is left out.
-    pub fn observe(&mut self, problem: &Problem, exposed: &[f64], horizon_years: f64, years: f64) {
+    /// Something moved the exposures that is not to count: the next moment is a first one.
+    pub fn interrupt(&mut self) {
+        self.exposure = None;
+    }
+
+    /// A moment `years` after the last one, and what the book is exposed to. What is not finite is left out.
+    pub fn observe(&mut self, exposed: &[f64], years: f64) {
         let mut exposure = [0.0; FACTORS_MAX];
         for (x, given) in exposure.iter_mut().zip(exposed) {
             *x = *given;
         }
         let Some(last) = self.exposure.replace(exposure) else { return };
-        let mut move_since = exposure;
-        for (x, l) in move_since.iter_mut().zip(&last) {
+        let mut moved = exposure;
+        for (x, l) in moved.iter_mut().zip(&last) {
             *x -= l;
         }
-        if !(years > 0.0 && years.is_finite() && move_since.iter().all(|x| x.is_finite())) {
+        if !(years > 0.0 && years.is_finite() && moved.iter().all(|x| x.is_finite())) {
             return;
         }
         let keep = self.memory_years / (self.memory_years + years);
-        self.years = keep * self.years + years;
-        for i in 0..problem.hedges() {
-            let loading = problem.loading(i);
-            let along = without_delta(problem, &loading);
-            let mut own = 0.0;
-            let mut moved = 0.0;
-            for k in 0..problem.factors() {
-                own += along[k] * loading[k];
-                moved += along[k] * move_since[k];
-            }
-            let wanted = moved / own;
-            let usable = own > 0.0 && wanted.is_finite();
-            self.moved[i] = keep * self.moved[i] + if usable { wanted * wanted } else { 0.0 };
-            let scale = 1.5 * self.moved[i] / self.years * horizon_years * own * own;
-            self.scale[i] = if usable && scale.is_finite() { scale } else { 0.0 };
+        let mut moves = Curvature::new(self.moves.factors());
+        let added = moves.add(keep, &self.moves).and_then(|()| moves.add_outer(1.0, &moved[..self.moves.factors()]));
+        if added.is_ok() {
+            self.moves = moves;
+            self.years = keep * self.years + years;
         }
     }
 
-    /// What trading a unit of hedge `i` has to be worth if it costs `cost`: no less than that.
-    pub fn cost(&self, i: usize, cost: f64) -> f64 {
-        let waiting = self.scale[i] * cost;
-        if waiting > cost * cost * cost { cbrt(waiting) } else { cost }
+    /// What trading a unit of a hedge with this loading has to be worth if it costs `cost` and exposures cost `curvature` over
+    /// `horizon_years`: no less than that.
+    pub fn cost(&self, curvature: &Curvature, loading: &[f64; FACTORS_MAX], horizon_years: f64, cost: f64) -> f64 {
+        // What pays for itself waits for nothing.
+        if self.years <= 0.0 || cost <= 0.0 {
+            return cost;
+        }
+        let along = without_delta(curvature, loading);
+        let variance = 2.0 * self.moves.half_form(&along) / self.years;
+        let waiting = 1.5 * variance * horizon_years * cost;
+        if waiting.is_finite() && waiting > cost * cost * cost { cbrt(waiting) } else { cost }
     }
 }
 
 /// Q'·loading, where Q' = Q − Q₀Q₀ᵀ/Q₀₀ is what is left of the curvature once delta is hedged.
-fn without_delta(problem: &Problem, loading: &[f64; FACTORS_MAX]) -> [f64; FACTORS_MAX] {
-    let (q, m) = (problem.curvature(), problem.factors());
+fn without_delta(q: &Curvature, loading: &[f64; FACTORS_MAX]) -> [f64; FACTORS_MAX] {
+    let m = q.factors();
     let mut product = [0.0; FACTORS_MAX];
     for a in 0..m {
         for b in 0..m {
@@ -109,79 +108,81 @@ fn without_delta(problem: &Problem, loading: &[f64; FACTORS_MAX]) -> [f64; FACTO
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hedge::program::Candidate;
 
     const YEARS: f64 = 1e-5;
     const HORIZON: f64 = 0.02;
 
-    /// Delta and one other factor that costs ½·curvature·v²; a hedge of delta and one of both.
-    fn problem(curvature: f64) -> Problem {
-        let mut problem = Problem::new(2);
-        problem.curvature_mut().add_outer(50.0, &[1.0, 0.3]).unwrap();
-        problem.curvature_mut().add_diagonal(1, curvature).unwrap();
-        for other in [0.0, 2.0] {
-            let mut loading = [0.0; FACTORS_MAX];
-            (loading[0], loading[1]) = (1.0, other);
-            let candidate = Candidate { loading, buy: 0.1, sell: 0.1, impact: 0.0, lower: -9.0, upper: 9.0 };
-            problem.push(&candidate).unwrap();
-        }
-        problem
+    /// Delta and one other factor that costs ½·curvature·v².
+    fn exposures_cost(curvature: f64) -> Curvature {
+        let mut q = Curvature::new(2);
+        q.add_outer(50.0, &[1.0, 0.3]).unwrap();
+        q.add_diagonal(1, curvature).unwrap();
+        q
+    }
+
+    /// What a hedge has to be worth that costs 0.1 and adds one of delta and so much of the other factor.
+    fn cost(waiting: &Waiting, other: f64, cost: f64) -> f64 {
+        let mut loading = [0.0; FACTORS_MAX];
+        (loading[0], loading[1]) = (1.0, other);
+        waiting.cost(&exposures_cost(3.0), &loading, HORIZON, cost)
     }
 
     /// A moment at an exposure.
-    fn observe(waiting: &mut Waiting, curvature: f64, exposure: f64, years: f64) {
-        waiting.observe(&problem(curvature), &[7.0 * exposure, exposure], HORIZON, years);
+    fn observe(waiting: &mut Waiting, exposure: f64, years: f64) {
+        waiting.observe(&[7.0 * exposure, exposure], years);
     }
 
     /// Moments between which the exposure moves to and fro by `by`.
-    fn observed(curvature: f64, by: f64) -> Waiting {
-        let mut waiting = Waiting::new(1.0);
+    fn observed(by: f64) -> Waiting {
+        let mut waiting = Waiting::new(2, 1.0);
         for k in 0..200 {
-            observe(&mut waiting, curvature, if k % 2 == 0 { 0.0 } else { by }, YEARS);
+            observe(&mut waiting, if k % 2 == 0 { 0.0 } else { by }, YEARS);
         }
         waiting
     }
 
     #[test]
     fn a_hedge_waits_within_whalley_and_wilmotts_band() {
-        let (curvature, by, cost) = (3.0, 0.4, 0.1);
+        let (curvature, by, paid) = (3.0, 0.4, 0.1);
         // A unit of the hedge adds 2 of the factor: half of what the factor moves is wanted.
         let variance = (0.5 * by) * (0.5 * by) / YEARS;
         let own = curvature * 4.0;
-        let half_width = (1.5 * cost * variance / (own / HORIZON)).cbrt();
-        let waits_at = observed(curvature, by).cost(1, cost) / own;
+        let half_width = (1.5 * paid * variance / (own / HORIZON)).cbrt();
+        let waits_at = cost(&observed(by), 2.0, paid) / own;
         assert!((waits_at / half_width - 1.0).abs() < 1e-9, "{waits_at} {half_width}");
     }
 
     #[test]
     fn what_hedges_delta_alone_and_what_stays_where_it_is_do_not_wait() {
-        assert_eq!(observed(3.0, 0.4).cost(0, 0.1), 0.1);
-        assert_eq!(observed(3.0, 0.0).cost(1, 0.1), 0.1);
-        assert_eq!(Waiting::new(1.0).cost(1, 0.1), 0.1);
-        assert_eq!(observed(3.0, 1e-7).cost(1, 0.1), 0.1, "a cost that is high beside what moves");
+        assert_eq!(cost(&observed(0.4), 0.0, 0.1), 0.1);
+        assert_eq!(cost(&observed(0.0), 2.0, 0.1), 0.1);
+        assert_eq!(cost(&Waiting::new(2, 1.0), 2.0, 0.1), 0.1);
+        assert_eq!(cost(&observed(1e-7), 2.0, 0.1), 0.1, "a cost that is high beside what moves");
     }
 
     #[test]
-    fn our_own_trades_are_no_moves() {
-        let mut waiting = Waiting::new(1.0);
+    fn our_own_trades_and_interruptions_are_no_moves() {
+        let mut waiting = Waiting::new(2, 1.0);
         let mut exposure = 1.0;
         for k in 0..50 {
-            observe(&mut waiting, 3.0, exposure, YEARS);
+            observe(&mut waiting, exposure, YEARS);
             let units = if k % 2 == 0 { 1.0 } else { -1.0 };
             waiting.traded(&[7.0 * 2.0, 2.0], units);
             exposure += 2.0 * units;
         }
-        assert_eq!(waiting.cost(1, 0.1), 0.1);
+        waiting.interrupt();
+        observe(&mut waiting, 100.0, YEARS);
+        assert_eq!(cost(&waiting, 2.0, 0.1), 0.1);
     }
 
     #[test]
     fn what_is_not_finite_changes_nothing() {
-        let mut waiting = observed(3.0, 0.4);
-        let before = waiting.cost(1, 0.1);
-        observe(&mut waiting, 3.0, f64::NAN, YEARS);
-        observe(&mut waiting, 3.0, 0.0, YEARS);
-        observe(&mut waiting, 3.0, 0.0, 0.0);
-        assert_eq!(waiting.cost(1, 0.1), before);
-        assert_eq!(waiting.cost(1, f64::NAN).to_bits(), f64::NAN.to_bits());
+        let mut waiting = observed(0.4);
+        let before = cost(&waiting, 2.0, 0.1);
+        observe(&mut waiting, f64::NAN, YEARS);
+        observe(&mut waiting, 0.0, YEARS);
+        observe(&mut waiting, 0.0, 0.0);
+        assert_eq!(cost(&waiting, 2.0, 0.1), before);
+        assert_eq!(cost(&waiting, 2.0, f64::NAN).to_bits(), f64::NAN.to_bits());
     }
 }

@@ -393,6 +393,28 @@ fn what_the_price_collar_would_refuse_is_not_asked_for() {
 }
 
 #[test]
+fn what_would_soon_be_changed_again_waits() {
+    let bought = |sway: f64| {
+        let program = ProgramConfig { waiting_sample_ns: Nanos::PER_SECOND, ..ProgramConfig::default() };
+        let mut play = Play::new(HedgeConfig { program, ..taking() }).holding(0.0, -1.0, 0.0);
+        for k in 0..40 {
+            play.vega = if k % 2 == 0 { sway } else { -sway };
+            play.survey();
+            play.expose();
+            play.orders();
+            play.rig.now += Nanos::PER_SECOND;
+            play.rig.tell(Body::Clock);
+            play.orders();
+        }
+        play = play.holding(0.0, -20.0, -2.0);
+        let traded = play.run_to_rest();
+        traded[2] + traded[3]
+    };
+    let (still, swaying) = (bought(0.0), bought(0.05));
+    assert!(still > 0 && swaying < still, "{still} {swaying}");
+}
+
+#[test]
 fn a_batch_that_costs_more_than_it_brings_is_not_sent() {
     let costs = CostConfig { batch: 1e12, ..CostConfig::default() };
     let program = ProgramConfig { costs, ..ProgramConfig::default() };

@@ -81,7 +81,7 @@ impl Desk {
             cash: 0.0,
             result: Result::default(),
             planner: Planner::new(FACTORS),
-            waiting: Waiting::new(MEMORY_YEARS),
+            waiting: Waiting::new(FACTORS, MEMORY_YEARS),
         }
     }
 
@@ -126,6 +126,7 @@ impl Desk {
     }
 
     fn solve(&mut self, tick: &Tick, beliefs: Beliefs, exposure: &[f64; FACTORS]) {
+        self.waiting.observe(exposure, STEP_YEARS);
         if self.pose(tick, beliefs, exposure).is_err() {
             self.result.unsolved += 1;
             return self.follow_delta(tick, exposure[0], exposure[GAMMA]);
@@ -163,12 +164,12 @@ impl Desk {
             for (l, exposure) in loading.iter_mut().zip(&quote.exposure) {
                 *l = lot * exposure;
             }
-            let cost = self.waiting.cost(i, lot * quote.cost);
+            let curvature = self.planner.problem().curvature();
+            let cost = self.waiting.cost(curvature, &loading, horizon_years, lot * quote.cost);
             let (lower, upper) = ((-HEDGE_LIMIT - held).min(0.0) / lot, (HEDGE_LIMIT - held).max(0.0) / lot);
             let candidate = Candidate { loading, buy: cost, sell: cost, impact: 0.0, lower, upper };
             self.planner.offer(&candidate).ok_or(NotConvex)?;
         }
-        self.waiting.observe(self.planner.problem(), exposure, horizon_years, STEP_YEARS);
         Ok(())
     }
 

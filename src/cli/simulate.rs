@@ -17,6 +17,8 @@ use crate::units::Nanos;
 
 /// Seeds of a run that names none.
 const SEEDS: Range<u64> = 0..1_000;
+/// In so many seeds every fault has to strike: one that never does tests nothing.
+const ENOUGH: u64 = 300;
 /// Failures after which a search has enough.
 const FAILURES_MAX: u64 = 3;
 
@@ -92,6 +94,10 @@ pub(super) fn run(args: &SimulateArgs) -> Result<(), CliError> {
     if !failures.is_empty() {
         return Err(CliError::CheckFailed(format!("{} of {} runs broke an invariant", failures.len(), tally.seeds)));
     }
+    let never: Vec<&str> = figures.faults.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    if tally.seeds >= ENOUGH && !never.is_empty() {
+        return Err(CliError::CheckFailed(format!("never struck in {} seeds: {}", tally.seeds, never.join(", "))));
+    }
     if figures.hot_allocations > 0 {
         let count = figures.hot_allocations;
         return Err(CliError::CheckFailed(format!("{count} heap allocations in the stages (invariant 11)")));
@@ -160,7 +166,7 @@ fn figures(tally: &Tally, failures: &[Outcome], lasted: Duration, hot_allocation
         simulated_hours: simulated_s / 3_600.0,
         seconds: lasted.as_secs_f64(),
         times_real_time: simulated_s / lasted.as_secs_f64(),
-        faults: Fault::ALL.iter().map(|fault| (fault.name(), tally.injected[fault.index()])).collect(),
+        faults: Fault::ALL.iter().map(|fault| (fault.name(), tally.injected.of(*fault))).collect(),
         hot_allocations,
         violations: failures.iter().filter_map(failure).collect(),
         digest: format!("{:016x}", tally.digest),

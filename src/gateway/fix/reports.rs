@@ -8,13 +8,15 @@ use super::super::listing::Listed;
 use crate::event::{Body, Event};
 use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, INSTRUMENT_EXPIRED, TIME_IN_FORCE_ENDED, UNKNOWN_TO_VENUE};
 use crate::stage::{Full, Outbox};
-use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Price, Quantity, VenueOrderId};
+use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Price, Quantity, Side, VenueOrderId};
 use crate::wire::fix::{ExecutionReport, Fields, number, status, tag};
 
 /// Orders remembered by number, the latest of each place.
 const KNOWN_MAX: usize = 4_096;
 /// Reason of a refusal that the venue gives no number for.
 const OTHER: u8 = 99;
+/// `ExecType` (150): fills told before are taken back.
+const TRADE_CANCEL: u8 = b'H';
 /// What `Text` (58) of a cancel's refusal holds when there is no such order any more.
 const GONE: [&[u8]; 4] = [b"not_found", b"not_open", b"already_", b"no such order"];
 
@@ -74,6 +76,16 @@ impl<O: Outbox<Event>> Reports<'_, O> {
             let reason = report.reject_reason().and_then(|reason| u8::try_from(reason).ok()).unwrap_or(OTHER);
             return self.delivery.deliver(Body::Rejected { order, instrument, reason: reason.min(127) });
         }
+        if report.exec_type == TRADE_CANCEL {
+            return self.executions(&listed, report, |execution, side, price, lots| Body::Busted {
+                order,
+                execution,
+                instrument,
+                side,
+                price,
+                lots,
+            });
+        }
         let is_first = self.known.find(order).is_none_or(|entry| !entry.accepted);
         if is_first {
             let venue_order = VenueOrderId(report.venue_order);
@@ -82,7 +94,14 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         if report.exec_type == b'5' || report.status == status::REPLACED {
             self.amended(order, &listed, report)?;
         }
-        self.fills(order, &listed, report)?;
+        self.executions(&listed, report, |execution, side, price, lots| Body::Filled {
+            order,
+            execution,
+            instrument,
+            side,
+            price,
+            lots,
+        })?;
         let ended = match (report.status, report.exec_type) {
             (status::CANCELED, _) if report.text.starts_with(b"ioc") => Some(TIME_IN_FORCE_ENDED),
             (status::CANCELED, _) => Some(CANCELLED_ON_REQUEST),
@@ -137,15 +156,19 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     }
 
     #[inline]
-    fn fills(&mut self, order: ClientOrderId, listed: &Listed, report: &ExecutionReport<'_>) -> Result<(), Full> {
+    fn executions(
+        &mut self,
+        listed: &Listed,
+        report: &ExecutionReport<'_>,
+        body: impl Fn(ExecutionId, Side, Price, u32) -> Body,
+    ) -> Result<(), Full> {
         for fill in report.fills.iter() {
             let lots = fill.and_then(|fill| listed.lots_of_contracts(Quantity(fill.qty))).filter(|lots| *lots > 0);
             let (Some(fill), Some(side), Some(lots)) = (fill, report.side, lots) else {
                 self.delivery.count(|counters| counters.unrepresentable += 1);
                 continue;
             };
-            let (execution, instrument, price) = (ExecutionId(fill.execution), listed.instrument, Price(fill.price));
-            self.delivery.deliver(Body::Filled { order, execution, instrument, side, price, lots })?;
+            self.delivery.deliver(body(ExecutionId(fill.execution), side, Price(fill.price), lots))?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::units::{ExecutionId, InstrumentId, Lots, VenueInstrumentId};
 pub struct Positions {
     held: BTreeMap<InstrumentId, i64>,
     executions: HashSet<ExecutionId>,
+    busts: HashSet<ExecutionId>,
 }
 
 impl Positions {
@@ -36,6 +37,11 @@ impl Positions {
             && self.executions.insert(execution)
         {
             *self.held.entry(instrument).or_default() += side.sign() * i64::from(lots);
+        }
+        if let Body::Busted { execution, instrument, side, lots, .. } = *body
+            && self.busts.insert(execution)
+        {
+            *self.held.entry(instrument).or_default() -= side.sign() * i64::from(lots);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The one source of chance in a run, and the tally of what was done with it.
 
-use super::faults::{Fault, Rate};
+use super::faults::{Counts, Fault, Rate};
 use super::options::Options;
 use crate::sim::random::Random;
 use crate::units::Nanos;
@@ -13,17 +13,12 @@ pub(super) struct Dice {
     pub(super) random: Random,
     /// Whether faults still happen.
     pub(super) faulty: bool,
-    injected: [u64; Fault::ALL.len()],
+    injected: Counts,
 }
 
 impl Dice {
     pub(super) fn new(options: &Options) -> Self {
-        Self {
-            random: Random::new(options.seed),
-            options: options.clone(),
-            faulty: true,
-            injected: [0; Fault::ALL.len()],
-        }
+        Self { random: Random::new(options.seed), options: options.clone(), faulty: true, injected: Counts::default() }
     }
 
     /// Whether a fault with a probability for each occasion happens on this one.
@@ -33,11 +28,10 @@ impl Dice {
         self.count(fault, happens)
     }
 
-    /// Whether a fault with a rate a second happens within the next `step_ns`.
-    pub(super) fn strikes_within(&mut self, fault: Fault, step_ns: u64) -> bool {
+    /// Whether a fault with a rate a second is due within the next `step_ns`. Whether it then strikes is not counted here.
+    pub(super) fn is_due_within(&mut self, fault: Fault, step_ns: u64) -> bool {
         let rate = self.options.rate(fault) * step_ns as f64 / Nanos::PER_SECOND as f64;
-        let happens = self.faulty && rate > 0.0 && self.random.chance(rate);
-        self.count(fault, happens)
+        self.faulty && rate > 0.0 && self.random.chance(rate)
     }
 
     /// Whether a fault that lasts is on.
@@ -48,7 +42,9 @@ impl Dice {
 
     /// Counts what happened by another way than a draw.
     pub(super) fn count(&mut self, fault: Fault, happens: bool) -> bool {
-        self.injected[fault.index()] += u64::from(happens);
+        if happens {
+            self.injected.count(fault);
+        }
         happens
     }
 
@@ -58,7 +54,7 @@ impl Dice {
     }
 
     /// How often each fault happened.
-    pub(super) fn injected(&self) -> [u64; Fault::ALL.len()] {
+    pub(super) fn injected(&self) -> Counts {
         self.injected
     }
 }

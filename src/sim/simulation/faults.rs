@@ -11,6 +11,33 @@ pub enum Rate {
     Switch,
 }
 
+/// How often each fault struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts([u64; Fault::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; Fault::ALL.len()])
+    }
+}
+
+impl Counts {
+    /// How often this one did.
+    pub fn of(&self, fault: Fault) -> u64 {
+        self.0[fault.index()]
+    }
+
+    /// It struck once.
+    pub(super) fn count(&mut self, fault: Fault) {
+        self.0[fault.index()] += 1;
+    }
+
+    /// Adds those of another run.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);
+    }
+}
+
 /// One line a fault: its name in options and reports, and its rate.
 macro_rules! faults {
     ($($(#[$doc:meta])+ $fault:ident = $name:literal at $rate:ident$(($most:literal))?,)+) => {
@@ -91,6 +118,23 @@ faults! {
     SlowLink = "slow_link" at PerSecond(0.5),
     /// The venue takes few orders a second.
     Throttle = "throttle" at Switch,
+    /// The venue is started again: the connection breaks, every line is silent, every sequence begins anew.
+    VenueRestart = "venue_restart" at PerSecond(0.1),
+    /// The process starts with a wrong secret, and its logons are refused until a person corrects it.
+    WrongSecret = "wrong_secret" at Switch,
+    /// Bytes are lost in both directions and then the connection breaks: both ends ask for what they miss.
+    LostBothWays = "lost_both_ways" at PerSecond(0.3),
+
+    /// The venue refuses an order that nothing is wrong with.
+    VenueRefusal = "venue_refusal" at PerSecond(2.0),
+    /// The venue ends an order of its own accord.
+    UnsolicitedCancel = "unsolicited_cancel" at PerSecond(2.0),
+    /// The venue refuses an amendment that nobody asked for.
+    AmendReject = "amend_reject" at PerSecond(2.0),
+    /// Somebody else trades the hedge on the account: the fill is of an order that is not known here.
+    UnknownOrder = "unknown_order" at PerSecond(0.1),
+    /// The venue takes the last fill back.
+    Bust = "bust" at PerSecond(0.3),
 
     /// Our clock jumps ahead.
     ClockAhead = "clock_ahead" at PerSecond(0.3),
@@ -108,6 +152,10 @@ faults! {
     Crash = "crash" at PerSecond(0.5),
     /// The operator throws the kill switch.
     Kill = "kill" at PerSecond(0.1),
+    /// The operator throws the kill switch while an order waits for the socket.
+    KillInFlight = "kill_in_flight" at PerSecond(0.2),
+    /// The process is started again with another position limit while orders may be under way.
+    LimitChange = "limit_change" at PerSecond(0.2),
     /// The position limit is far below what a hedge needs.
     TightLimits = "tight_limits" at Switch,
 }

@@ -128,11 +128,18 @@ impl Lines {
         bytes[4..8].copy_from_slice(&sequence.wrapping_sub(*base).to_le_bytes());
     }
 
-    /// The next packet of some channel is numbered 1.
-    pub(super) fn reset_a_sequence(&mut self, dice: &mut Dice) {
-        if !self.rebased.is_empty() {
+    /// The next packet of some channel is numbered 1; false when no channel was heard yet.
+    pub(super) fn reset_a_sequence(&mut self, dice: &mut Dice) -> bool {
+        let any = !self.rebased.is_empty();
+        if any {
             let at = dice.random.below(self.rebased.len() as u64) as usize;
             self.rebased[at].2 = 1;
         }
+        any
+    }
+
+    /// The next packet of every channel is numbered 1.
+    pub(super) fn reset_every_sequence(&mut self) {
+        self.rebased.iter_mut().for_each(|(.., reset_due)| *reset_due = 1);
     }
 }

@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 
 use sha2::{Digest as _, Sha256};
 
-pub use faults::{Fault, Rate};
+pub use faults::{Counts, Fault, Rate};
 pub use options::{Options, OptionsError};
 #[cfg(feature = "canary")]
 pub use search::catch;
@@ -34,12 +34,12 @@ pub use search::{Search, Tally, shrink};
 
 use super::checkers::{Checkers, Violation};
 use super::process::{Process, ProcessConfig};
-use super::venue::Venue;
+use super::venue::{Venue, Whim};
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::hedge::{HedgeConfig, Policy};
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::Stamp;
-use crate::units::{Nanos, ONE_E9, Ticks};
+use crate::units::{Nanos, ONE_E9, Side, Ticks};
 use dice::Dice;
 use lines::Lines;
 use wire::Wire;
@@ -54,6 +54,14 @@ const STILL_NS: u64 = 3 * Nanos::PER_SECOND;
 const TINY: usize = 4;
 /// The position limit that is far too low, dollars.
 const TIGHT_NOTIONAL: i64 = 100_000;
+/// The listing that the band hedges with.
+const HEDGE: usize = 0;
+/// Faults that come true with the next order at the venue.
+const WHIMS: [(Fault, Whim); Whim::ALL.len()] = [
+    (Fault::VenueRefusal, Whim::Refuse),
+    (Fault::UnsolicitedCancel, Whim::End),
+    (Fault::AmendReject, Whim::RefuseAmendment),
+];
 /// Lines of the trace kept for a failure.
 const TRACE: usize = 24;
 
@@ -74,8 +82,8 @@ pub struct Outcome {
     pub options: Options,
     /// What did not hold.
     pub violations: Vec<Violation>,
-    /// How often each fault struck, by [`Fault::index`].
-    pub injected: [u64; Fault::ALL.len()],
+    /// How often each fault struck.
+    pub injected: Counts,
     /// Events that the greeks consumed.
     pub events: u64,
     /// Orders that reached the venue.
@@ -117,6 +125,11 @@ struct World {
     stalled_until: Nanos,
     surface_until: Nanos,
     gateway_until: Nanos,
+    /// When a wrong secret is corrected, and whether the process has it.
+    corrected_at: Nanos,
+    is_wrong: bool,
+    /// The kill switch is thrown when an order next waits for the socket.
+    kill_due: bool,
     starts: u32,
     sent: Sha256,
     trace: VecDeque<String>,
@@ -155,10 +168,16 @@ impl World {
             stalled_until: start,
             surface_until: start,
             gateway_until: start,
+            corrected_at: start,
+            is_wrong: false,
+            kill_due: false,
             starts: 0,
             sent: Sha256::new(),
             trace: VecDeque::with_capacity(TRACE),
         };
+        if world.dice.is_on(Fault::WrongSecret) {
+            world.corrected_at.0 += world.dice.wait_ns(100, 2_000);
+        }
         world.checkers.rerun(!world.dice.is_on(Fault::TinyRings));
         world
     }
@@ -217,14 +236,21 @@ impl World {
     /// The faults that come with time.
     fn strike(&mut self) {
         for fault in Fault::ALL {
-            if matches!(fault.rate(), Rate::PerSecond(_)) && self.dice.strikes_within(fault, STEP_NS) {
-                self.note(|| format!("fault {}", fault.name()));
-                self.inflict(fault);
+            if matches!(fault.rate(), Rate::PerSecond(_)) && self.dice.is_due_within(fault, STEP_NS) {
+                let strikes = self.inflict(fault);
+                self.struck(fault, strikes);
             }
         }
     }
 
-    fn inflict(&mut self, fault: Fault) {
+    fn struck(&mut self, fault: Fault, strikes: bool) {
+        if self.dice.count(fault, strikes) {
+            self.note(|| format!("fault {}", fault.name()));
+        }
+    }
+
+    /// Lets a fault strike; false when there is nothing for it to strike now, or it waits for the moment to.
+    fn inflict(&mut self, fault: Fault) -> bool {
         let now = self.now;
         let mut until = |least, most| Nanos(now.0 + self.dice.wait_ns(least, most));
         match fault {
@@ -232,15 +258,35 @@ impl World {
                 let until = until(200, 7_000);
                 self.lines.silence(until);
             }
-            Fault::SequenceReset => self.lines.reset_a_sequence(&mut self.dice),
+            Fault::SequenceReset => return self.lines.reset_a_sequence(&mut self.dice),
             Fault::Noise => self.lines.noise(now, &mut self.dice),
             Fault::Halt => {
                 let until = until(100, 2_000);
                 let at = self.dice.random.below(self.venue.universe().contracts.len() as u64) as usize;
                 self.venue.halt(at, until);
             }
-            Fault::Drop => self.close(),
-            Fault::HalfOpen => self.wire.swallow(),
+            Fault::Drop => return self.close(),
+            Fault::HalfOpen if self.wire.is_up() => self.wire.swallow(),
+            Fault::LostBothWays if self.wire.is_up() => {
+                self.wire.tear();
+                return false;
+            }
+            Fault::VenueRestart => {
+                let until = until(100, 3_000);
+                self.lines.silence(until);
+                self.lines.reset_every_sequence();
+                self.refused_until = until;
+                self.close();
+            }
+            Fault::VenueRefusal | Fault::UnsolicitedCancel | Fault::AmendReject => {
+                WHIMS.iter().filter(|(of, _)| *of == fault).for_each(|(_, whim)| self.venue.arm(*whim));
+                return false;
+            }
+            Fault::UnknownOrder => {
+                let side = if self.dice.random.chance(0.5) { Side::Buy } else { Side::Sell };
+                return self.knows_the_hedge() && self.venue.trade_unasked(HEDGE, side, now);
+            }
+            Fault::Bust => return self.venue.bust(now),
             Fault::Refuse => {
                 self.refused_until = until(100, 3_000);
                 self.close();
@@ -254,14 +300,23 @@ impl World {
             Fault::Stall => self.stalled_until = until(5, 1_000),
             Fault::SurfacePause => self.surface_until = until(5, 1_000),
             Fault::GatewayPause => self.gateway_until = until(1, 200),
-            Fault::Crash => self.crash(),
-            Fault::Kill => {
-                let levels = [KillLevel::ReduceOnly, KillLevel::Flatten, KillLevel::Pause, KillLevel::Halt];
-                let level = levels[self.dice.random.below(levels.len() as u64) as usize];
-                self.command(kill(level));
+            Fault::Crash => return self.crash(),
+            Fault::LimitChange => {
+                let limit = &mut self.hedge.limits.position_notional_max_e9;
+                let (tight, usual) = (TIGHT_NOTIONAL * ONE_E9, HedgeConfig::default().limits.position_notional_max_e9);
+                *limit = if *limit == tight { usual } else { tight };
+                return self.crash();
             }
-            _ => {}
+            Fault::KillInFlight => {
+                self.kill_due = true;
+                return false;
+            }
+            Fault::Kill => {
+                self.throw(&[KillLevel::ReduceOnly, KillLevel::Flatten, KillLevel::Pause, KillLevel::Halt]);
+            }
+            _ => return false,
         }
+        true
     }
 
     fn heal(&mut self) {
@@ -274,10 +329,13 @@ impl World {
             &mut self.surface_until,
             &mut self.gateway_until,
             &mut self.process_back,
+            &mut self.corrected_at,
         ] {
             *until = (*until).min(now);
         }
         self.command(kill(KillLevel::Open));
+        self.kill_due = false;
+        self.venue.disarm();
         self.venue.resume(now);
         self.lines.heal(now);
         self.wire.heal(now);
@@ -293,13 +351,24 @@ impl World {
             lines.publish(*now, channel, bytes, dice);
         });
         self.wire.answer(*now, venue.outgoing(), dice);
-        if venue.wants_close() {
+        for (fault, whim) in WHIMS {
+            let came_true = self.venue.came_true(whim);
+            self.struck(fault, came_true);
+        }
+        if self.wire.lost_both_ways() {
+            self.struck(Fault::LostBothWays, true);
+            self.close();
+        }
+        if self.venue.wants_close() {
             self.note(|| "the venue closes the connection".to_owned());
             self.close();
         }
     }
 
     fn advance_process(&mut self, step: u64) {
+        if self.is_wrong && self.now >= self.corrected_at {
+            self.crash();
+        }
         if self.process.is_none() && self.now >= self.process_back {
             self.start_process();
         }
@@ -332,6 +401,12 @@ impl World {
     fn gateway_turn(&mut self, time: Nanos) {
         let Some(process) = &mut self.process else { return };
         process.dispatch(time, &mut self.checkers);
+        if self.kill_due && !process.pending().is_empty() && process.hedge().store().open_orders() > 0 {
+            self.kill_due = false;
+            self.throw(&[KillLevel::ReduceOnly, KillLevel::Flatten, KillLevel::Pause]);
+            self.struck(Fault::KillInFlight, true);
+        }
+        let Some(process) = &mut self.process else { return };
         process.tick(time);
         if self.wire.is_up() {
             let taken = self.wire.write(self.now, process.pending(), &mut self.dice);
@@ -370,10 +445,10 @@ impl World {
         }
     }
 
-    /// The connection ends, for both.
-    fn close(&mut self) {
+    /// The connection ends, for both; false when there is none.
+    fn close(&mut self) -> bool {
         if !self.wire.is_up() {
-            return;
+            return false;
         }
         let last = self.wire.close(&mut self.dice);
         self.venue.receive(&last, self.now);
@@ -387,6 +462,22 @@ impl World {
         }
         self.connect_at = Nanos(self.now.0 + self.dice.wait_ns(10, 500));
         self.note(|| "disconnected".to_owned());
+        true
+    }
+
+    /// Whether the gateway could read a report on the hedge. One on what it was never told of is lost to it, and it says so.
+    fn knows_the_hedge(&mut self) -> bool {
+        let name = &self.venue.universe().contracts[HEDGE].name;
+        let knows = |process: &mut Process<NoClock>| {
+            process.feed().find(name).is_some() && process.waiting() == 0 && process.gateway().ready()
+        };
+        self.process.as_mut().is_some_and(knows)
+    }
+
+    /// The operator chooses one of these levels.
+    fn throw(&mut self, levels: &[KillLevel]) {
+        let level = levels[self.dice.random.below(levels.len() as u64) as usize];
+        self.command(kill(level));
     }
 
     fn command(&mut self, body: Body) {
@@ -396,12 +487,15 @@ impl World {
         }
     }
 
-    fn crash(&mut self) {
-        if self.process.take().is_some() {
+    /// The process dies; false when there is none.
+    fn crash(&mut self) -> bool {
+        let was_there = self.process.take().is_some();
+        if was_there {
             self.close();
             self.checkers.ended();
             self.process_back = Nanos(self.now.0 + self.dice.wait_ns(50, 3_000));
         }
+        was_there
     }
 
     /// A process starts with the positions that the venue knows of: every order of the one before died with its connection.
@@ -411,7 +505,9 @@ impl World {
         let positions = positions.into_iter().map(|position| (position.instrument, position.lots)).collect();
         self.greeks.opening = OpeningBook::Positions(positions);
         self.hedge.started_s = (self.start.0 / Nanos::PER_SECOND) as u32 + self.starts;
-        let session = setup::session(&self.options);
+        self.is_wrong = self.now < self.corrected_at;
+        self.dice.count(Fault::WrongSecret, self.is_wrong);
+        let session = setup::session(&self.options, self.is_wrong);
         let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
         config.feed = setup::feed();
         if self.dice.is_on(Fault::TinyRings) {

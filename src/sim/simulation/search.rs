@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Fault, Options, Outcome, run};
+use super::{Counts, Fault, Options, Outcome, run};
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Tally {
     /// Simulated time.
     pub simulated_ns: u64,
     /// How often each fault struck.
-    pub injected: [u64; Fault::ALL.len()],
+    pub injected: Counts,
     /// Runs in which something did not hold, by ascending seed.
     pub failures: Vec<Outcome>,
     /// The digests of every run, added up: equal for equal sets of runs in any order.
@@ -44,7 +44,7 @@ impl Tally {
         self.events += outcome.events;
         self.orders += outcome.orders;
         self.simulated_ns += outcome.simulated_ns;
-        self.injected.iter_mut().zip(outcome.injected).for_each(|(sum, count)| *sum += count);
+        self.injected.add(&outcome.injected);
         let digest = outcome.digest.get(..16).and_then(|head| u64::from_str_radix(head, 16).ok()).unwrap_or_default();
         self.digest = self.digest.wrapping_add(digest ^ outcome.options.seed.rotate_left(32));
         if !outcome.violations.is_empty() {
@@ -57,7 +57,7 @@ impl Tally {
         self.events += other.events;
         self.orders += other.orders;
         self.simulated_ns += other.simulated_ns;
-        self.injected.iter_mut().zip(other.injected).for_each(|(sum, count)| *sum += count);
+        self.injected.add(&other.injected);
         self.digest = self.digest.wrapping_add(other.digest);
         self.failures.extend(other.failures);
     }

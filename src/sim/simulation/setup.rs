@@ -18,6 +18,8 @@ const THROTTLED: u32 = 5;
 const HEARTBEAT_S: u32 = 1;
 /// The client, and what it is known by.
 const CLIENT: (&str, &str) = ("hedgecore", "loopback-only");
+/// What a person may type in its place.
+const WRONG_SECRET: &str = "loopback-olny";
 /// Names of the client and of the venue in FIX.
 const NAMES: (&str, &str) = ("DESK", "VENUE");
 
@@ -57,13 +59,14 @@ pub(super) fn venue(options: &Options, dice: &Dice) -> VenueConfig {
     config
 }
 
-/// The order session of a process, in the protocol of the run.
-pub(super) fn session(options: &Options) -> GatewayConfig {
+/// The order session of a process, in the protocol of the run; with a secret that is not the venue's when it is wrong.
+pub(super) fn session(options: &Options, is_wrong: bool) -> GatewayConfig {
+    let secret = if is_wrong { WRONG_SECRET } else { CLIENT.1 };
     match options.orders {
-        OrderProtocol::Starbase => SessionConfig::new(CLIENT.0, CLIENT.1).expect("short enough").into(),
+        OrderProtocol::Starbase => SessionConfig::new(CLIENT.0, secret).expect("short enough").into(),
         OrderProtocol::Fix => {
             let rules = FixRules::new(NAMES.0, NAMES.1).expect("short enough");
-            let credentials = Credentials::new(CLIENT.0, CLIENT.1).expect("short enough");
+            let credentials = Credentials::new(CLIENT.0, secret).expect("short enough");
             let rules = FixRules { heartbeat_s: HEARTBEAT_S, ..rules };
             FixConfig::new(rules, credentials, NonceSeed([7; 32])).into()
         }

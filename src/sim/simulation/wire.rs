@@ -39,6 +39,8 @@ pub(super) struct Wire {
     up: bool,
     /// Both ends believe in it, and nothing comes through.
     half_open: bool,
+    /// What was swallowed to the venue and to the client, of a connection that breaks once it was something both ways.
+    tearing: Option<(bool, bool)>,
     to_venue: Pipe,
     to_client: Pipe,
     /// Bytes of the venue that are no whole frame yet.
@@ -76,6 +78,17 @@ impl Wire {
         self.to_client = Pipe::default();
     }
 
+    /// From here on nothing comes through, until bytes were lost both ways.
+    pub(super) fn tear(&mut self) {
+        self.swallow();
+        self.tearing = Some((false, false));
+    }
+
+    /// Whether bytes were lost both ways since it began to tear.
+    pub(super) fn lost_both_ways(&self) -> bool {
+        self.tearing == Some((true, true))
+    }
+
     /// Bytes take long until then.
     pub(super) fn slow(&mut self, until: Nanos) {
         self.slow_until = self.slow_until.max(until);
@@ -96,6 +109,9 @@ impl Wire {
         } else {
             bytes.len()
         };
+        if let Some((to_venue, _)) = &mut self.tearing {
+            *to_venue |= taken > 0;
+        }
         if !self.half_open {
             let due = self.due(now, dice);
             self.to_venue.push(due, bytes[..taken].to_vec());
@@ -107,6 +123,9 @@ impl Wire {
     pub(super) fn answer(&mut self, now: Nanos, bytes: &mut Vec<u8>, dice: &mut Dice) {
         self.torn.append(bytes);
         if self.half_open {
+            if let Some((_, to_client)) = &mut self.tearing {
+                *to_client |= !self.torn.is_empty();
+            }
             self.torn.clear();
             return;
         }

@@ -5,7 +5,7 @@
 //! at their marks, less fees. An inverse future of Q dollars is worth −Q/price coins; everything else is worth
 //! amount × price. Coins for inverse underlyings, dollars for linear ones.
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Listing};
 use super::market::Market;
 use super::spec::{Contract, Universe};
 use crate::instrument::{InstrumentKind, Payoff};
@@ -165,6 +165,18 @@ impl Account {
         self.executions.push(Execution { fee, ..execution });
     }
 
+    /// Takes an execution back, as if it had never been; `None` when it is not here.
+    pub fn bust(&mut self, id: ExecutionId, listings: &[Listing]) -> Option<Execution> {
+        let at = self.executions.iter().position(|execution| execution.id == id)?;
+        let execution = self.executions.remove(at);
+        let contract = &listings[execution.listing].contract;
+        let signed = Lots(execution.side.sign() * execution.lots.0);
+        self.positions[execution.listing].0 -= signed.0;
+        self.cash[contract.underlying] += value(contract, signed, execution.price.to_f64()) + execution.fee;
+        self.fees[contract.underlying] -= execution.fee;
+        Some(execution)
+    }
+
     /// How much of a listing is held.
     pub fn position(&self, listing: usize) -> Lots {
         self.positions[listing]
@@ -197,7 +209,7 @@ impl Account {
                 .map(|at| value(&listings[at].contract, self.positions[at], marks[at]))
                 .sum(),
         });
-        let quote = |(at, listing): (usize, &super::exchange::Listing)| Quote {
+        let quote = |(at, listing): (usize, &Listing)| Quote {
             instrument: listing.contract.venue,
             name: listing.contract.name.clone(),
             bid: listing.book.best(Side::Buy),

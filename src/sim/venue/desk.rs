@@ -5,6 +5,7 @@
 //! are told as they happen, whether or not the client is connected.
 
 mod quotes;
+mod whims;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -24,6 +25,8 @@ use crate::wire::starbase::orders::{
     order_status, reject_reason, side_from_wire, side_to_wire, time_in_force,
 };
 use quotes::Guards;
+pub use whims::Whim;
+use whims::Whims;
 use zerocopy::byteorder::little_endian::I64;
 
 /// The client's orders.
@@ -83,6 +86,7 @@ pub struct Desk {
     used: HashSet<i64>,
     events: i64,
     guards: Guards,
+    whims: Whims,
 }
 
 /// Why an order is refused.
@@ -100,6 +104,7 @@ impl Desk {
             used: HashSet::new(),
             events: 0,
             guards: Guards::new(protection),
+            whims: Whims::default(),
         }
     }
 
@@ -127,6 +132,9 @@ impl Desk {
         }
         if !self.used.insert(request.client_order_id.get()) {
             return Err((reject_reason::DUPLICATE_CLIENT_ORDER_ID, "client order id was used before"));
+        }
+        if self.whims.spend(Whim::Refuse) {
+            return Err((reject_reason::NOT_ALLOWED_BY_MARKET_STATE, "not now"));
         }
         let instrument = u32::try_from(request.instrument_id.get()).ok().and_then(|id| id.checked_sub(1));
         let listing = instrument.map_or(usize::MAX, |at| at as usize);
@@ -186,6 +194,8 @@ impl Desk {
         let first = floor.exchange.prints().len();
         let (id, outcome) = if fill_or_kill && available(floor.exchange, listing, ticket) < ticket.lots.0 {
             (floor.exchange.skip_order(), Outcome::Expired(ticket.lots))
+        } else if self.whims.spend(Whim::End) {
+            (floor.exchange.skip_order(), Outcome::SelfTrade(ticket.lots))
         } else {
             floor.exchange.submit(listing, ticket)
         };
@@ -223,6 +233,9 @@ impl Desk {
             cancel_reason: reason,
         };
         link.report(floor.now, &response, |encoder| encoder.group(&fills)?.group::<Leg>(&[]));
+        if self.whims.spend(Whim::RefuseAmendment) {
+            self.refuse_unasked_amendment(request, id, floor, link);
+        }
         let evicted = floor.exchange.evicted().to_vec();
         let evicted: Vec<_> = evicted.iter().filter_map(|order| self.forget(order.id)).collect();
         self.tell_cancelled(&evicted, cancel_reason::SELF_MATCH_PREVENTION, floor.exchange, floor.now, link);

@@ -7,13 +7,13 @@
 
 use std::collections::HashMap;
 
-use super::desk::{Desk, Floor};
+use super::desk::{Desk, Floor, Whim};
 use super::exchange::{Exchange, Print};
 use super::link::Link;
 use super::matching::Resting;
 use super::session::{CancelOnDisconnect, FixNames, SessionConfig};
 use crate::gateway::fix::{Acceptor, ClientRequest, Credentials, FixConfigError, FixRules, OrderTerms, Taken};
-use crate::units::{Nanos, ONE_E9, Quantity};
+use crate::units::{ExecutionId, Nanos, ONE_E9, Quantity};
 use crate::wire::fix::{Writer, kind};
 use crate::wire::starbase::orders::{
     AmendOrderRequest, CancelOrderRequest, Decimal72, Fill, MassCancelRequest, Message, NewOrderRequest, cancel_reason,
@@ -28,6 +28,8 @@ pub struct FixFront {
     link: Link,
     /// Every order of the client's, by its number.
     orders: HashMap<i64, Asked>,
+    /// The client's number of the order that traded last, and its execution, price and amount in 1e-9 contracts.
+    traded: Option<(i64, (i64, i64, i64))>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     cancel_on_disconnect: CancelOnDisconnect,
@@ -67,6 +69,7 @@ impl FixFront {
             desk: Desk::new(config.orders_per_second, None),
             link: Link::open(),
             orders: HashMap::new(),
+            traded: None,
             incoming: Vec::new(),
             outgoing: Vec::new(),
             cancel_on_disconnect: config.cancel_on_disconnect,
@@ -153,6 +156,35 @@ impl FixFront {
     pub fn expired(&mut self, order: &Resting, exchange: &Exchange, now: Nanos) {
         self.desk.expired(order, exchange, now, &mut self.link);
         self.relay(exchange, now);
+    }
+
+    /// The next order will meet this.
+    pub fn arm(&mut self, whim: Whim) {
+        self.desk.arm(whim);
+    }
+
+    /// Orders meet what they deserve.
+    pub fn disarm(&mut self) {
+        self.desk.disarm();
+    }
+
+    /// Whether a whim came true since this was asked last.
+    pub fn came_true(&mut self, whim: Whim) -> bool {
+        self.desk.came_true(whim)
+    }
+
+    /// Takes the client's last execution back; false when there is none, or it was taken back before.
+    pub fn bust(&mut self, floor: &mut Floor<'_>) -> bool {
+        let Some((client, fill)) = self.traded.take() else { return false };
+        let busted = floor.account.bust(ExecutionId(fill.0 as u64), floor.exchange.listings());
+        if let (Some(_), Some(asked)) = (busted, self.orders.get_mut(&client)) {
+            asked.cum -= fill.2;
+            let status = if asked.cum > 0 { b'1' } else { b'0' };
+            let told = Told { client, status, exec_type: b'H', text: "busted", reject_reason: 0, fills: &[fill] };
+            self.report(&told, floor.exchange, floor.now);
+            self.flush();
+        }
+        busted.is_some()
     }
 
     fn request(&mut self, request: &ClientRequest, floor: &mut Floor<'_>) {
@@ -346,6 +378,7 @@ impl FixFront {
             })
             .collect();
         asked.cum += all.iter().map(|(_, _, qty)| qty).sum::<i64>();
+        self.traded = all.last().map(|fill| (client, *fill)).or(self.traded);
         all
     }
 

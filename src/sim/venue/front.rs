@@ -1,12 +1,12 @@
 //! The order session in the protocol that the venue was configured with.
 
-use super::desk::Floor;
+use super::desk::{Floor, Whim};
 use super::exchange::{Exchange, Print};
 use super::fix::FixFront;
 use super::matching::Resting;
 use super::session::{Session, SessionConfig};
 use crate::gateway::fix::FixConfigError;
-use crate::units::Nanos;
+use crate::units::{Nanos, Side};
 
 /// One client's session.
 #[derive(Debug)]
@@ -58,6 +58,34 @@ impl Front {
 
     pub(super) fn open_orders(&self) -> usize {
         each!(self, session => session.open_orders())
+    }
+
+    pub(super) fn arm(&mut self, whim: Whim) {
+        each!(self, session => session.arm(whim));
+    }
+
+    pub(super) fn disarm(&mut self) {
+        each!(self, session => session.disarm());
+    }
+
+    pub(super) fn came_true(&mut self, whim: Whim) -> bool {
+        each!(self, session => session.came_true(whim))
+    }
+
+    /// FIX says nothing of orders that are not the session's own.
+    pub(super) fn trade_unasked(&mut self, listing: usize, side: Side, floor: &mut Floor<'_>) -> bool {
+        match self {
+            Self::Binary(session) => session.trade_unasked(listing, side, floor),
+            Self::Fix(_) => false,
+        }
+    }
+
+    /// The binary protocol has no message for it.
+    pub(super) fn bust(&mut self, floor: &mut Floor<'_>) -> bool {
+        match self {
+            Self::Binary(_) => false,
+            Self::Fix(session) => session.bust(floor),
+        }
     }
 
     pub(super) fn filled(&mut self, print: &Print, floor: &mut Floor<'_>) {

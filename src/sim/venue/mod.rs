@@ -28,6 +28,7 @@ pub mod smile;
 pub mod spec;
 
 pub use account::{Equity, Position, Quote, Statement};
+pub use desk::Whim;
 pub use market::MarketConfig;
 pub use publish::{Channel, PublishConfig};
 pub use server::{Endpoints, VenueError, VenueHandle, VenueServer};
@@ -220,6 +221,35 @@ impl Venue {
             }
             stays
         });
+    }
+
+    /// The next order will meet something that the client gave no cause for.
+    pub fn arm(&mut self, whim: Whim) {
+        self.session.arm(whim);
+    }
+
+    /// Whether a whim came true since this was asked last.
+    pub fn came_true(&mut self, whim: Whim) -> bool {
+        self.session.came_true(whim)
+    }
+
+    /// Orders meet nothing that the client gave no cause for.
+    pub fn disarm(&mut self) {
+        self.session.disarm();
+    }
+
+    /// Somebody else trades a lot on the client's account; false when it cannot be, or the protocol would not tell.
+    pub fn trade_unasked(&mut self, listing: usize, side: Side, now: Nanos) -> bool {
+        let (exchange, account, market) = (&mut self.exchange, &mut self.account, &self.market);
+        let traded = self.session.trade_unasked(listing, side, &mut Floor { exchange, account, market, now });
+        self.told = self.exchange.prints().len();
+        traded
+    }
+
+    /// Takes the client's last execution back; false when there is none, or the protocol has no words for it.
+    pub fn bust(&mut self, now: Nanos) -> bool {
+        let (exchange, account, market) = (&mut self.exchange, &mut self.account, &self.market);
+        self.session.bust(&mut Floor { exchange, account, market, now })
     }
 
     /// Stops the market and its participants. Books stay; tickers, snapshots, heartbeats and matching go on.

@@ -5,12 +5,12 @@
 //! ends it with a text that says why. Numbers and undelivered reports outlive a connection: a client that logs on
 //! without a reset may ask for what it missed.
 
-use super::desk::{Desk, Floor};
+use super::desk::{Desk, Floor, Whim};
 use super::exchange::{Exchange, Print};
 use super::link::Link;
 use super::matching::Resting;
 pub use super::protection::ProtectionConfig;
-use crate::units::Nanos;
+use crate::units::{Nanos, Side};
 use crate::wire::starbase::orders::{
     Frame, FrameError, Heartbeat, LoggedOut, Logon, LogonConf, Message, Reject, TestRequest, next_frame, reject_reason,
 };
@@ -211,6 +211,26 @@ impl Session {
     /// A resting order's contract has expired.
     pub fn expired(&mut self, order: &Resting, exchange: &Exchange, now: Nanos) {
         self.desk.expired(order, exchange, now, &mut self.link);
+    }
+
+    /// The next order will meet this.
+    pub fn arm(&mut self, whim: Whim) {
+        self.desk.arm(whim);
+    }
+
+    /// Orders meet what they deserve.
+    pub fn disarm(&mut self) {
+        self.desk.disarm();
+    }
+
+    /// Whether a whim came true since this was asked last.
+    pub fn came_true(&mut self, whim: Whim) -> bool {
+        self.desk.came_true(whim)
+    }
+
+    /// Somebody else trades on the client's account; false when nobody offers any.
+    pub fn trade_unasked(&mut self, listing: usize, side: Side, floor: &mut Floor<'_>) -> bool {
+        self.desk.trade_unasked(listing, side, floor, &mut self.link)
     }
 
     fn message(&mut self, frame: &Frame<'_>, floor: &mut Floor<'_>) {

@@ -31,7 +31,7 @@
 //! What puts stages to work and shows it: [`journal`] (what they met, written down and read back), [`runtime`] (threads,
 //! cores, sockets, clocks, memory), [`telemetry`] (histograms, the ledger, reports), [`capture`] (pcap files), [`config`]
 //! (what a live run reads), [`sim`] (the embedded venue, replays, faults and the checkers that watch them), [`canary`]
-//! (deliberate defects that those have to catch), [`bench`] (what all of it costs, measured), [`cli`].
+//! (deliberate defects that those have to catch), [`mod@bench`] (what all of it costs, measured), [`cli`].
 //!
 //! `tests/tidy.rs` holds the direction of imports between them.
 //!

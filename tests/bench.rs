@@ -1,7 +1,5 @@
 //! `hedgecore bench`: a slice of everything, and the figures and files that it leaves.
 
-#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
-
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};

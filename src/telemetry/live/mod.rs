@@ -1,6 +1,6 @@
 //! A look at a running pipeline: what the metrics page and the terminal view both show.
 //!
-//! In: what each stage last [showed](stages) of itself, and what the recorder measured. Out: a [`Snapshot`]. Parts are of
+//! In: what each stage last showed of itself, and what the recorder measured. Out: a [`Snapshot`]. Parts are of
 //! moments a tenth of a second apart at most; each is whole by itself. A part that was never shown, or was being written at
 //! every try, is absent rather than zero, so that no counter seems to start again. Cold.
 

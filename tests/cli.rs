@@ -352,7 +352,7 @@ fn outlets_that_cannot_be_written_are_refused_before_the_work() {
 fn a_view_without_a_terminal_and_metrics_without_a_port_are_refused_before_anything_starts() {
     let line = refused(&["demo", "--tui"]);
     assert!(line.contains("--tui needs a terminal") || line.contains("--features tui"), "{line}");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     assert!(refused(&["demo", "--metrics", &address]).contains(&format!("cannot serve metrics at {address}")));
 }

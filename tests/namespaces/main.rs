@@ -11,7 +11,7 @@
 //! are injected before the cards, from a seed, and the output says so. It needs root and `ip`; without them the tests say
 //! that they are skipped.
 
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "helpers of tests fail and speak as tests do")]
 
 mod network;
 mod parties;
@@ -30,12 +30,12 @@ fn over(name: &str, lines: [LineQuality; 2], cut_line_a: bool) -> Option<Outcome
     let network = match Network::new(name, lines) {
         Ok(network) => network,
         Err(why) => {
-            eprintln!("skipped: {why}");
+            println!("skipped: {why}");
             return None;
         }
     };
     let outcome = run(&network, cut_line_a);
-    eprintln!("{name}: {}; {outcome}", network.describe());
+    println!("{name}: {}; {outcome}", network.describe());
     Some(outcome)
 }
 

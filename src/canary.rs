@@ -55,6 +55,8 @@ mod chosen {
         StickyLevel,
         /// An order's price depends on what the process did before.
         Whim,
+        /// A journal is read without a look at its checksums.
+        BlindToChecksum,
         /// Order ids begin anew with every process.
         ReusedId,
         /// A stage allocates.
@@ -65,7 +67,7 @@ mod chosen {
 
     impl Canary {
         /// Every canary, with the invariants that it breaks.
-        pub const ALL: [(Self, &'static [u8]); 11] = [
+        pub const ALL: [(Self, &'static [u8]); 12] = [
             (Self::DoubledFill, &[1]),
             (Self::OversizedOrder, &[2]),
             (Self::IgnoredLimit, &[3]),
@@ -74,6 +76,7 @@ mod chosen {
             (Self::WrongDelta, &[6]),
             (Self::StickyLevel, &[7]),
             (Self::Whim, &[8]),
+            (Self::BlindToChecksum, &[9]),
             (Self::ReusedId, &[10]),
             (Self::HotAllocation, &[11]),
             (Self::LazyHedge, &[12]),

@@ -13,6 +13,8 @@
 //! piece shows even where every checksum holds. Sixteen zero bytes are no frame, because the checksum of nothing is not
 //! zero: a preallocated segment ends by itself.
 
+use crate::canary::canary;
+
 /// Bytes before the record.
 pub const HEADER_BYTES: usize = 16;
 /// Longest frame.
@@ -78,7 +80,7 @@ fn whole(bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
     if !(HEADER_BYTES..=FRAME_BYTES_MAX).contains(&length) || length > bytes.len() {
         return None;
     }
-    if crc32c::crc32c(&bytes[4..length]) != u32::from_le_bytes(*checksum) {
+    if crc32c::crc32c(&bytes[4..length]) != u32::from_le_bytes(*checksum) && !canary!(BlindToChecksum) {
         return None;
     }
     let sequence = rest.first_chunk::<8>()?;

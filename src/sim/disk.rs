@@ -70,6 +70,40 @@ impl MemoryDisk {
         state.faults.fail_at_sync = Some(state.syncs);
     }
 
+    /// The next write takes half of what it is given, and the one after it nothing.
+    pub fn cut_next_write(&self) {
+        let mut state = self.lock();
+        state.faults.short_at_write = Some(state.writes);
+    }
+
+    /// From here on there is no space.
+    pub fn fill_up(&self) {
+        let mut state = self.lock();
+        (state.faults.full_at_write, state.faults.capacity) = (Some(state.writes), Some(0));
+    }
+
+    /// From here on it works.
+    pub fn heal(&self) {
+        self.lock().faults = DiskFaults::default();
+    }
+
+    /// Turns a bit of what was written, the one that `choice` falls on; false when nothing was written.
+    pub fn flip_a_bit(&self, choice: u64) -> bool {
+        let mut state = self.lock();
+        let written: usize = state.files.values().map(|stored| stored.written).sum();
+        let Some(mut bit) = (choice as usize).checked_rem(written * 8) else { return false };
+        for stored in state.files.values_mut() {
+            match bit.checked_sub(stored.written * 8) {
+                Some(beyond) => bit = beyond,
+                None => {
+                    stored.bytes[bit / 8] ^= 1 << (bit % 8);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Puts other bytes in place of a segment's.
     pub fn replace(&self, name: &str, bytes: Vec<u8>) {
         let (written, synced) = (bytes.len(), bytes.len());

@@ -10,10 +10,12 @@
 //! | [`positions`] | 1 (position = unique executions, and the venue's in the end) |
 //! | [`tops`] | 5 (nothing decided on a bad book), 7 (books are the venue's) |
 //! | [`exposures`] | 6 (incremental greeks = full revaluation within their bound) |
+//! | [`journal`] | 9 (what is read back is a prefix of what was written, and says how it ends) |
 //! | [`rerun`] | 8 (what was consumed, consumed again, decides the same) |
 //! | [`Checkers::healed`] | 12 (exposure back inside its band), and that everything works again |
 
 pub mod exposures;
+pub mod journal;
 pub mod orders;
 pub mod positions;
 pub mod rerun;
@@ -33,6 +35,7 @@ use crate::runtime::Stamp;
 use crate::units::{Lots, Nanos, VenueInstrumentId};
 
 use exposures::Exposures;
+use journal::Journal;
 use orders::Orders;
 use positions::Positions;
 use rerun::Rerun;
@@ -80,6 +83,8 @@ pub struct Checkers {
     tops: Tops,
     exposures: Exposures,
     rerun: Rerun,
+    /// What the process writes down.
+    pub journal: Journal,
     /// Whether the program decides, instead of the band.
     by_program: bool,
     events: u64,
@@ -96,9 +101,11 @@ impl Watch for Checkers {
         self.tops.consumed(&event.body, &self.catalogue, &mut self.findings);
         self.exposures.consumed(event);
         self.rerun.consumed(event);
+        self.journal.consumed(event);
     }
 
     fn valued(&mut self, event: &Event) {
+        self.journal.valued(event);
         match event.body {
             Body::Position { instrument, lots } => self.positions.opened(instrument, Lots(lots)),
             Body::Exposure { underlying, spot, .. } => {
@@ -111,6 +118,7 @@ impl Watch for Checkers {
 
     fn decided(&mut self, instruction: &Instruction) {
         self.rerun.decided(instruction);
+        self.journal.decided(instruction);
         self.orders.decided(instruction, &self.catalogue, &self.positions, &mut self.findings);
         self.tops.decided(instruction, &mut self.findings);
     }
@@ -129,6 +137,7 @@ impl Checkers {
             tops: Tops::default(),
             exposures: Exposures::default(),
             rerun: Rerun::new(greeks.clone(), *hedge),
+            journal: Journal::default(),
             by_program: hedge.policy == Policy::Program,
             events: 0,
         }
@@ -162,6 +171,7 @@ impl Checkers {
     /// The process died, or ended: what it did is judged whole. Ids stay used.
     pub fn ended(&mut self) {
         self.rerun.judge(&mut self.findings);
+        self.journal.judge(&mut self.findings);
     }
 
     /// A new process starts.
@@ -174,12 +184,14 @@ impl Checkers {
         let wanted = self.rerun.wanted;
         self.rerun = Rerun::new(greeks.clone(), *hedge);
         self.rerun.wanted = wanted;
+        self.journal.started(greeks, hedge, &mut self.findings);
     }
 
     /// After each step: what the stages believe against what they were told.
     pub fn look<C: Stamp>(&mut self, process: &Process<C>) {
         self.positions.look(process, &mut self.findings);
         self.tops.settled();
+        self.journal.turn(self.findings.now);
     }
 
     /// The faults are over, the market stands still, and there was time to recover.

@@ -29,7 +29,7 @@ pub struct Orders {
     known: BTreeMap<ClientOrderId, Known>,
     used: HashSet<ClientOrderId>,
     executions: HashSet<ExecutionId>,
-    /// What the operator last asked for.
+    /// What the operator last asked for, or a journal that failed.
     level: KillLevel,
     /// Of each underlying, as the greeks last told it.
     spots: [Price; UNDERLYINGS_MAX],
@@ -60,7 +60,11 @@ impl Orders {
 
     pub(super) fn consumed(&mut self, body: &Body, findings: &mut Findings) {
         match *body {
-            Body::Kill { level, cause: KillCause::Operator, .. } if self.level != KillLevel::Halt => self.level = level,
+            Body::Kill { level, cause: KillCause::Operator | KillCause::Journal, .. }
+                if self.level != KillLevel::Halt =>
+            {
+                self.level = level
+            }
             Body::Filled { order, execution, lots, .. } => {
                 let is_new = self.executions.insert(execution);
                 if let Some(known) = self.known.get_mut(&order).filter(|_| is_new) {

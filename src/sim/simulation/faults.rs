@@ -158,4 +158,15 @@ faults! {
     LimitChange = "limit_change" at PerSecond(0.2),
     /// The position limit is far below what a hedge needs.
     TightLimits = "tight_limits" at Switch,
+
+    /// The power fails: of what was not durable, the disk keeps a few bytes.
+    TornWrite = "torn_write" at PerSecond(0.2),
+    /// A bit of what was written is another.
+    BitFlip = "bit_flip" at PerSecond(0.3),
+    /// A write takes a part of what it is given.
+    ShortWrite = "short_write" at PerSecond(0.1),
+    /// The disk does not confirm.
+    SyncError = "sync_error" at PerSecond(0.1),
+    /// The disk is full.
+    DiskFull = "disk_full" at PerSecond(0.1),
 }

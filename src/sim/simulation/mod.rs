@@ -301,6 +301,14 @@ impl World {
             Fault::SurfacePause => self.surface_until = until(5, 1_000),
             Fault::GatewayPause => self.gateway_until = until(1, 200),
             Fault::Crash => return self.crash(),
+            Fault::TornWrite => {
+                self.checkers.journal.lose_power(self.dice.random.below(200) as usize);
+                return self.crash();
+            }
+            Fault::BitFlip => self.checkers.journal.flip_a_bit(self.dice.random.bits()),
+            Fault::ShortWrite => self.checkers.journal.disk().cut_next_write(),
+            Fault::SyncError => self.checkers.journal.disk().refuse_syncs(),
+            Fault::DiskFull => self.checkers.journal.disk().fill_up(),
             Fault::LimitChange => {
                 let limit = &mut self.hedge.limits.position_notional_max_e9;
                 let (tight, usual) = (TIGHT_NOTIONAL * ONE_E9, HedgeConfig::default().limits.position_notional_max_e9);
@@ -395,6 +403,11 @@ impl World {
         let Some(process) = &mut self.process else { return };
         process.deliver(&mut self.checkers);
         self.checkers.look(process);
+        // What a pipeline does whose journal can be written no more.
+        if self.checkers.journal.fails() {
+            self.note(|| "the journal fails".to_owned());
+            self.command(Body::Kill { level: KillLevel::Halt, cause: KillCause::Journal, by: Operator::NOBODY });
+        }
     }
 
     /// The gateway's thread: takes instructions, writes, reads, notices the time.

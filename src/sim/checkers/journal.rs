@@ -153,7 +153,9 @@ impl Journal {
             return;
         };
         let executed = records.iter().filter_map(|record| match record {
-            Record::Input { event: Event { body: Body::Filled { execution, .. }, .. } } => Some(*execution),
+            Record::Input { event: Event { body: Body::Filled { order, execution, .. }, .. } } => {
+                Some((*order, *execution))
+            }
             _ => None,
         });
         let executed: BTreeSet<_> = executed.collect();
@@ -203,4 +205,36 @@ fn digest(record: &Record, encoded: &mut Vec<u8>) -> u64 {
         word[..chunk.len()].copy_from_slice(chunk);
         (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01B3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Trail;
+
+    /// Whether a judge finds invariant 9 broken in a journal of two hundred events after `change`.
+    fn is_blamed(change: impl FnOnce(&mut Journal)) -> bool {
+        let (mut journal, mut findings) = (Journal::default(), Findings::default());
+        journal.started(&GreeksConfig::default(), &HedgeConfig::default(), &mut findings);
+        for at in 0..200 {
+            journal.consumed(&Event { trail: Trail::default(), time: Nanos(at), body: Body::Clock });
+            journal.turn(Nanos(at * Nanos::PER_SECOND));
+        }
+        change(&mut journal);
+        journal.judge(&mut findings);
+        findings.violations.iter().any(|violation| violation.invariant == 9)
+    }
+
+    #[test]
+    fn a_disk_that_did_what_it_should_is_not_blamed() {
+        assert!(!is_blamed(|_| {}));
+        assert!(!is_blamed(|journal| journal.lose_power(0)), "everything was durable");
+        assert!(!is_blamed(|journal| journal.flip_a_bit(30_000)), "what is damaged is said to be");
+    }
+
+    #[test]
+    fn records_that_are_gone_or_others_are_found() {
+        assert!(is_blamed(|journal| _ = journal.disk().flip_a_bit(30_000)), "nobody knows of a turned bit");
+        assert!(is_blamed(|journal| journal.appended[100] ^= 1), "one reads otherwise");
+    }
 }

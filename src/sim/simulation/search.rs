@@ -19,7 +19,7 @@ pub struct Search {
 }
 
 /// What a search found.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Seeds that were run.
     pub seeds: u64,
@@ -35,13 +35,6 @@ pub struct Tally {
     pub failures: Vec<Outcome>,
     /// The digests of every run, added up: equal for equal sets of runs in any order.
     pub digest: u64,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        let injected = [0; Fault::ALL.len()];
-        Self { seeds: 0, events: 0, orders: 0, simulated_ns: 0, injected, failures: Vec::new(), digest: 0 }
-    }
 }
 
 impl Tally {

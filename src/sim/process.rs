@@ -53,7 +53,8 @@ pub struct ProcessConfig {
     pub hedge: HedgeConfig,
     /// Settings of the order session.
     pub session: GatewayConfig,
-    /// Instructions that may wait for the gateway.
+    /// Instructions that may wait for the gateway. The program's decisions leave whole, an order and its instrument's name for
+    /// each hedge: with room for less than twice its hedges a large one never leaves.
     pub instructions_max: usize,
     /// Reports that may wait for the greeks.
     pub reports_max: usize,

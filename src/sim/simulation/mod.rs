@@ -36,6 +36,7 @@ use super::checkers::{Checkers, Violation};
 use super::process::{Process, ProcessConfig};
 use super::venue::{Venue, Whim};
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
+use crate::hedge::program::HEDGES_MAX;
 use crate::hedge::{HedgeConfig, Policy};
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::Stamp;
@@ -524,7 +525,8 @@ impl World {
         let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
         config.feed = setup::feed();
         if self.dice.is_on(Fault::TinyRings) {
-            (config.instructions_max, config.reports_max) = (TINY, TINY);
+            config.instructions_max = if self.options.program { 2 * HEDGES_MAX } else { TINY };
+            config.reports_max = TINY;
         }
         for fault in [Fault::TinyRings, Fault::Throttle, Fault::TightLimits] {
             let is_on = self.dice.is_on(fault);

@@ -62,6 +62,7 @@ impl Options {
             }
         }
         options.orders = OrderProtocol::ALL[random.below(2) as usize];
+        options.program = random.chance(0.05);
         options
     }
 

@@ -6,7 +6,7 @@ use hedgecore::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
 use hedgecore::gateway::{Gateway, GatewayConfig, SessionConfig, local_reason};
 use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
 use hedgecore::order::{FROZEN_UNTIL_ASKED, OrderState, OrderStore, Request, TimeInForce, offer_of};
-use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::risk::{Approved, Gate, Instruction, Limits, Refusal, View};
 use hedgecore::sim::venue::{FixNames, ProtectionConfig, Venue, VenueConfig};
 use hedgecore::units::*;
 
@@ -168,41 +168,55 @@ impl Both {
         panic!("it never came");
     }
 
-    fn ask(&mut self, request: Request) {
+    fn approve(&mut self, request: Request) -> Result<Approved<Request>, Refusal> {
         self.see_book();
         let instrument = perpetual();
         let (bid, ask) = (self.best(Side::Buy), self.best(Side::Sell));
         let view = View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: bid };
-        let approved = self.gate.approve(request, &view, &mut self.orders, self.now).expect("approved");
+        self.gate.approve(request, &view, &mut self.orders, self.now)
+    }
+
+    fn ask(&mut self, request: Request) {
+        let approved = self.approve(request).expect("approved");
         self.gateway.step(&Instruction::Send(approved), self.now, &mut self.events);
         self.talk();
     }
 
-    /// Quotes so far from the best prices; the bid's number.
-    fn quote(&mut self, away: i64, lots: u32) -> ClientOrderId {
+    /// A quote so far from the best prices.
+    fn quotation(&mut self, away: i64, lots: u32) -> Request {
         self.number += 2;
-        let order = ClientOrderId(self.number);
         let (bid, ask) = (self.best(Side::Buy), self.best(Side::Sell));
         let (bid, ask) = (Price(bid.0 - away * ONE_E9), Price(ask.0 + away * ONE_E9));
-        self.ask(Request::Quote { order, instrument: INSTRUMENT, bid, ask, bid_lots: lots, ask_lots: lots });
-        order
+        let order = ClientOrderId(self.number);
+        Request::Quote { order, instrument: INSTRUMENT, bid, ask, bid_lots: lots, ask_lots: lots }
     }
 
-    fn order(&mut self, side: Side, price: Price, lots: u32) -> ClientOrderId {
+    /// Sends one; the bid's number.
+    fn quote(&mut self, away: i64, lots: u32) -> ClientOrderId {
+        let request = self.quotation(away, lots);
+        self.ask(request);
+        ClientOrderId(self.number)
+    }
+
+    fn limit_order(&mut self, side: Side, price: Price, lots: u32) -> Request {
         self.number += 2;
-        let order = ClientOrderId(self.number);
-        self.ask(Request::New {
+        Request::New {
             trail: Trail::default(),
             decided: 0,
-            order,
+            order: ClientOrderId(self.number),
             instrument: INSTRUMENT,
             side,
             time_in_force: TimeInForce::GoodTilCancel,
             post_only: false,
             price,
             lots,
-        });
-        order
+        }
+    }
+
+    fn order(&mut self, side: Side, price: Price, lots: u32) -> ClientOrderId {
+        let request = self.limit_order(side, price, lots);
+        self.ask(request);
+        ClientOrderId(self.number)
     }
 
     fn state(&self, order: ClientOrderId) -> OrderState {
@@ -270,8 +284,8 @@ fn quotes_that_trade_past_the_protection_freeze_until_it_is_reset() {
     both.wait_for(|body| matches!(body, Body::Protection { scope: QUOTES, until: FROZEN_UNTIL_ASKED }));
     assert_eq!(both.orders.open_orders(), 0, "both sides were taken back");
     assert!([quoted, offer_of(quoted)].into_iter().any(|order| both.state(order) == OrderState::Cancelled));
-    let refused = both.quote(50, 1);
-    assert_eq!(both.state(refused), OrderState::Rejected);
+    let frozen = both.quotation(50, 1);
+    assert_eq!(both.approve(frozen).err(), Some(Refusal::Frozen));
     both.ask(Request::Thaw { scope: QUOTES });
     assert_eq!(both.protections().last(), Some(&(QUOTES, Nanos(0))));
     let again = both.quote(50, 1);
@@ -302,8 +316,8 @@ fn protected_orders_freeze_by_underlying_and_the_next_one_carries_the_reset() {
     let far = both.order(Side::Buy, Price(bid.0 - 90 * ONE_E9), 1);
     both.wait_for(|body| matches!(body, Body::Protection { scope: ORDERS, until: FROZEN_UNTIL_ASKED }));
     assert_eq!(both.orders.open_orders(), 0, "{:?} {:?}", both.state(near), both.state(far));
-    let refused = both.order(Side::Buy, Price(bid.0 - 90 * ONE_E9), 1);
-    assert_eq!(both.state(refused), OrderState::Rejected);
+    let frozen = both.limit_order(Side::Buy, Price(bid.0 - 90 * ONE_E9), 1);
+    assert_eq!(both.approve(frozen).err(), Some(Refusal::Frozen));
     both.ask(Request::Thaw { scope: ORDERS });
     let again = both.order(Side::Buy, Price(bid.0 - 91 * ONE_E9), 1);
     assert_eq!(both.state(again), OrderState::Working);

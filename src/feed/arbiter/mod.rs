@@ -17,7 +17,7 @@
 //! that is down is not waited for; there is nothing else to switch, since the other's packets were used all along.
 //!
 //! **Divergence.** The hash of each delivered packet is kept for the next [`RECENT`] sequences; a second copy of other
-//! bytes is counted as divergent, which is an alarm: one of the lines lies.
+//! bytes, from a line that did not go back, is counted as divergent, which is an alarm: one of the lines lies.
 //!
 //! **Anew.** A line that runs [`RESTART_RUN`] packets in order behind its own position counts anew: the stream follows it,
 //! and other lines are ignored until they do the same.
@@ -350,7 +350,7 @@ impl Arbiter {
         if end > sequence {
             if record.0 == sequence as u32 {
                 state.stats.duplicates += 1;
-                let differs = u64::from(record.1 != hash);
+                let differs = u64::from(record.1 != hash && state.is_in_order());
                 state.stats.divergent += differs;
                 self.divergent += differs;
             } else {
@@ -423,23 +423,23 @@ impl Arbiter {
         self.settle(index);
         let stream = &mut self.streams[index];
         let record = &mut self.recent[index * RECENT + sequence as usize % RECENT];
-        let stats = &mut stream.lines[packet.line as usize].stats;
+        let state = &mut stream.lines[packet.line as usize];
         let mut is_taken = true;
         if end > sequence {
             match stream.held.insert(&mut self.pool, (sequence, end), packet) {
                 hold::Inserted::Held => {
                     *record = (sequence as u32, hash);
-                    stats.first += 1;
+                    state.stats.first += 1;
                 }
                 hold::Inserted::Already => {
                     is_taken = false;
-                    stats.duplicates += 1;
-                    let differs = u64::from(record.0 == sequence as u32 && record.1 != hash);
-                    stats.divergent += differs;
+                    state.stats.duplicates += 1;
+                    let differs = u64::from(record.0 == sequence as u32 && record.1 != hash && state.is_in_order());
+                    state.stats.divergent += differs;
                     self.divergent += differs;
                 }
                 hold::Inserted::NoRoom => {
-                    stats.first += 1;
+                    state.stats.first += 1;
                     self.force(index, sequence, end, packet, deliver);
                     return true;
                 }
@@ -552,6 +552,11 @@ enum Pace {
 }
 
 impl LineState {
+    /// Whether the line did not go back: a venue that counts anew does, and its bytes are rightly others.
+    fn is_in_order(&self) -> bool {
+        self.late_run == 0
+    }
+
     #[inline]
     fn arrive(&mut self, sequence: u64, end: u64, line: Line) -> Pace {
         if line == Line::Resent {

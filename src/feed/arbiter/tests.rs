@@ -246,6 +246,22 @@ fn lines_that_differ_are_noticed() {
 }
 
 #[test]
+fn the_first_packets_of_a_venue_that_counts_anew_are_no_lie() {
+    let mut rig = Rig::new(CONFIG);
+    for line in [Line::A, Line::B] {
+        for sequence in 0..20 {
+            rig.send_span(line, sequence, 1, 7);
+        }
+    }
+    for line in [Line::A, Line::B] {
+        for sequence in 0..20 {
+            rig.send_span(line, sequence, 1, 8);
+        }
+    }
+    assert_eq!((rig.stats(Line::A).divergent, rig.stats(Line::B).divergent), (0, 0));
+}
+
+#[test]
 fn a_venue_that_counts_anew_is_followed_after_a_run_and_not_before() {
     let mut rig = Rig::new(CONFIG);
     let base = 1_000_000;

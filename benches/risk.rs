@@ -10,7 +10,7 @@ use std::hint::black_box;
 
 use hdrhistogram::Histogram;
 use hedgecore::event::{Body, Event, Trail};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Limits, View};
 use hedgecore::runtime::clock::StampClock;
@@ -22,22 +22,13 @@ const STEPS: u64 = 400_000;
 const BATCH: u64 = 4;
 
 fn perpetual() -> Instrument {
-    Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(210_838),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(10 * ONE_E9),
-        contract: Quantity(10 * ONE_E9),
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    }
+    Instrument::inverse_perpetual(
+        PERPETUAL,
+        VenueInstrumentId(210_838),
+        UnderlyingId(0),
+        Quantity(10 * ONE_E9),
+        Price(500_000_000),
+    )
 }
 
 struct Rig {
@@ -64,17 +55,24 @@ impl Rig {
             next: 0,
             now: Nanos::from_secs(1_000),
         };
-        let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = rig.instrument;
-        rig.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+        rig.see(rig.instrument.listing());
         let View { quality, bid, ask, spot, .. } = view(&rig.instrument);
-        rig.see(Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
+        rig.see(Body::Top { instrument: rig.instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
         let (net_delta, log_gamma, delta_bound, expiries) = (Coins(ONE_E9), Coins(ONE_E9), 0.0, 0);
-        rig.see(Body::Exposure { underlying, quality, net_delta, log_gamma, spot, delta_bound, expiries });
+        rig.see(Body::Exposure {
+            underlying: rig.instrument.underlying,
+            quality,
+            net_delta,
+            log_gamma,
+            spot,
+            delta_bound,
+            expiries,
+        });
         for resting in 0..beside {
             let request = rig.request(TimeInForce::GoodTilCancel, Price((98_000 - resting as i64) * ONE_E9));
             rig.approve(request);
             let order = ClientOrderId(rig.next);
-            rig.hear(Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument: id });
+            rig.hear(Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument: rig.instrument.id });
         }
         rig
     }

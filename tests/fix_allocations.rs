@@ -5,7 +5,7 @@ use std::hint::black_box;
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::Gateway;
 use hedgecore::gateway::fix::{Acceptor, ClientRequest, Credentials, FixConfig, FixRules, NonceSeed, Taken};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::runtime::alloc::{CountingAllocator, hot_allocations, hot_frees, hot_section, is_installed};
@@ -37,28 +37,13 @@ impl Outbox<Event> for Sink {
 }
 
 fn order(number: u64) -> Instruction {
-    let instrument = Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(1),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: LOT,
-        contract: LOT,
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(ONE_E9 / 2)),
-        state: InstrumentState::Open,
-    };
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
+    let instrument =
+        Instrument::inverse_perpetual(PERPETUAL, VenueInstrumentId(1), UnderlyingId(0), LOT, Price(ONE_E9 / 2));
     let (bid, ask, quality) = (PRICE, Price(PRICE.0 + ONE_E9 / 2), BookQuality::Good);
     let view = View { instrument: Some(&instrument), quality, bid, ask, spot: ask };
     let mut gate = Gate::new(Limits::default());
-    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
-    for body in [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }] {
+    let listed = instrument.listing();
+    for body in [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }] {
         gate.see(&Event { trail: Trail::default(), time: START, body });
     }
     let request = Request::New {

@@ -1,7 +1,7 @@
 //! An order of the perpetual: approved, and on the wire.
 
 use hedgecore::event::{Body, Event, Trail};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument};
 use hedgecore::order::{Request, TimeInForce};
 use hedgecore::risk::View;
 use hedgecore::units::*;
@@ -33,22 +33,7 @@ pub(crate) fn new_order(order: i64) -> NewOrderRequest {
 }
 
 pub(crate) fn perpetual() -> Instrument {
-    Instrument {
-        id: INSTRUMENT,
-        venue: VenueInstrumentId(VENUE),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: LOT,
-        contract: LOT,
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    }
+    Instrument::inverse_perpetual(INSTRUMENT, VenueInstrumentId(VENUE), UnderlyingId(0), LOT, Price(500_000_000))
 }
 
 /// A book of 99,999 to 100,000.
@@ -59,10 +44,9 @@ pub(crate) fn view(instrument: &Instrument) -> View<'_> {
 
 /// What a gate must have seen of an instrument: its listing and a book.
 pub(crate) fn market(instrument: &Instrument) -> [Event; 2] {
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
     let View { quality, bid, ask, .. } = view(instrument);
-    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
-    let top = Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 };
+    let listed = instrument.listing();
+    let top = Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 };
     [listed, top].map(|body| Event { trail: Trail::default(), time: Nanos(0), body })
 }
 

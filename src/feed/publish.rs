@@ -239,20 +239,19 @@ fn send_listing(
     symbol: Option<Symbol>,
     send: &mut impl FnMut(Body) -> Result<(), Full>,
 ) -> Result<(), Full> {
-    let &Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
-    send(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue })?;
+    send(instrument.listing())?;
     send(Body::Terms {
-        instrument: id,
+        instrument: instrument.id,
         tick: instrument.ticks.base(),
         contract: instrument.contract,
         maker_fee_e9: instrument.maker_fee_e9,
         taker_fee_e9: instrument.taker_fee_e9,
     })?;
     for &(above, tick) in instrument.ticks.steps() {
-        send(Body::TickStep { instrument: id, above, tick })?;
+        send(Body::TickStep { instrument: instrument.id, above, tick })?;
     }
     match symbol {
-        Some(symbol) => send(Body::Named { instrument: id, symbol }),
+        Some(symbol) => send(Body::Named { instrument: instrument.id, symbol }),
         None => Ok(()),
     }
 }

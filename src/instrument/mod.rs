@@ -9,6 +9,7 @@ mod tick;
 pub use catalogue::{Catalogue, INSTRUMENTS_MAX, Refused, SYMBOL_BYTES_MAX, Symbol, UNDERLYINGS_MAX, Underlying};
 pub use tick::{TICK_STEPS_MAX, TickTable};
 
+use crate::event::Body;
 use crate::units::{InstrumentId, Nanos, ONE_E9, Price, Quantity, UnderlyingId, VenueInstrumentId};
 
 /// What kind of contract.
@@ -114,6 +115,38 @@ pub struct Instrument {
 }
 
 impl Instrument {
+    /// An open perpetual that pays in the coin: a lot is a contract, `tick` its only price step, and trading costs no fee.
+    pub fn inverse_perpetual(
+        id: InstrumentId,
+        venue: VenueInstrumentId,
+        underlying: UnderlyingId,
+        lot: Quantity,
+        tick: Price,
+    ) -> Self {
+        Self {
+            id,
+            venue,
+            underlying,
+            kind: InstrumentKind::Perpetual,
+            payoff: Payoff::Inverse,
+            option: None,
+            expiry_s: 0,
+            strike: Price::ZERO,
+            lot,
+            contract: lot,
+            maker_fee_e9: 0,
+            taker_fee_e9: 0,
+            ticks: TickTable::new(tick),
+            state: InstrumentState::Open,
+        }
+    }
+
+    /// The event that lists it.
+    pub const fn listing(&self) -> Body {
+        let Self { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *self;
+        Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue }
+    }
+
     /// When it expires; `None` for contracts that never do.
     pub fn expiry(&self) -> Option<Nanos> {
         (self.expiry_s != 0).then(|| Nanos::from_secs(self.expiry_s))

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{Body, Event, Trail};
-use crate::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, OptionKind, Payoff, TickTable};
+use crate::instrument::{BookQuality, Instrument, InstrumentKind, OptionKind, Payoff};
 use crate::order::{Order, OrderStore, TimeInForce};
 use crate::units::*;
 
@@ -14,22 +14,13 @@ const SPOT: i64 = 100_000;
 
 /// An inverse and a linear future, a call and a put.
 fn instruments() -> [Instrument; 4] {
-    let perpetual = Instrument {
-        id: InstrumentId(0),
-        venue: VenueInstrumentId(10),
-        underlying: COINS,
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(10 * ONE_E9),
-        contract: Quantity(10 * ONE_E9),
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(ONE_E9)),
-        state: InstrumentState::Open,
-    };
+    let perpetual = Instrument::inverse_perpetual(
+        InstrumentId(0),
+        VenueInstrumentId(10),
+        COINS,
+        Quantity(10 * ONE_E9),
+        Price(ONE_E9),
+    );
     let (lot, kind) = (Quantity(ONE_E9 / 1_000), InstrumentKind::Future);
     let linear = Instrument { id: InstrumentId(1), payoff: Payoff::Linear, lot, kind, ..perpetual };
     let (expiry_s, strike, kind) = (2_000_000_000, Price(SPOT * ONE_E9), InstrumentKind::Option);
@@ -248,10 +239,9 @@ impl Rig {
         let (gate, orders) = (Gate::new(limits), OrderStore::new());
         let mut rig = Self { gate, orders, naive, next: 0, now: Nanos::from_secs(100) };
         for instrument in instruments {
-            let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
-            rig.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+            rig.see(instrument.listing());
             let View { quality, bid, ask, .. } = view(&instrument);
-            rig.see(Body::Top { instrument: id, quality, bid, ask, bid_lots: 9, ask_lots: 9 });
+            rig.see(Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 9, ask_lots: 9 });
         }
         for at in [2, 3] {
             rig.unit(at, if at == 2 { 1 } else { -1 }, 20, 20);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Protected, Trail};
-use crate::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, OptionKind, Payoff, TickTable};
+use crate::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, OptionKind, TickTable};
 use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, FROZEN_UNTIL_ASKED, OrderStore, Outcome, TimeInForce};
 use crate::units::*;
 
@@ -13,20 +13,14 @@ const MILLION_E9: i64 = 1_000_000 * ONE_E9;
 
 fn perpetual() -> Instrument {
     Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(14),
-        underlying: BTC,
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(10 * ONE_E9),
-        contract: Quantity(10 * ONE_E9),
-        maker_fee_e9: 0,
         taker_fee_e9: 500_000,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
+        ..Instrument::inverse_perpetual(
+            PERPETUAL,
+            VenueInstrumentId(14),
+            BTC,
+            Quantity(10 * ONE_E9),
+            Price(500_000_000),
+        )
     }
 }
 
@@ -61,11 +55,17 @@ impl Rig {
     fn with(limits: Limits) -> Self {
         let mut rig = Self { gate: Gate::new(limits), orders: OrderStore::new(), next: 0, now: Nanos::from_secs(100) };
         for instrument in [perpetual(), call()] {
-            let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
-            rig.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+            rig.see(instrument.listing());
             let view = view(&instrument);
             let quality = BookQuality::Good;
-            rig.see(Body::Top { instrument: id, quality, bid: view.bid, ask: view.ask, bid_lots: 9, ask_lots: 9 });
+            rig.see(Body::Top {
+                instrument: instrument.id,
+                quality,
+                bid: view.bid,
+                ask: view.ask,
+                bid_lots: 9,
+                ask_lots: 9,
+            });
         }
         rig.see(Body::Unit { instrument: CALL, delta: 0.5, log_gamma: 0.25, vega: 0.125, skew: 0.0 });
         rig.exposure(0.0);
@@ -204,10 +204,9 @@ fn what_is_restricted_or_whose_greeks_nobody_told_is_not_traded() {
     let mut rig = Rig::new();
     rig.gate = Gate::new(Limits::default());
     let (instrument, quality) = (call(), BookQuality::Good);
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument;
-    rig.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+    rig.see(instrument.listing());
     let (bid, ask) = (Price(49_000_000), Price(51_000_000));
-    rig.see(Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
+    rig.see(Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
     assert_eq!(rig.try_call(Side::Buy, 1), Err(Refusal::UnknownGreeks));
 }
 

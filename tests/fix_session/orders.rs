@@ -3,7 +3,7 @@
 use crate::initiator::{LOT, PERPETUAL, Venue};
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::local_reason;
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument};
 use hedgecore::order::{
     CANCELLED_ON_REQUEST, NewOrder, OrderStore, Request, TIME_IN_FORCE_ENDED, TimeInForce, UNKNOWN_TO_VENUE,
 };
@@ -14,22 +14,13 @@ use hedgecore::units::*;
 /// An instruction, approved by a gate that refuses nothing these tests ask.
 pub(crate) fn approved(request: Request) -> Instruction {
     let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
-    let instrument = Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(210_838),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(LOT),
-        contract: Quantity(LOT),
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    };
+    let instrument = Instrument::inverse_perpetual(
+        PERPETUAL,
+        VenueInstrumentId(210_838),
+        UnderlyingId(0),
+        Quantity(LOT),
+        Price(500_000_000),
+    );
     let view = View {
         instrument: Some(&instrument),
         quality: BookQuality::Good,
@@ -52,10 +43,9 @@ pub(crate) fn approved(request: Request) -> Instruction {
 
 /// What a gate must have seen of an instrument: its listing and a book.
 fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
-    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let listed = instrument.listing();
     let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
 }
 
 pub(crate) fn request(order: u64) -> Request {

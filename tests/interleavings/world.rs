@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hedgecore::event::{Body, Event, Trail};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument};
 use hedgecore::order::{CANCELLED_ON_REQUEST, OrderState, OrderStore, Outcome, Request, TimeInForce};
 use hedgecore::risk::{Gate, Limits, View};
 use hedgecore::units::*;
@@ -24,22 +24,13 @@ fn pick<'a, T>(chance: &mut impl Chance, of: &'a [T]) -> Option<&'a T> {
 }
 
 fn instrument(id: u16) -> Instrument {
-    Instrument {
-        id: InstrumentId(id),
-        venue: VenueInstrumentId(u32::from(id) + 1),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(10 * ONE_E9),
-        contract: Quantity(10 * ONE_E9),
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(ONE_E9)),
-        state: InstrumentState::Open,
-    }
+    Instrument::inverse_perpetual(
+        InstrumentId(id),
+        VenueInstrumentId(u32::from(id) + 1),
+        UnderlyingId(0),
+        Quantity(10 * ONE_E9),
+        Price(ONE_E9),
+    )
 }
 
 /// What the venue has of an order.
@@ -115,11 +106,11 @@ impl World {
         self.lied = false;
         (self.earlier, self.first) = (self.orders, nth * INSTRUMENTS);
         for id in self.first..self.first + INSTRUMENTS {
-            let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = instrument(id);
-            self.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+            let instrument = instrument(id);
+            self.see(instrument.listing());
             let (bid, ask) = (Price(99 * ONE_E9), Price(101 * ONE_E9));
             let quality = BookQuality::Good;
-            self.see(Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
+            self.see(Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 });
         }
     }
 

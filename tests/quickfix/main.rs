@@ -9,7 +9,7 @@ mod engine;
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::Gateway;
 use hedgecore::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::units::*;
@@ -39,22 +39,8 @@ pub(crate) fn gateway(now: Nanos, events: &mut Vec<Event>) -> Gateway {
 pub(crate) fn approved(orders: &mut OrderStore, request: Request, now: Nanos) -> Instruction {
     let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
     let mut gate = Gate::new(limits);
-    let instrument = Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(1),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: LOT,
-        contract: LOT,
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(ONE_E9 / 2)),
-        state: InstrumentState::Open,
-    };
+    let instrument =
+        Instrument::inverse_perpetual(PERPETUAL, VenueInstrumentId(1), UnderlyingId(0), LOT, Price(ONE_E9 / 2));
     let (bid, ask) = (PRICE, Price(PRICE.0 + ONE_E9 / 2));
     let view = View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask };
     for body in market(&instrument, bid, ask) {
@@ -65,8 +51,7 @@ pub(crate) fn approved(orders: &mut OrderStore, request: Request, now: Nanos) ->
 
 /// What a gate must have seen of an instrument: its listing and a book.
 fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
-    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let listed = instrument.listing();
     let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
 }

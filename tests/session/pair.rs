@@ -2,7 +2,7 @@
 
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::{DisconnectReason, Gateway, SessionConfig};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::stage::{Full, Outbox};
@@ -25,22 +25,13 @@ pub(crate) fn approved(request: Request) -> Instruction {
 /// The same, after the venue has accepted these.
 pub(crate) fn approved_after(before: &[Request], request: Request) -> Instruction {
     let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
-    let instrument = Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(VENUE_PERPETUAL as u32),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(LOT),
-        contract: Quantity(LOT),
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    };
+    let instrument = Instrument::inverse_perpetual(
+        PERPETUAL,
+        VenueInstrumentId(VENUE_PERPETUAL as u32),
+        UnderlyingId(0),
+        Quantity(LOT),
+        Price(500_000_000),
+    );
     let view = View {
         instrument: Some(&instrument),
         quality: BookQuality::Good,
@@ -63,10 +54,9 @@ pub(crate) fn approved_after(before: &[Request], request: Request) -> Instructio
 
 /// What a gate must have seen of an instrument: its listing and a book.
 fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
-    let listed = Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue };
+    let listed = instrument.listing();
     let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
 }
 
 pub(crate) fn new_order(order: u64) -> Instruction {

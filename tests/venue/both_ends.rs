@@ -4,7 +4,7 @@
 use hedgecore::event::{Body, Event, Protected, Trail};
 use hedgecore::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
 use hedgecore::gateway::{Gateway, GatewayConfig, SessionConfig, local_reason};
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{FROZEN_UNTIL_ASKED, OrderState, OrderStore, Request, TimeInForce, offer_of};
 use hedgecore::risk::{Approved, Gate, Instruction, Limits, Refusal, View};
 use hedgecore::sim::venue::{FixNames, ProtectionConfig, Venue, VenueConfig};
@@ -30,22 +30,7 @@ struct Both {
 }
 
 fn perpetual() -> Instrument {
-    Instrument {
-        id: INSTRUMENT,
-        venue: super::PERPETUAL,
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: LOT,
-        contract: LOT,
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    }
+    Instrument::inverse_perpetual(INSTRUMENT, super::PERPETUAL, UnderlyingId(0), LOT, Price(500_000_000))
 }
 
 fn binary(protection: Option<ProtectionConfig>, protects_orders: bool) -> Both {
@@ -87,12 +72,12 @@ impl Both {
             events: Vec::new(),
             number: 0,
         };
-        let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, contract, .. } =
-            perpetual();
+        let instrument = perpetual();
+        let Instrument { id, venue, underlying, lot, contract, .. } = instrument;
         let symbol = Symbol::new(b"BTC-PERPETUAL").expect("it fits");
         let reference = Instruction::Reference { instrument: id, underlying, venue, lot, contract, symbol };
         both.gateway.step(&reference, both.now, &mut both.events);
-        both.see(Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
+        both.see(instrument.listing());
         both.wait(5);
         both.see_book();
         both.log_on();

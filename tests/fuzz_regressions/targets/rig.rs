@@ -2,7 +2,7 @@
 
 use hedgecore::event::{Body, Event, KillLevel, Trail};
 use hedgecore::gateway::Gateway;
-use hedgecore::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState, Payoff, Symbol, TickTable};
+use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::units::*;
@@ -14,27 +14,13 @@ pub const PRICE: Price = Price(99_999 * ONE_E9);
 
 /// Ten dollars a lot, half a dollar a tick.
 pub fn perpetual() -> Instrument {
-    Instrument {
-        id: PERPETUAL,
-        venue: VenueInstrumentId(VENUE_PERPETUAL),
-        underlying: UnderlyingId(0),
-        kind: InstrumentKind::Perpetual,
-        payoff: Payoff::Inverse,
-        option: None,
-        expiry_s: 0,
-        strike: Price::ZERO,
-        lot: Quantity(LOT),
-        contract: Quantity(LOT),
-        maker_fee_e9: 0,
-        taker_fee_e9: 0,
-        ticks: TickTable::new(Price(500_000_000)),
-        state: InstrumentState::Open,
-    }
-}
-
-pub fn listed(instrument: &Instrument) -> Body {
-    let Instrument { id, venue, underlying, kind, payoff, option, expiry_s, strike, lot, .. } = *instrument;
-    Body::Listed { instrument: id, underlying, kind, payoff, option, expiry_s, strike, lot, venue }
+    Instrument::inverse_perpetual(
+        PERPETUAL,
+        VenueInstrumentId(VENUE_PERPETUAL),
+        UnderlyingId(0),
+        Quantity(LOT),
+        Price(500_000_000),
+    )
 }
 
 pub fn event(time: Nanos, body: Body) -> Event {
@@ -70,7 +56,7 @@ impl Approver {
             bid_lots: 1,
             ask_lots: 1,
         };
-        for body in [listed(&instrument), top] {
+        for body in [instrument.listing(), top] {
             gate.see(&event(Nanos(0), body));
         }
         Self { gate, orders: OrderStore::new(), instrument, asked: 0 }

@@ -8,7 +8,7 @@ use hedgecore::order::{CANCELLED_ON_REQUEST, OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Latch, Limits, View};
 use hedgecore::units::*;
 
-use super::rig::{event, listed, perpetual};
+use super::rig::{event, perpetual};
 use super::script::{Script, chances};
 
 const STEPS_MAX: usize = 400;
@@ -86,7 +86,7 @@ impl World {
             start,
         };
         for at in 0..2 {
-            world.see(listed(&world.markets[at].0.clone()));
+            world.see(world.markets[at].0.listing());
             world.quote(at, BookQuality::Good, Price(99_999 * ONE_E9), Price(100_000 * ONE_E9));
         }
         world

@@ -182,8 +182,13 @@ fn before_send_replays_like_any_other_and_a_table_holds_every_record() {
     let run = hedgecore(&["inspect", journal.to_str().unwrap(), "--table", table.to_str().unwrap()]);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let rows = std::fs::read_to_string(&table).unwrap();
-    assert!(rows.starts_with("sequence,segment,offset,kind,time_ns,event,instrument,order,price,lots,detail\n"));
+    assert!(rows.starts_with("sequence,segment,offset_bytes,kind,time_ns,event,underlying,instrument,symbol,order,"));
     assert_eq!(rows.lines().count() as u64, 1 + replayed.place.sequence);
+    if !cfg!(feature = "parquet") {
+        let refused = hedgecore(&["inspect", journal.to_str().unwrap(), "--table", "journal.parquet"]);
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("build it with --features parquet"));
+    }
     let printed = hedgecore(&["inspect", journal.to_str().unwrap(), "--filter", "decision", "--limit", "3"]);
     let printed = String::from_utf8(printed.stdout).unwrap();
     assert!(printed.lines().count() == 4 && printed.contains("closed in order"), "{printed}");

@@ -40,7 +40,8 @@ pub(super) struct InspectArgs {
     /// Which run of a journal [default: the last]
     #[arg(long, value_name = "NUMBER")]
     run: Option<u32>,
-    /// Write the records of a journal as a table, CSV, instead of printing them
+    /// Write the records of a journal as a table instead of printing them: CSV, or Parquet where the name ends in .parquet
+    /// (in a build with --features parquet)
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// Write the summary as JSON

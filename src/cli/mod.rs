@@ -16,6 +16,8 @@ mod kill;
 mod metrics;
 mod output;
 mod page;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod positions;
 mod progress;
 mod records;
@@ -24,6 +26,7 @@ mod replay;
 mod run;
 mod simulate;
 mod summary;
+mod table;
 #[cfg(feature = "tui")]
 mod tui;
 mod venue;

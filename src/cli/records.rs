@@ -1,13 +1,11 @@
 //! A journal in plain text, one line a record, or as a table for analysis.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::CliError;
-use crate::event::{Body, Event};
-use crate::journal::{Decision, Directory, Place, Reader, Record, runs};
-use crate::order::Request;
+use super::table::Table;
+use crate::journal::{Directory, Reader, Record, runs};
 
 /// What to show of a journal.
 #[derive(Debug)]
@@ -22,22 +20,6 @@ pub(super) struct Selection<'a> {
     pub(super) kind: Option<&'a str>,
     /// Where to leave a table of them.
     pub(super) table: Option<&'a Path>,
-}
-
-/// One record as a row.
-#[derive(Debug, serde::Serialize)]
-struct Row {
-    sequence: u64,
-    segment: u32,
-    offset: usize,
-    kind: &'static str,
-    time_ns: Option<u64>,
-    event: String,
-    instrument: Option<u16>,
-    order: Option<u64>,
-    price: Option<f64>,
-    lots: Option<i64>,
-    detail: String,
 }
 
 /// Prints the records that were asked for, and how the journal ends.
@@ -55,7 +37,7 @@ pub(super) fn inspect(selection: &Selection<'_>, out: &mut impl Write) -> Result
         }
         shown += 1;
         match &mut table {
-            Some(table) => table.put(&row(place, &record))?,
+            Some(table) => table.put(place, &record)?,
             None => writeln!(out, "{:>10}  {:<8}  {}", place.sequence, record.kind(), detail(&record))?,
         }
     }
@@ -83,25 +65,8 @@ pub(super) fn pick(disk: &Directory, directory: &Path, run: Option<u32>) -> Resu
     }
 }
 
-/// A table of rows, written as they come.
-struct Table(csv::Writer<File>);
-
-impl Table {
-    fn create(path: &Path) -> Result<Self, CliError> {
-        Ok(Self(csv::Writer::from_writer(File::create(path).map_err(CliError::file(path))?)))
-    }
-
-    fn put(&mut self, row: &Row) -> Result<(), CliError> {
-        self.0.serialize(row).map_err(|error| CliError::Input(format!("the table cannot be written: {error}")))
-    }
-
-    fn finish(mut self) -> Result<(), CliError> {
-        Ok(self.0.flush()?)
-    }
-}
-
 /// A record's own words, without its kind.
-fn detail(record: &Record) -> String {
+pub(super) fn detail(record: &Record) -> String {
     match record {
         Record::Head { head } => format!(
             "run {} segment {}, begun at {} ns, order numbers from second {}, {}",
@@ -118,74 +83,5 @@ fn detail(record: &Record) -> String {
         Record::Short { stage, step, room } => format!("{stage:?} at step {step}: room for {room}"),
         Record::Lost { stream, messages } => format!("{messages} messages of {stream:?}"),
         Record::Closed => String::new(),
-    }
-}
-
-fn row(place: Place, record: &Record) -> Row {
-    let mut row = Row {
-        sequence: place.sequence,
-        segment: place.segment,
-        offset: place.offset,
-        kind: record.kind(),
-        time_ns: None,
-        event: String::new(),
-        instrument: None,
-        order: None,
-        price: None,
-        lots: None,
-        detail: detail(record),
-    };
-    match record {
-        Record::Input { event } | Record::Output { event } => row.describe(event),
-        Record::Decision {
-            decision: Decision::Send { request: Request::New { order, instrument, side, price, lots, .. } },
-        } => {
-            row.event = "New".to_owned();
-            (row.order, row.instrument) = (Some(order.0), Some(instrument.0));
-            (row.price, row.lots) = (Some(price.to_f64()), Some(side.sign() * i64::from(*lots)));
-        }
-        _ => {}
-    }
-    row
-}
-
-impl Row {
-    fn describe(&mut self, event: &Event) {
-        self.time_ns = Some(event.time.0);
-        // The name of a variant is what its text begins with.
-        let text = format!("{:?}", event.body);
-        self.event = text.split([' ', '{']).next().unwrap_or_default().to_owned();
-        match event.body {
-            Body::Filled { order, instrument, side, price, lots, .. }
-            | Body::Busted { order, instrument, side, price, lots, .. } => {
-                (self.order, self.instrument) = (Some(order.0), Some(instrument.0));
-                (self.price, self.lots) = (Some(price.to_f64()), Some(side.sign() * i64::from(lots)));
-            }
-            Body::Accepted { order, instrument, .. }
-            | Body::Cancelled { order, instrument, .. }
-            | Body::Rejected { order, instrument, .. }
-            | Body::CancelRejected { order, instrument, .. }
-            | Body::AmendRejected { order, instrument, .. } => {
-                (self.order, self.instrument) = (Some(order.0), Some(instrument.0));
-            }
-            Body::Amended { order, instrument, price, lots } => {
-                (self.order, self.instrument) = (Some(order.0), Some(instrument.0));
-                (self.price, self.lots) = (Some(price.to_f64()), Some(i64::from(lots)));
-            }
-            Body::Sent { order, .. } => self.order = Some(order.0),
-            Body::Position { instrument, lots } => (self.instrument, self.lots) = (Some(instrument.0), Some(lots)),
-            Body::Trade { instrument, side, price, lots, .. } => {
-                self.instrument = Some(instrument.0);
-                (self.price, self.lots) = (Some(price.to_f64()), Some(side.sign() * i64::from(lots)));
-            }
-            Body::Mark { instrument, mark } => {
-                (self.instrument, self.price) = (Some(instrument.0), Some(mark.to_f64()));
-            }
-            Body::Index { price, .. } => self.price = Some(price.to_f64()),
-            Body::Top { instrument, .. } | Body::Listed { instrument, .. } | Body::Volatility { instrument, .. } => {
-                self.instrument = Some(instrument.0);
-            }
-            _ => {}
-        }
     }
 }

@@ -19,6 +19,8 @@ const OWED_MAX: usize = 2 * ANSWERS_MAX * FRAMES_MAX;
 const OWED_SPARE: usize = 8;
 /// Requests whose number is remembered, for a session-level reject.
 const REQUESTS_MAX: usize = 1_024;
+/// What stands under a number that no request has.
+const NOBODY: (i64, Note) = (0, Note::Session);
 
 #[derive(Debug)]
 pub(super) struct Clerk {
@@ -48,7 +50,7 @@ impl Clerk {
             time: Nanos(0),
             delivered: 0,
             cancel_all_due: false,
-            requests: vec![(0, Note::Session); REQUESTS_MAX].into_boxed_slice(),
+            requests: vec![NOBODY; REQUESTS_MAX].into_boxed_slice(),
             owed: Queue::new(OWED_MAX, Event { trail: Trail::default(), time: Nanos(0), body: Body::Clock }),
             announced: false,
             level: KillLevel::Open,
@@ -90,6 +92,7 @@ impl Clerk {
                 unsent = Some(framed.sequence);
             }
             self.cancel_all_due |= framed.note == Note::CancelAll;
+            forget(&mut self.requests, framed.sequence);
             self.refuse(&framed.note, local_reason::NEVER_SENT);
         }
         unsent
@@ -97,8 +100,9 @@ impl Clerk {
 
     /// Takes back the orders of which no byte was written; `hollow` leaves a heartbeat in the place of each.
     pub(super) fn withdraw_orders(&mut self, hollow: impl FnMut(&mut [u8]) -> usize) {
-        let Self { outgoing, owed, counters, time, .. } = self;
-        outgoing.withdraw_orders(hollow, |note| {
+        let Self { outgoing, owed, counters, time, requests, .. } = self;
+        outgoing.withdraw_orders(hollow, |sequence, note| {
+            forget(requests, sequence);
             for body in refusals(&note, local_reason::KILLED) {
                 counters.refused += 1;
                 counters.answers_lost += u64::from(!owed.push(Event { trail: Trail::default(), time: *time, body }));
@@ -111,6 +115,11 @@ impl Clerk {
     #[inline]
     pub(super) fn note(&mut self, number: i64, note: Note) {
         self.requests[number as usize % REQUESTS_MAX] = (number, note);
+    }
+
+    /// Both directions count anew: no number means what it meant.
+    pub(super) fn forget_requests(&mut self) {
+        self.requests.fill(NOBODY);
     }
 
     /// Whose request is under a number.
@@ -192,6 +201,14 @@ impl Clerk {
             self.owed.drop_oldest();
         }
         true
+    }
+}
+
+/// The request under this number was answered without leaving: what the venue says of the number concerns another message.
+fn forget(requests: &mut [(i64, Note)], number: i64) {
+    let kept = &mut requests[number as usize % REQUESTS_MAX];
+    if kept.0 == number {
+        *kept = NOBODY;
     }
 }
 

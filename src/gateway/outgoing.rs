@@ -221,7 +221,7 @@ impl Outgoing {
     pub(super) fn withdraw_orders(
         &mut self,
         mut hollow: impl FnMut(&mut [u8]) -> usize,
-        mut withdrawn: impl FnMut(Note),
+        mut withdrawn: impl FnMut(i64, Note),
     ) {
         let (mut begin, mut read, mut write) = (self.whole, self.start, self.start);
         for age in self.written..self.frames.len() {
@@ -232,7 +232,7 @@ impl Outgoing {
             let mut kept = length;
             if framed.note.is_order() && !partly_written {
                 kept = hollow(&mut self.bytes[read..read + length]).min(length);
-                withdrawn(std::mem::replace(&mut framed.note, Note::Session));
+                withdrawn(framed.sequence, std::mem::replace(&mut framed.note, Note::Session));
             }
             self.bytes.copy_within(read..read + kept, write);
             (read, write) = (read + length, write + kept);
@@ -385,8 +385,8 @@ mod tests {
             let begun = outgoing.pending()[..written].to_vec();
             outgoing.advance(written, Ticks(0));
             let mut withdrawn = Vec::new();
-            outgoing.withdraw_orders(hollow, |note| withdrawn.push(note));
-            let expected = [order(1), order(3), order(4)];
+            outgoing.withdraw_orders(hollow, |sequence, note| withdrawn.push((sequence, note)));
+            let expected = [(1, order(1)), (3, order(3)), (4, order(4))];
             assert_eq!(withdrawn, expected[written..]);
             assert_eq!(outgoing.order_traffic().frames, written as u64);
             let bytes = [begun, outgoing.pending().to_vec()].concat();

@@ -149,7 +149,11 @@ impl Gateway {
     pub fn connected(&mut self, time: Nanos) {
         self.clerk.time = time;
         self.clerk.delivered = 0;
+        let before = self.sequence_numbers().outgoing;
         ask!(self, |protocol, clerk| protocol.connected(clerk));
+        if self.sequence_numbers().outgoing < before {
+            self.clerk.forget_requests();
+        }
     }
 
     /// The connection is gone. What was not wholly written is answered as never sent; what was written keeps its fate

@@ -43,7 +43,7 @@ mod stage;
 mod starbase;
 
 pub use counters::GatewayCounters;
-pub use numbers::{ResetPolicy, SequenceNumbers};
+pub use numbers::{AccountStatement, Answer, ResetPolicy, SequenceNumbers};
 pub use outgoing::{FRAMES_MAX, OrderTraffic, SEND_BUFFER_BYTES};
 pub use reasons::DisconnectReason;
 pub use stage::{Gateway, GatewayConfig, ProtocolConfig};

@@ -4,7 +4,7 @@ use super::clerk::Clerk;
 use super::counters::GatewayCounters;
 use super::fix::{Fix, FixConfig};
 use super::listing::Listed;
-use super::numbers::{ResetPolicy, SequenceNumbers};
+use super::numbers::{AccountStatement, ResetPolicy, SequenceNumbers};
 use super::outgoing::{Note, OrderTraffic};
 use super::reasons::DisconnectReason;
 use super::starbase::{SessionConfig, Starbase};
@@ -40,6 +40,13 @@ pub(super) trait Protocol {
     /// Why the connection before this one was closed.
     fn failed_before(&self) -> Option<DisconnectReason>;
     fn numbers(&self) -> SequenceNumbers;
+    /// Asks for the account; false where the protocol has no such question.
+    fn ask_account(&mut self, _clerk: &mut Clerk) -> bool {
+        false
+    }
+    fn account(&self) -> AccountStatement {
+        AccountStatement::default()
+    }
 }
 
 /// What a gateway is made from.
@@ -302,6 +309,18 @@ impl Gateway {
     /// The next number of each direction, from which a later process may resume.
     pub fn sequence_numbers(&self) -> SequenceNumbers {
         ask!(self, protocol => protocol.numbers())
+    }
+
+    /// Asks the venue to state the account, on a session that is not to trade: what is held comes as `Position` events.
+    /// False where the protocol has no such question, or the session is not whole.
+    pub fn ask_account(&mut self, time: Nanos) -> bool {
+        self.clerk.time = time;
+        ask!(self, |protocol, clerk| protocol.ask_account(clerk))
+    }
+
+    /// What the venue has said of the account.
+    pub fn account(&self) -> AccountStatement {
+        ask!(self, protocol => protocol.account())
     }
 
     /// What was counted.

@@ -72,6 +72,16 @@ pub enum ClientRequest {
         /// The client's number for the request.
         request: u64,
     },
+    /// Say what is held.
+    Positions {
+        /// The client's number for the request.
+        request: u64,
+    },
+    /// Say which orders are open.
+    OpenOrders {
+        /// The client's number for the request.
+        request: u64,
+    },
 }
 
 /// A venue's end.
@@ -211,10 +221,16 @@ fn request(kind: u8, fields: &Fields<'_>) -> Result<Option<ClientRequest>, Fault
         kind::ORDER_CANCEL_REPLACE_REQUEST => ClientRequest::Replace { order: order()?, terms: terms(fields)? },
         kind::ORDER_CANCEL_REQUEST => ClientRequest::Cancel { order: order()? },
         kind::ORDER_MASS_CANCEL_REQUEST => {
-            if fields.find(tag::MASS_CANCEL_REQUEST_TYPE) != Some(b"7") {
-                return Err(Fault { tag: tag::MASS_CANCEL_REQUEST_TYPE, reason: RejectReason::ValueIncorrect });
-            }
+            only(fields, tag::MASS_CANCEL_REQUEST_TYPE, b"7")?;
             ClientRequest::CancelAll { request: order()? }
+        }
+        kind::REQUEST_FOR_POSITIONS => {
+            only(fields, tag::POS_REQ_TYPE, b"0")?;
+            ClientRequest::Positions { request: read(fields, tag::POS_REQ_ID, number)? }
+        }
+        kind::ORDER_MASS_STATUS_REQUEST => {
+            only(fields, tag::MASS_STATUS_REQ_TYPE, b"7")?;
+            ClientRequest::OpenOrders { request: read(fields, tag::MASS_STATUS_REQ_ID, number)? }
         }
         _ => return Ok(None),
     }))
@@ -231,6 +247,12 @@ fn terms(fields: &Fields<'_>) -> Result<OrderTerms, Fault> {
         qty: read(fields, tag::ORDER_QTY, decimal_e9)?,
         price: read(fields, tag::PRICE, decimal_e9)?,
     })
+}
+
+/// A field that must be there and has one value that is taken here.
+fn only(fields: &Fields<'_>, tag: u32, value: &[u8]) -> Result<(), Fault> {
+    let is_it = fields.find(tag) == Some(value);
+    if is_it { Ok(()) } else { Err(Fault { tag, reason: RejectReason::ValueIncorrect }) }
 }
 
 fn read<T>(fields: &Fields<'_>, tag: u32, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Fault> {

@@ -13,6 +13,7 @@
 //! and the instrument's name. Reports bring the client's number back in `OrigClOrdID`.
 
 mod acceptor;
+mod account;
 mod config;
 mod orders;
 mod reports;

@@ -3,10 +3,11 @@
 use super::super::clerk::{Clerk, refusals};
 use super::super::listing::Listed;
 use super::super::local_reason;
-use super::super::numbers::SequenceNumbers;
+use super::super::numbers::{AccountStatement, SequenceNumbers};
 use super::super::outgoing::Note;
 use super::super::reasons::DisconnectReason;
 use super::super::stage::Protocol;
+use super::account::Account;
 use super::config::FixConfig;
 use super::reports::{Known, Reports};
 use super::rules::Verdict;
@@ -15,7 +16,9 @@ use crate::event::Event;
 use crate::order::{Request, TimeInForce};
 use crate::stage::{Full, Outbox};
 use crate::units::{Quantity, Side};
-use crate::wire::fix::{ExecutionReport, Fields, Next, Tape, Writer, kind, next_frame, number, tag};
+use crate::wire::fix::{
+    ExecutionReport, Fault, Fields, Next, PositionReport, Tape, Writer, kind, next_frame, number, tag,
+};
 
 /// The protocol's part of a gateway.
 #[derive(Debug)]
@@ -23,11 +26,17 @@ pub(in crate::gateway) struct Fix {
     session: Session,
     tape: Tape,
     known: Known,
+    account: Account,
 }
 
 impl Fix {
     pub(in crate::gateway) fn new(config: FixConfig) -> Self {
-        Self { session: Session::initiator(config), tape: Tape::new(), known: Known::new() }
+        Self {
+            session: Session::initiator(config),
+            tape: Tape::new(),
+            known: Known::new(),
+            account: Account::default(),
+        }
     }
 
     #[inline]
@@ -191,7 +200,7 @@ impl Protocol for Fix {
             // What it said cannot be known.
             Verdict::Rejected => clerk.counters.malformed += 1,
             Verdict::Application(kind) => {
-                let readable = report(kind, &fields, &mut self.known, clerk, out)?;
+                let readable = report(kind, &fields, (&mut self.known, &mut self.account), clerk, out)?;
                 if let Err(fault) = readable {
                     clerk.counters.malformed += 1;
                     self.session.reject_field(&fields, fault, time, &mut clerk.outgoing);
@@ -238,6 +247,27 @@ impl Protocol for Fix {
     fn numbers(&self) -> SequenceNumbers {
         self.session.numbers()
     }
+
+    fn ask_account(&mut self, clerk: &mut Clerk) -> bool {
+        let request = self.session.next_outgoing();
+        if !self.session.is_whole() {
+            return false;
+        }
+        let positions = self.request(kind::REQUEST_FOR_POSITIONS, Note::Session, clerk, |message| {
+            message.number(b"710=", request).byte(b"724=", b'0').byte(b"263=", b'0');
+        });
+        let orders = positions.and_then(|()| {
+            self.request(kind::ORDER_MASS_STATUS_REQUEST, Note::Session, clerk, |message| {
+                message.number(b"584=", request).byte(b"585=", b'7');
+            })
+        });
+        self.account.ask(request);
+        orders.is_ok()
+    }
+
+    fn account(&self) -> AccountStatement {
+        self.account.statement
+    }
 }
 
 /// Hands an application message on; a fault of its fields is the inner error.
@@ -245,18 +275,20 @@ impl Protocol for Fix {
 fn report(
     kind: u8,
     fields: &Fields<'_>,
-    known: &mut Known,
+    (known, account): (&mut Known, &mut Account),
     clerk: &mut Clerk,
     out: &mut impl Outbox<Event>,
-) -> Result<Result<(), crate::wire::fix::Fault>, Full> {
+) -> Result<Result<(), Fault>, Full> {
     match kind {
         kind::EXECUTION_REPORT => match ExecutionReport::new(fields) {
+            Ok(report) if account.takes(&report, fields) => {}
             Ok(report) => Reports { delivery: clerk.delivery(out), known }.execution(&report)?,
             Err(fault) => return Ok(Err(fault)),
         },
         kind::ORDER_CANCEL_REJECT => Reports { delivery: clerk.delivery(out), known }.cancel_reject(fields)?,
         kind::REJECT | kind::BUSINESS_MESSAGE_REJECT => {
             let refused = fields.find(tag::REF_SEQ_NUM).and_then(number);
+            refused.into_iter().for_each(|number| account.refused(number));
             let note = refused.and_then(|number| clerk.noted(number as i64));
             let mut delivery = clerk.delivery(out);
             for answer in note.iter().flat_map(|note| refusals(note, local_reason::UNREADABLE)) {
@@ -268,6 +300,10 @@ fn report(
             let refused = fields.find(tag::MASS_CANCEL_RESPONSE).is_none_or(|response| response == b"0");
             clerk.counters.mass_cancel_rejects += u64::from(refused);
         }
+        kind::POSITION_REPORT => match PositionReport::new(fields) {
+            Ok(report) => account.positions(&report, clerk.delivery(out))?,
+            Err(fault) => return Ok(Err(fault)),
+        },
         _ => clerk.counters.unused_types += 1,
     }
     Ok(Ok(()))

@@ -381,7 +381,7 @@ impl Session {
 /// The header of a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head<'a> {
-    /// The type's letter; 0 when it has several.
+    /// As [`kind`] has it; 0 when it has none such.
     pub(super) kind: u8,
     pub(super) kind_text: &'a [u8],
     pub(super) number: u64,
@@ -422,9 +422,7 @@ impl<'a> Head<'a> {
                 _ => {}
             }
         }
-        if let [kind] = head.kind_text {
-            head.kind = *kind;
-        }
+        head.kind = kind::of(head.kind_text);
         head.resets &= head.kind == kind::LOGON;
         (head.number > 0 && !head.kind_text.is_empty()).then_some(head)
     }

@@ -346,7 +346,7 @@ impl Session {
             message.finish().ok()
         })?;
         if !kind::is_session(kind) {
-            self.store.keep(number, kind, time, &message[self.header.len()..message.len() - TRAILER_BYTES]);
+            self.store.keep(number, kind, time, &message[self.header.len(kind)..message.len() - TRAILER_BYTES]);
         }
         self.next_outgoing += 1;
         self.last_sent = time;

@@ -108,6 +108,11 @@ impl Desk {
         }
     }
 
+    /// The client's number of every order that rests.
+    pub fn working(&self) -> impl Iterator<Item = i64> {
+        self.working.values().map(|order| order.client_id)
+    }
+
     /// How many orders rest.
     pub fn open_orders(&self) -> usize {
         self.working.len()

@@ -20,6 +20,9 @@ use crate::wire::starbase::orders::{
     next_frame, order_flags, order_status, reject_reason, side_to_wire, time_in_force,
 };
 
+/// Holdings that one position report states: what a message of four digits of bytes has room for, twice over.
+const HOLDINGS_A_REPORT: usize = 64;
+
 /// The FIX session of one client.
 #[derive(Debug)]
 pub struct FixFront {
@@ -258,8 +261,53 @@ impl FixFront {
                 };
                 self.desk.mass_cancel(&block, floor, &mut self.link);
             }
+            ClientRequest::Positions { request } => self.state_positions(request, floor),
+            ClientRequest::OpenOrders { request } => self.state_orders(request, floor.now),
         }
         self.relay(floor.exchange, floor.now);
+    }
+
+    /// What the client holds, in as many reports as it takes.
+    fn state_positions(&mut self, request: u64, floor: &Floor<'_>) {
+        let listings = floor.exchange.listings().iter().enumerate();
+        let held: Vec<_> = listings
+            .map(|(at, listing)| (&listing.contract, floor.account.position(at)))
+            .filter(|(_, lots)| lots.0 != 0)
+            .collect();
+        let pages: Vec<_> = held.chunks(HOLDINGS_A_REPORT).collect();
+        for number in 0..pages.len().max(1) {
+            let page = pages.get(number).copied().unwrap_or_default();
+            self.acceptor.send(kind::POSITION_REPORT, floor.now, |report| {
+                report.number(b"721=", number as u64 + 1).number(b"710=", request).byte(b"724=", b'0');
+                report
+                    .number(b"727=", pages.len().max(1) as u64)
+                    .byte(b"728=", b'0')
+                    .number(b"702=", page.len() as u64);
+                for (contract, lots) in page {
+                    let qty = contracts(lots.to_quantity(contract.lot), contract.size);
+                    report.bytes(b"703=", b"TQ").decimal_e9(b"704=", qty.max(0)).decimal_e9(b"705=", (-qty).max(0));
+                    report.bytes(b"55=", contract.name.as_bytes());
+                }
+            });
+        }
+    }
+
+    /// Every order of the client's that rests: a report says how many there are, and one follows for each.
+    fn state_orders(&mut self, request: u64, now: Nanos) {
+        let open: Vec<_> = self.desk.working().filter_map(|client| self.known(client as u64)).collect();
+        let state = |report: &mut Writer<'_>, status| {
+            report.byte(b"39=", status).byte(b"150=", b'I').number(b"584=", request).byte(b"585=", b'7');
+            report.number(b"911=", open.len() as u64);
+        };
+        self.acceptor.send(kind::EXECUTION_REPORT, now, |report| state(report, b'8'));
+        for (client, asked) in &open {
+            self.acceptor.send(kind::EXECUTION_REPORT, now, |report| {
+                state(report, if asked.cum > 0 { b'1' } else { b'0' });
+                report.number(b"37=", asked.venue_order as u64).number(b"41=", *client as u64);
+                report.decimal_e9(b"14=", asked.cum).decimal_e9(b"38=", asked.terms.qty);
+                report.bytes(b"55=", asked.terms.symbol.as_bytes());
+            });
+        }
     }
 
     /// An order of the client's, if it ever asked for one under this number.

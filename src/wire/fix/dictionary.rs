@@ -72,6 +72,9 @@ pub fn spec(kind: u8) -> Option<&'static Spec> {
 const NONE: &[u32] = &[];
 const FILLS: &[u32] = &[tag::FILL_EXEC_ID, tag::FILL_PX, tag::FILL_QTY, tag::FILL_LIQUIDITY_IND];
 
+const HOLDINGS: &[u32] =
+    &[tag::POS_TYPE, tag::LONG_QTY, tag::SHORT_QTY, tag::SYMBOL, tag::SIDE, tag::QTY_TYPE, 231, 730, 746, 883];
+
 const fn entry(kind: u8, required: &'static [u32], optional: &'static [u32], repeating: &'static [u32]) -> Spec {
     Spec { kind, required, optional, repeating }
 }
@@ -170,6 +173,10 @@ const SPECS: &[Spec] = &[
             207,
             231,
             tag::SECONDARY_EXEC_ID,
+            tag::MASS_STATUS_REQ_ID,
+            tag::MASS_STATUS_REQ_TYPE,
+            tag::TOT_NUM_REPORTS,
+            tag::LAST_RPT_REQUESTED,
             tag::QTY_TYPE,
             1_138,
             tag::NO_FILLS,
@@ -211,6 +218,24 @@ const SPECS: &[Spec] = &[
             298,
         ],
         &[tag::ORIG_CL_ORD_ID],
+    ),
+    entry(
+        kind::ORDER_MASS_STATUS_REQUEST,
+        &[tag::MASS_STATUS_REQ_ID, tag::MASS_STATUS_REQ_TYPE],
+        &[tag::CURRENCY, tag::SYMBOL],
+        NONE,
+    ),
+    entry(
+        kind::REQUEST_FOR_POSITIONS,
+        &[tag::POS_REQ_ID, tag::POS_REQ_TYPE],
+        &[tag::SUBSCRIPTION_REQUEST_TYPE, tag::CURRENCY],
+        NONE,
+    ),
+    entry(
+        kind::POSITION_REPORT,
+        &[tag::POS_MAINT_RPT_ID],
+        &[tag::POS_REQ_ID, tag::POS_REQ_TYPE, tag::TOTAL_NUM_POS_REPORTS, tag::POS_REQ_RESULT, tag::NO_POSITIONS],
+        HOLDINGS,
     ),
 ];
 

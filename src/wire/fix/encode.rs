@@ -4,6 +4,7 @@
 //! they stand. The body grows behind it, and length and checksum are written last.
 
 use super::frame::{BEGIN_STRING, SOH, checksum_field};
+use super::tags::kind;
 use super::time::{TIME_BYTES, TimeWriter, digits};
 use crate::units::Nanos;
 use arrayvec::ArrayVec;
@@ -104,30 +105,35 @@ impl Header {
         }
         let text = self.clock.write(time);
         self.bytes[self.time_at..self.time_at + text.len()].copy_from_slice(text);
-        self.bytes[self.kind_at] = kind;
+        self.bytes[self.kind_at] = kind & !kind::TWO;
         digits(&mut self.bytes[self.sequence_at..self.sequence_at + SEQUENCE_DIGITS], sequence);
-        buffer.get_mut(..self.bytes.len()).ok_or(NoRoom)?.copy_from_slice(&self.bytes);
-        Ok(Writer { buffer, at: self.bytes.len(), length_at: self.length_at, fits: true })
+        let at = self.len(kind);
+        let place = buffer.get_mut(..at).ok_or(NoRoom)?;
+        if at == self.bytes.len() {
+            place.copy_from_slice(&self.bytes);
+        } else {
+            let (before, behind) = self.bytes.split_at(self.kind_at);
+            place[..before.len()].copy_from_slice(before);
+            place[before.len()] = b'A';
+            place[before.len() + 1..].copy_from_slice(behind);
+        }
+        Ok(Writer { buffer, at, length_at: self.length_at, fits: true })
     }
 
-    /// Turns a message that was begun with this header into a heartbeat under the same number, and returns its length,
+    /// Turns a message of a type of one letter that was begun with this header into a heartbeat under the same number, and returns its length,
     /// which is no longer than before. That it was sent before stays said.
     pub fn hollow(&self, message: &mut [u8]) -> usize {
         const AGAIN: &[u8] = b"43=Y\x01122=";
-        message[self.kind_at] = super::kind::HEARTBEAT;
+        message[self.kind_at] = kind::HEARTBEAT;
         let again = message[self.bytes.len()..].starts_with(AGAIN);
         let at = self.bytes.len() + if again { AGAIN.len() + TIME_BYTES + 1 } else { 0 };
         Writer { buffer: message, at, length_at: self.length_at, fits: true }.finish().unwrap_or(at)
     }
 
-    /// Bytes before the body.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Never: a header has fields.
-    pub fn is_empty(&self) -> bool {
-        false
+    /// Bytes before the body of a message of this type.
+    #[inline]
+    pub fn len(&self, kind: u8) -> usize {
+        self.bytes.len() + usize::from(kind & kind::TWO != 0)
     }
 }
 
@@ -233,7 +239,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::frame::{Next, next_frame};
-    use super::super::{Tape, decimal_e9, kind, number, tag};
+    use super::super::{Tape, decimal_e9, number, tag};
     use super::*;
     use proptest::prelude::*;
 
@@ -253,6 +259,20 @@ mod tests {
         let start = format!("8=FIX.4.4|9={:04}|{fields}10=", fields.len());
         assert!(text.starts_with(&start), "{text}");
         assert!(matches!(next_frame(&buffer[..length]), Next::Frame(frame) if frame.bytes == length));
+    }
+
+    #[test]
+    fn a_type_of_two_letters_pushes_the_rest_of_the_header_along() {
+        let (mut buffer, mut header) = ([0; 256], header());
+        for sent in [kind::REQUEST_FOR_POSITIONS, kind::ORDER_MASS_STATUS_REQUEST, kind::HEARTBEAT] {
+            let length = header.begin(&mut buffer, sent, 7, Nanos(5)).unwrap().number(b"710=", 9).finish().unwrap();
+            assert!(buffer[header.len(sent)..].starts_with(b"710=9"));
+            let Next::Frame(frame) = next_frame(&buffer[..length]) else { panic!("framed") };
+            let mut tape = Tape::new();
+            let (fields, fault) = tape.read(frame.body);
+            assert_eq!((fault, fields.find(tag::MSG_TYPE).map(kind::of)), (None, Some(sent)));
+            assert_eq!(fields.find(tag::MSG_SEQ_NUM).and_then(number), Some(7));
+        }
     }
 
     #[test]

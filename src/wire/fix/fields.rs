@@ -5,8 +5,8 @@
 use super::frame::SOH;
 use super::tags::tag;
 
-/// Fields that a message may have.
-pub const FIELDS_MAX: usize = 512;
+/// Fields that a message may have: those of a statement of some four hundred positions.
+pub const FIELDS_MAX: usize = 4_096;
 /// Digits of a tag.
 const TAG_DIGITS_MAX: usize = 7;
 
@@ -58,7 +58,7 @@ struct Field {
     end: u16,
 }
 
-/// Room for the fields of one message: 4 KiB.
+/// Room for the fields of one message: 32 KiB, of which few are touched by a short one.
 #[derive(Debug)]
 pub struct Tape {
     fields: Box<[Field]>,

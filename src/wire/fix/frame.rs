@@ -5,7 +5,7 @@ pub const SOH: u8 = 1;
 /// The version spoken.
 pub const BEGIN_STRING: &[u8] = b"FIX.4.4";
 /// Longest message taken; a longer one is garbled.
-pub const FRAME_BYTES_MAX: usize = 16 * 1024;
+pub const FRAME_BYTES_MAX: usize = u16::MAX as usize;
 
 /// `8=FIX`: how every message begins, whatever its version.
 const BEGIN: &[u8] = b"8=FIX";

@@ -1,7 +1,7 @@
 //! FIX 4.4 as Deribit speaks it: tag=value text over a stream.
 //!
 //! In: bytes of a TCP stream. Out: a [`Frame`] cut from it, its [`Fields`] on a [`Tape`], and typed views of them
-//! ([`ExecutionReport`]). The other way round, a [`Header`] is a template: its bytes are copied and the type, number and
+//! ([`ExecutionReport`], [`PositionReport`]). The other way round, a [`Header`] is a template: its bytes are copied and the type, number and
 //! time patched where they stand; a [`Writer`] appends the body, then length and checksum are patched in place.
 //!
 //! ```text
@@ -23,6 +23,7 @@ mod encode;
 mod fields;
 mod frame;
 mod logon;
+mod position;
 mod report;
 mod tags;
 mod time;
@@ -33,6 +34,7 @@ pub use encode::{Header, NoRoom, Text, Writer};
 pub use fields::{FIELDS_MAX, Fault, Fields, RejectReason, Tape};
 pub use frame::{BEGIN_STRING, FRAME_BYTES_MAX, Frame, Next, SOH, next_frame};
 pub use logon::{Password, RAW_DATA_BYTES_MAX, RawData, SecretText};
+pub use position::{Holding, PositionReport};
 pub use report::{ExecutionReport, Fill, Fills};
 pub use tags::{kind, status, tag};
 pub use time::{TIME_BYTES, TimeReader, TimeWriter};

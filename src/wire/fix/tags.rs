@@ -17,20 +17,26 @@ pub mod tag {
         TRANSACT_TIME = 60, BEGIN_SEQ_NO = 7, RAW_DATA_LENGTH = 95, RAW_DATA = 96, POSS_RESEND = 97,
         ENCRYPT_METHOD = 98, STOP_PX = 99, CXL_REJ_REASON = 102, ORD_REJ_REASON = 103, HEART_BT_INT = 108,
         TEST_REQ_ID = 112, ORIG_SENDING_TIME = 122, GAP_FILL_FLAG = 123, RESET_SEQ_NUM_FLAG = 141, EXEC_TYPE = 150,
-        LEAVES_QTY = 151, SECURITY_TYPE = 167, REF_TAG_ID = 371, REF_MSG_TYPE = 372, SESSION_REJECT_REASON = 373,
+        LEAVES_QTY = 151, SECURITY_TYPE = 167, SUBSCRIPTION_REQUEST_TYPE = 263, REF_TAG_ID = 371, REF_MSG_TYPE = 372, SESSION_REJECT_REASON = 373,
         BUSINESS_REJECT_REF_ID = 379, BUSINESS_REJECT_REASON = 380, CXL_REJ_RESPONSE_TO = 434, SECONDARY_EXEC_ID = 527,
         MASS_CANCEL_REQUEST_TYPE = 530, MASS_CANCEL_RESPONSE = 531, MASS_CANCEL_REJECT_REASON = 532,
-        TOTAL_AFFECTED_ORDERS = 533, NO_AFFECTED_ORDERS = 534, USERNAME = 553, PASSWORD = 554, QTY_TYPE = 854,
+        TOTAL_AFFECTED_ORDERS = 533, NO_AFFECTED_ORDERS = 534, USERNAME = 553, PASSWORD = 554, MASS_STATUS_REQ_ID = 584,
+        MASS_STATUS_REQ_TYPE = 585, NO_POSITIONS = 702, POS_TYPE = 703, LONG_QTY = 704, SHORT_QTY = 705, POS_REQ_ID = 710,
+        POS_MAINT_RPT_ID = 721, POS_REQ_TYPE = 724, TOTAL_NUM_POS_REPORTS = 727, POS_REQ_RESULT = 728, QTY_TYPE = 854,
+        TOT_NUM_REPORTS = 911, LAST_RPT_REQUESTED = 912,
         NO_FILLS = 1362, FILL_EXEC_ID = 1363, FILL_PX = 1364, FILL_QTY = 1365, FILL_LIQUIDITY_IND = 1443,
         CANCEL_ON_DISCONNECT = 9001, USE_WORDSAFE_TAGS = 9002, DONT_CANCEL_ON_DISCONNECT = 9003, MM_PROTECTION = 9008,
         MMP_GROUP = 9019,
     }
 }
 
-/// Message types.
+/// Message types: the letter, or of two letters, of which the first is an `A` here, the second with [`TWO`](kind::TWO) added.
 pub mod kind {
+    /// Marks a type of two letters.
+    pub const TWO: u8 = 0x80;
+
     macro_rules! kinds {
-        ($($name:ident = $letter:literal),* $(,)?) => {
+        ($($name:ident = $letter:expr),* $(,)?) => {
             $(#[doc = stringify!($name)] pub const $name: u8 = $letter;)*
         };
     }
@@ -40,6 +46,17 @@ pub mod kind {
         LOGOUT = b'5', EXECUTION_REPORT = b'8', ORDER_CANCEL_REJECT = b'9', LOGON = b'A', NEW_ORDER_SINGLE = b'D',
         ORDER_CANCEL_REQUEST = b'F', ORDER_CANCEL_REPLACE_REQUEST = b'G', BUSINESS_MESSAGE_REJECT = b'j',
         ORDER_MASS_CANCEL_REQUEST = b'q', ORDER_MASS_CANCEL_REPORT = b'r',
+        ORDER_MASS_STATUS_REQUEST = b'F' | TWO, REQUEST_FOR_POSITIONS = b'N' | TWO, POSITION_REPORT = b'P' | TWO,
+    }
+
+    /// The type that is written so; 0 for one that this does not hold.
+    #[inline]
+    pub const fn of(text: &[u8]) -> u8 {
+        match text {
+            [letter] if letter.is_ascii() => *letter,
+            [b'A', letter] if letter.is_ascii() => *letter | TWO,
+            _ => 0,
+        }
     }
 
     /// Whether a type belongs to the session: such messages are never sent again, a gap fill stands for them.

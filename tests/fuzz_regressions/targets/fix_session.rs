@@ -200,7 +200,10 @@ impl World {
             ClientRequest::Cancel { order } => self.venue.send(kind::ORDER_CANCEL_REJECT, self.now, |reject| {
                 reject.number(b"41=", order).byte(b"39=", b'8').text(b"58=", b"order_not_found", 60);
             }),
-            ClientRequest::Replace { .. } | ClientRequest::CancelAll { .. } => {}
+            ClientRequest::Replace { .. }
+            | ClientRequest::CancelAll { .. }
+            | ClientRequest::Positions { .. }
+            | ClientRequest::OpenOrders { .. } => {}
         }
     }
 

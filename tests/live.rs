@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -10,13 +10,22 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hedgecore::journal::recovery::Recovery;
+use hedgecore::event::{Body, Event};
+use hedgecore::journal::recovery::{Recovery, recover};
 use hedgecore::journal::replay::{Topology, replay};
-use hedgecore::journal::{Directory, Reader};
+use hedgecore::journal::{Directory, Reader, Record, runs};
 use hedgecore::units::ClientOrderId;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hedgecore");
 const SECRET: &str = "HEDGECORE_SECRET";
+/// How long what has to happen may take on a machine with much else to do.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a journal that grows.
+const LOOK: Duration = Duration::from_millis(200);
+/// A desk that does nothing for so long has nothing under way.
+const CALM: Duration = Duration::from_secs(1);
+/// A venue whose client brings the book that [`config`] says it holds.
+const SHORT: [&str; 2] = ["--opening", "short-every-option"];
 
 /// A process of ours, ended when it is dropped.
 struct Process {
@@ -106,11 +115,89 @@ fn config(name: &str, protocol: &str, armed: bool, orders: u16, feed: u16) -> Pa
     path
 }
 
-/// What is held of futures and perpetuals, by name: what trading changed.
-fn futures(report: &serde_json::Value) -> Vec<(String, i64)> {
-    let positions = report["positions"].as_object().unwrap();
-    let traded = positions.iter().filter(|(name, lots)| !name.ends_with("-C") && !name.ends_with("-P") && **lots != 0);
-    traded.map(|(name, lots)| (name.clone(), lots.as_i64().unwrap())).collect()
+/// What is held, by name.
+fn held(report: &serde_json::Value) -> BTreeMap<String, i64> {
+    let positions = report["positions"].as_object().unwrap().iter();
+    positions.filter_map(|(name, lots)| Some((name.clone(), lots.as_i64().filter(|lots| *lots != 0)?))).collect()
+}
+
+/// Where two reports do not hold the same: ours, theirs.
+fn differing(ours: &serde_json::Value, theirs: &serde_json::Value) -> Vec<(String, Option<i64>, Option<i64>)> {
+    let (ours, theirs) = (held(ours), held(theirs));
+    let names: BTreeSet<_> = ours.keys().chain(theirs.keys()).collect();
+    let both = names.into_iter().map(|name| (name.clone(), ours.get(name).copied(), theirs.get(name).copied()));
+    both.filter(|(_, ours, theirs)| ours != theirs).collect()
+}
+
+/// A directory for a journal that is not there yet.
+fn scratch(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("live-{name}"));
+    let _ = std::fs::remove_dir_all(&directory);
+    directory
+}
+
+/// What the last run in a journal has come to, once that is what `is_so` asks for.
+fn wait_until(directory: &Path, what: &str, is_so: impl Fn(&Recovery) -> bool) -> Recovery {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let last = Directory::open(directory).ok().and_then(|disk| recover(&disk).ok()?.last);
+        if let Some(last) = last.filter(&is_so) {
+            return last;
+        }
+        assert!(Instant::now() < deadline, "no run {what}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// Waits until run `run` has been filled this often.
+fn wait_for_fills(directory: &Path, run: u32, fills: usize) {
+    wait_until(directory, "has traded", |last| last.head.run == run && last.executions.len() >= fills);
+}
+
+/// Waits until the order session of the first run has come and gone so often.
+fn wait_for_sessions(directory: &Path, expected: &[bool]) {
+    let deadline = Instant::now() + PATIENCE;
+    let disk = Directory::open(directory).unwrap();
+    loop {
+        let (mut reader, mut seen) = (Reader::open(&disk, 1).unwrap(), Vec::new());
+        while let Some((_, record)) = reader.read().unwrap() {
+            if let Record::Input { event: Event { body: Body::Session { up }, .. } } = record {
+                seen.push(up);
+            }
+        }
+        if seen.starts_with(expected) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the session came and went {seen:?}, not {expected:?}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// Waits until a while has passed in which nothing was decided or filled, so that nothing is under way at the end.
+fn wait_for_calm(directory: &Path) {
+    let (mut seen, mut since) = ((0, 0), Instant::now());
+    let deadline = Instant::now() + PATIENCE;
+    while since.elapsed() < CALM {
+        let last = recover(&Directory::open(directory).unwrap()).unwrap().last.unwrap();
+        let now = (last.orders.len(), last.executions.len());
+        if now != seen {
+            (seen, since) = (now, Instant::now());
+        }
+        assert!(Instant::now() < deadline, "{seen:?} orders and executions, and no calm");
+        thread::sleep(LOOK);
+    }
+}
+
+/// A run that keeps its journal in `directory`.
+fn run<'a>(config: &'a Path, directory: &'a Path) -> [&'a str; 5] {
+    ["run", "--config", config.to_str().unwrap(), "--journal", directory.to_str().unwrap()]
+}
+
+/// Says in a configuration what a start does where the venue's account is another.
+fn decide(config: &Path, policy: &str) {
+    let text = std::fs::read_to_string(config).unwrap();
+    std::fs::write(config, format!("{text}\n[journal]\ndirectory = \"unused\"\non_difference = \"{policy}\"\n"))
+        .unwrap();
 }
 
 /// Everything but the positions.
@@ -123,15 +210,47 @@ fn figures(report: &serde_json::Value) -> String {
 fn two_processes_hedge_over_either_protocol_and_agree_on_positions() {
     for protocol in ["fix", "starbase"] {
         let (orders, feed) = ports();
-        let venue = venue(protocol, orders, feed, &[]);
+        let venue = venue(protocol, orders, feed, &SHORT);
         let path = config(&format!("agree-{protocol}"), protocol, true, orders, feed);
-        let mut desk = Process::start(&["run", "--config", path.to_str().unwrap()]);
+        let directory = scratch(&format!("agree-{protocol}"));
+        let mut desk = Process::start(&run(&path, &directory));
         desk.until("ARMED");
-        thread::sleep(Duration::from_secs(8));
+        wait_for_fills(&directory, 1, 2);
+        wait_for_calm(&directory);
         let (ours, theirs) = (desk.end(), venue.end());
         assert!(ours["orders_sent"].as_u64().unwrap() > 0 && theirs["fills"].as_u64().unwrap() > 0);
-        assert_eq!(futures(&ours), futures(&theirs), "{protocol}: {}", figures(&ours));
+        assert_eq!(differing(&ours, &theirs), [], "{protocol}: {}", figures(&ours));
     }
+}
+
+#[test]
+fn what_the_venue_states_otherwise_is_shown_and_halts_a_start_or_is_adopted() {
+    let (orders, feed) = ports();
+    // It holds nothing of what the desk says it opened with.
+    let venue = venue("fix", orders, feed, &[]);
+    let path = config("differs", "fix", true, orders, feed);
+    let directory = scratch("differs");
+    let mut desk = Process::start(&run(&path, &directory));
+    desk.until("ARMED");
+    wait_for_fills(&directory, 1, 1);
+    drop(desk);
+
+    let halted = Command::new(PROGRAM).args(run(&path, &directory)).env(SECRET, "swordfish").output().unwrap();
+    let (said, told) = (String::from_utf8(halted.stdout).unwrap(), String::from_utf8(halted.stderr).unwrap());
+    let differences = said.lines().filter(|line| line.ends_with("-1 lots by our executions, 0 by the venue's account"));
+    assert!(differences.count() > 600, "{said}");
+    assert!(told.contains("the policy is to halt; nothing was started"), "{told}");
+    assert_eq!(halted.status.code(), Some(1));
+    assert_eq!(runs(&Directory::open(&directory).unwrap()).unwrap(), [1], "nothing was started");
+
+    decide(&path, "adopt");
+    let mut desk = Process::start(&run(&path, &directory));
+    desk.until("-1 lots by our executions, 0 by the venue's account");
+    desk.until("contracts held");
+    wait_until(&directory, "began", |last| last.head.run == 2 && !last.contracts.is_empty());
+    wait_for_calm(&directory);
+    let (ours, theirs) = (desk.end(), venue.end());
+    assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
 }
 
 /// Everything in the segments of a directory.
@@ -153,23 +272,30 @@ fn orders_of(disk: &Directory, run: u32) -> BTreeSet<ClientOrderId> {
 fn a_desk_that_is_killed_goes_on_from_its_journal_and_agrees_with_the_venue() {
     for protocol in ["starbase", "fix"] {
         let (orders, feed) = ports();
-        let venue = venue(protocol, orders, feed, &[]);
+        let venue = venue(protocol, orders, feed, &SHORT);
         let path = config(&format!("killed-{protocol}"), protocol, true, orders, feed);
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("live-killed-{protocol}"));
-        let _ = std::fs::remove_dir_all(&directory);
-        let arguments = ["run", "--config", path.to_str().unwrap(), "--journal", directory.to_str().unwrap()];
-        let mut desk = Process::start(&arguments);
+        let directory = scratch(&format!("killed-{protocol}"));
+        let mut desk = Process::start(&run(&path, &directory));
         desk.until("ARMED");
-        thread::sleep(Duration::from_secs(6));
+        wait_for_fills(&directory, 1, 2);
         // Killed, not asked.
         drop(desk);
 
-        let mut desk = Process::start(&arguments);
+        if protocol == "starbase" {
+            // What the venue does not state is for a person to decide on beforehand.
+            let refused = Command::new(PROGRAM).args(run(&path, &directory)).env(SECRET, "swordfish").output().unwrap();
+            let said = String::from_utf8(refused.stdout).unwrap();
+            assert!(said.contains("difference: no session of this protocol states the account"), "{said}");
+            assert_eq!(refused.status.code(), Some(1));
+            decide(&path, "adopt");
+        }
+        let mut desk = Process::start(&run(&path, &directory));
         desk.until("read its journal back to");
         desk.until("contracts held");
-        thread::sleep(Duration::from_secs(5));
+        wait_for_fills(&directory, 2, 1);
+        wait_for_calm(&directory);
         let (ours, theirs) = (desk.end(), venue.end());
-        assert_eq!(futures(&ours), futures(&theirs), "{protocol}: {}", figures(&ours));
+        assert_eq!(differing(&ours, &theirs), [], "{protocol}: {}", figures(&ours));
         assert_eq!(ours["journal"]["run"], 2, "{}", figures(&ours));
 
         let disk = Directory::open(&directory).unwrap();
@@ -191,14 +317,15 @@ fn a_dry_run_computes_everything_and_connects_to_nobody() {
     let (orders, feed) = ports();
     let venue = venue("fix", orders, feed, &[]);
     let path = config("dry", "fix", false, orders, feed);
-    let mut desk = Process::start(&["run", "--config", path.to_str().unwrap()]);
+    let directory = scratch("dry");
+    let mut desk = Process::start(&run(&path, &directory));
     desk.until("dry run: everything is computed, nothing is sent");
-    thread::sleep(Duration::from_secs(6));
+    wait_until(&directory.join("dry-run"), "decided", |last| last.orders.len() > 1);
     let (ours, theirs) = (desk.end(), venue.end());
     let count = |name: &str| ours[name].as_u64().unwrap();
     assert!(count("withheld") > 0 && count("requests_decided") >= count("withheld"), "{}", figures(&ours));
     assert_eq!((ours["orders_sent"].as_u64(), theirs["order_messages"].as_u64()), (Some(0), Some(0)));
-    assert!(futures(&ours).is_empty());
+    assert!(held(&ours).values().all(|lots| *lots == -1), "the options that it opened with, and nothing else");
 }
 
 #[test]
@@ -209,14 +336,17 @@ fn a_venue_that_dies_is_connected_to_again() {
     let mut text = std::fs::read_to_string(&path).unwrap();
     text = text.replace("reset = \"first-logon\"", "reset = \"every-logon\"");
     std::fs::write(&path, text).unwrap();
-    let mut desk = Process::start(&["run", "--config", path.to_str().unwrap()]);
+    let directory = scratch("reconnect");
+    let mut desk = Process::start(&run(&path, &directory));
     desk.until("ARMED");
-    thread::sleep(Duration::from_secs(4));
+    wait_for_fills(&directory, 1, 1);
     // Killed, not asked.
     drop(first);
-    thread::sleep(Duration::from_secs(3));
+    wait_for_sessions(&directory, &[true, false]);
+    let fills = recover(&Directory::open(&directory).unwrap()).unwrap().last.unwrap().executions.len();
     let second = venue("fix", orders, feed, &["--seed", "2"]);
-    thread::sleep(Duration::from_secs(8));
+    wait_for_sessions(&directory, &[true, false, true]);
+    wait_for_fills(&directory, 1, fills + 1);
     let (ours, theirs) = (desk.end(), second.end());
     assert!(ours["disconnects"].as_u64().unwrap() >= 1, "{}", figures(&ours));
     assert!(theirs["order_messages"].as_u64().unwrap() > 0, "the second venue was traded with");

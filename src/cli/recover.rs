@@ -72,7 +72,8 @@ pub(super) fn crash_and_recover(
 }
 
 /// What a pipeline is made from that goes on where the last run in `directory` ended: the same, where there was none.
-/// `statement` is the venue's account, asked for once nothing of ours rests there any more.
+/// `statement` is the venue's account, asked for once nothing of ours rests there any more; without it, what the session
+/// itself was told.
 pub(super) fn resume(
     config: PipelineConfig,
     directory: &Path,
@@ -90,13 +91,15 @@ pub(super) fn resume(
     };
     let witness =
         catch_up(config.orders.address, recovery, config.session.clone()).map_err(|error| unusable(&error))?;
-    let (agreement, differences) = reconcile(&witness, statement()?.as_ref(), policy);
+    let stated = statement()?.or(witness.account.clone());
+    let (agreement, differences) = reconcile(&witness, stated.as_ref(), policy);
     tell(out, &recovered, &witness)?;
     for difference in &differences {
         writeln!(out, "  difference: {difference}")?;
     }
     let Some(agreement) = agreement else {
-        return Err(CliError::CheckFailed("the venue's account is not the journal's; nothing was started".to_owned()));
+        let refusal = "the venue's account is not the journal's, and the policy is to halt; nothing was started";
+        return Err(CliError::CheckFailed(refusal.to_owned()));
     };
     writeln!(out, "  {} contracts held\n", agreement.opening.len())?;
     out.flush()?;

@@ -108,7 +108,6 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         control: ControlConfig { socket: settings.control, signals: true, ..ControlConfig::default() },
     };
     let pipeline = Pipeline::start(match journal {
-        // No session of these protocols states the account.
         Some(JournalSettings { journal, on_difference }) if armed => {
             resume(config, &journal.directory, || Ok(None), on_difference, &mut out)?
         }

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::CliError;
 use crate::sim::venue::server::Endpoints;
-use crate::sim::venue::{FixNames, VenueConfig, VenueServer};
-use crate::units::Nanos;
+use crate::sim::venue::{FixNames, Universe, VenueConfig, VenueServer};
+use crate::units::{Lots, Nanos};
 
 /// Between two looks at the clock and the signals.
 const NAP: Duration = Duration::from_millis(20);
@@ -44,12 +44,24 @@ pub(super) struct VenueArgs {
     /// Who may trade; its secret is in the environment as HEDGECORE_SECRET. Without it whoever has the right FIX names may
     #[arg(long, value_name = "NAME")]
     client_id: Option<String>,
+    /// What the client holds before its first fill
+    #[arg(long, value_enum, default_value_t = Opening::Flat)]
+    opening: Opening,
     /// Seed of the market
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// End after so many seconds; otherwise a signal does
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     seconds: Option<f64>,
+}
+
+/// What a client brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Opening {
+    /// Nothing.
+    Flat,
+    /// Minus one lot of every option.
+    ShortEveryOption,
 }
 
 /// What the venue saw, as it prints it at the end.
@@ -69,6 +81,11 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
     let stop = super::stop_signal()?;
     let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut config = VenueConfig { seed: args.seed, start: Nanos(start.as_nanos() as u64), ..VenueConfig::default() };
+    if args.opening == Opening::ShortEveryOption {
+        let contracts = Universe::new(&config.universe, config.start).contracts.into_iter();
+        let options = contracts.filter(|contract| contract.option.is_some());
+        config.positions = options.map(|contract| (contract.name, Lots(-1))).collect();
+    }
     if let (Some(sender), Some(target)) = (&args.sender, &args.target) {
         let (sender, target) = (sender.clone(), target.clone());
         config.session.fix = args.fix.map(|_| FixNames { sender, target, reset_on_logon: args.reset_on_logon });

@@ -1,18 +1,20 @@
-//! The venue's own account of a session: everything it reported, once more, and the end of every order.
+//! The venue's own account of a session: everything it reported, once more, the end of every order, and what is held.
 //!
 //! A session is opened with the numbers of the journal, so that the venue sends every report of the run again; then all
 //! orders are asked back, those that the journal holds one by one, and last one that never was: its refusal says that the
-//! answers to all others have come. In: bytes and time. Out: bytes, and at the end a [`Witness`]. No socket.
+//! answers to all others have come. Then it is asked what is held and which orders are open, where the protocol has such
+//! questions: FIX has, Starbase has none. In: bytes and time. Out: bytes, and at the end a [`Witness`]. No socket.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fold::Recovery;
+use super::reconcile::Account;
 use crate::event::{Body, Event};
-use crate::gateway::{DisconnectReason, Gateway, GatewayConfig, ResetPolicy, SequenceNumbers};
+use crate::gateway::{Answer, DisconnectReason, Gateway, GatewayConfig, ResetPolicy, SequenceNumbers};
 use crate::instrument::Symbol;
 use crate::order::{ClientOrderIds, OrderStore, Request};
 use crate::risk::{Gate, Instruction, Limits, View};
-use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Nanos, Ticks};
+use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Lots, Nanos, Ticks, VenueInstrumentId};
 
 /// How long the venue may take for all of it, nanoseconds.
 const PATIENCE_NS: u64 = 30 * Nanos::PER_SECOND;
@@ -39,6 +41,8 @@ pub struct Witness {
     pub unwitnessed: Vec<(ClientOrderId, ExecutionId)>,
     /// Reports on contracts that the journal never listed, or that could not be read.
     pub unreadable: u64,
+    /// The account as the venue states it, where its protocol does.
+    pub account: Option<Account>,
     /// Numbers with which the next session resumes.
     pub numbers: SequenceNumbers,
 }
@@ -49,6 +53,7 @@ enum Step {
     Connecting,
     Recovering,
     Cancelling,
+    Stating,
     LoggingOut,
 }
 
@@ -60,7 +65,11 @@ pub struct CatchUp {
     known: BTreeSet<(ClientOrderId, ExecutionId)>,
     witnessed: BTreeSet<(ClientOrderId, ExecutionId)>,
     missed: Vec<Event>,
+    held: BTreeMap<VenueInstrumentId, Lots>,
     barrier: ClientOrderId,
+    /// How often the barrier was asked back, and how often that was refused.
+    asked: u32,
+    refusals: u32,
     gate: Gate,
     orders: OrderStore,
     step: Step,
@@ -87,7 +96,10 @@ impl CatchUp {
             agreed: recovery,
             witnessed: BTreeSet::new(),
             missed: Vec::new(),
+            held: BTreeMap::new(),
             barrier,
+            asked: 0,
+            refusals: 0,
             gate: Gate::new(Limits::default()),
             orders: OrderStore::new(),
             step: Step::Connecting,
@@ -140,8 +152,9 @@ impl CatchUp {
     /// What the venue said.
     pub fn finish(mut self, time: Nanos) -> Witness {
         self.gateway.disconnected(time, &mut self.reports);
-        let counters = self.gateway.counters();
+        let (counters, stated) = (self.gateway.counters(), self.gateway.account());
         Witness {
+            account: (stated.positions == Answer::Given).then(|| self.stated(stated.open_orders)),
             unreadable: counters.unknown_instruments + counters.unrepresentable + counters.malformed,
             unwitnessed: self.known.difference(&self.witnessed).copied().collect(),
             numbers: self.gateway.sequence_numbers(),
@@ -151,7 +164,7 @@ impl CatchUp {
     }
 
     fn go_on(&mut self, time: Nanos) {
-        let (mut answered, mut is_whole) = (false, false);
+        let mut is_whole = false;
         for event in std::mem::take(&mut self.reports) {
             if let Body::Filled { order, execution, .. } = event.body {
                 self.witnessed.insert((order, execution));
@@ -161,7 +174,11 @@ impl CatchUp {
             }
             match event.body {
                 Body::Session { up } => is_whole = up,
-                Body::CancelRejected { order, .. } if order == self.barrier => answered = true,
+                Body::Position { instrument, lots } => {
+                    let contract = self.agreed.contracts.get(&instrument);
+                    self.held.extend(contract.map(|contract| (contract.venue, Lots(lots))));
+                }
+                Body::CancelRejected { order, .. } if order == self.barrier => self.refusals += 1,
                 // The venue does not know it: it never came there, or is long over.
                 Body::CancelRejected { order, .. } => drop(self.agreed.open.remove(&order)),
                 _ => {}
@@ -170,14 +187,41 @@ impl CatchUp {
         match self.step {
             Step::Recovering if is_whole => {
                 self.step = Step::Cancelling;
-                self.cancel(time);
+                self.cancel_all(time);
             }
-            Step::Cancelling if answered || self.anchor().is_none() => {
-                self.step = Step::LoggingOut;
-                self.gateway.log_out(time);
+            Step::Cancelling if self.is_answered() => {
+                if self.gateway.ask_account(time) {
+                    self.step = Step::Stating;
+                    // Behind its refusal no order's status can be on its way.
+                    self.cancel(self.barrier, time);
+                } else {
+                    self.log_out(time);
+                }
+            }
+            Step::Stating if self.is_answered() && self.gateway.account().positions != Answer::Awaited => {
+                self.log_out(time);
             }
             _ => {}
         }
+    }
+
+    /// Whether the order that never was has been refused as often as it was asked back. Without a contract it is not.
+    fn is_answered(&self) -> bool {
+        self.refusals == self.asked
+    }
+
+    fn log_out(&mut self, time: Nanos) {
+        self.step = Step::LoggingOut;
+        self.gateway.log_out(time);
+    }
+
+    /// What the venue says is held. Of contracts whose names the journal never learned it cannot be understood: there we say.
+    fn stated(&self, open_orders: usize) -> Account {
+        let named = self.agreed.contracts.values().filter(|contract| contract.symbol != Symbol::default());
+        let named: BTreeSet<_> = named.map(|contract| contract.venue).collect();
+        let ours = self.agreed.held().into_iter().filter(|(contract, _)| !named.contains(contract));
+        let positions = self.held.iter().map(|(contract, lots)| (*contract, *lots)).chain(ours).collect();
+        Account { positions, open_orders }
     }
 
     /// A contract for the order that never was: of one that has a name, which FIX asks for. Without any, nothing was traded.
@@ -188,15 +232,23 @@ impl CatchUp {
     }
 
     /// Asks every order back, and last the one that never was.
-    fn cancel(&mut self, time: Nanos) {
-        let Some(first) = self.anchor() else { return };
-        let open = self.agreed.open.iter().map(|(order, open)| (*order, open.instrument));
-        let each = open.chain([(self.barrier, first)]);
-        let requests = each.map(|(order, instrument)| Request::Cancel { order, instrument });
-        for request in std::iter::once(Request::CancelAll).chain(requests) {
-            if let Ok(approved) = self.gate.approve(request, &View::of_nothing(), &mut self.orders, time) {
-                self.gateway.step(&Instruction::Send(approved), time, &mut self.reports);
-            }
+    fn cancel_all(&mut self, time: Nanos) {
+        self.send(Request::CancelAll, time);
+        let open: Vec<_> = self.agreed.open.keys().copied().collect();
+        open.into_iter().chain([self.barrier]).for_each(|order| self.cancel(order, time));
+    }
+
+    fn cancel(&mut self, order: ClientOrderId, time: Nanos) {
+        let known = self.agreed.open.get(&order).map(|open| open.instrument);
+        if let Some(instrument) = known.or(self.anchor()) {
+            self.asked += u32::from(order == self.barrier);
+            self.send(Request::Cancel { order, instrument }, time);
+        }
+    }
+
+    fn send(&mut self, request: Request, time: Nanos) {
+        if let Ok(approved) = self.gate.approve(request, &View::of_nothing(), &mut self.orders, time) {
+            self.gateway.step(&Instruction::Send(approved), time, &mut self.reports);
         }
     }
 }

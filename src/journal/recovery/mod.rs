@@ -8,7 +8,9 @@
 //!
 //! The journal is the first witness and may lack its end. The venue's resend of every report of the session is the second:
 //! executions count once by their number, so what both know changes nothing and what only the venue knows is added. The
-//! statement of the account is the third, held against the sum of the two. All of it happens before a pipeline is made, so
+//! statement of the account is the third, held against the sum of the two: what is held, and which orders are open. FIX has the
+//! questions for it (`AN`, `AF`); Starbase has none, so that whoever speaks it has to say beforehand, by [`Policy::Adopt`], that
+//! the first two are enough. All of it happens before a pipeline is made, so
 //! no order can leave before it; the pipeline begins with what was agreed on as its opening book.
 //!
 //! The catch-up speaks either protocol. Where a session's numbers start again at every logon, the venue repeats nothing: it is
@@ -21,6 +23,8 @@
 mod catch_up;
 mod fold;
 mod reconcile;
+#[cfg(test)]
+mod tests;
 
 pub use catch_up::{CatchUp, CatchUpError, Witness};
 pub use fold::{Contract, OpenOrder, Recovery};

@@ -38,6 +38,8 @@ pub enum Difference {
     Unreadable(u64),
     /// An order of which no end is known.
     Open(ClientOrderId),
+    /// The venue's protocol states no account: what journal and resend add up to is held against nothing.
+    Unstated,
     /// Orders that rest at the venue although all were asked back.
     Resting(usize),
     /// A position that is not the venue's: contract, ours, the venue's.
@@ -66,6 +68,9 @@ impl fmt::Display for Difference {
             }
             Self::Unreadable(reports) => write!(f, "{reports} reports of the venue could not be understood"),
             Self::Open(order) => write!(f, "what became of order {} is not known", order.0),
+            Self::Unstated => f.write_str(
+                "no session of this protocol states the account; journal and resend are all there is to go by",
+            ),
             Self::Resting(orders) => write!(f, "{orders} orders rest at the venue"),
             Self::Position(contract, ours, theirs) => {
                 write!(
@@ -88,22 +93,23 @@ pub struct Agreement {
 }
 
 /// Holds our account against the venue's: every difference, and what to begin with unless the policy forbids it. A venue
-/// whose account cannot be had is taken to hold what journal and resend add up to.
+/// whose account cannot be had is a difference too; adopting it takes what journal and resend add up to.
 pub fn reconcile<'a>(
     witness: &Witness,
     venue: impl Into<Option<&'a Account>>,
     policy: Policy,
 ) -> (Option<Agreement>, Vec<Difference>) {
     let ours = witness.agreed.held();
+    let mut differences: Vec<Difference> = Vec::new();
     let assumed;
     let venue = match venue.into() {
         Some(stated) => stated,
         None => {
+            differences.push(Difference::Unstated);
             assumed = Account { positions: ours.clone(), open_orders: 0 };
             &assumed
         }
     };
-    let mut differences: Vec<Difference> = Vec::new();
     for event in &witness.missed {
         if let Body::Filled { order, execution, .. } = event.body {
             differences.push(Difference::Missed(execution, order));

@@ -21,13 +21,15 @@ pub const EXPIRIES: usize = 12;
 pub struct UniverseConfig {
     /// Strikes in each expiry; each carries a call and a put.
     pub strikes: usize,
+    /// How many of the twelve expiries have options, the nearest first.
+    pub expiries: usize,
     /// First price of each underlying, in dollars.
     pub spots: [f64; 2],
 }
 
 impl Default for UniverseConfig {
     fn default() -> Self {
-        Self { strikes: 13, spots: [96_400.0, 3_280.0] }
+        Self { strikes: 13, expiries: EXPIRIES, spots: [96_400.0, 3_280.0] }
     }
 }
 
@@ -102,7 +104,7 @@ impl Universe {
         let expiries = expiries(start);
         for underlying in 0..universe.underlyings.len() {
             universe.list_futures(underlying, &expiries);
-            for &expiry in &expiries {
+            for &expiry in expiries.iter().take(config.expiries) {
                 universe.list_options(underlying, expiry, config.strikes);
             }
         }

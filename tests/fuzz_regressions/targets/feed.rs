@@ -26,7 +26,7 @@ const ROUND_TRIP_NS: u64 = Nanos::PER_MILLI;
 fn venue(publish: PublishConfig) -> Venue {
     Venue::new(VenueConfig {
         seed: 5,
-        universe: UniverseConfig { strikes: 1, ..UniverseConfig::default() },
+        universe: UniverseConfig { strikes: 1, expiries: 2, ..UniverseConfig::default() },
         market: MarketConfig { activity: 0.25, ..MarketConfig::default() },
         publish,
         ..VenueConfig::default()

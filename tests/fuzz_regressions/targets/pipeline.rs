@@ -64,7 +64,7 @@ pub fn orders_of(bytes: &[u8]) -> u64 {
 
 impl World {
     fn new(script: &mut Script<'_>) -> Self {
-        let universe = UniverseConfig { strikes: 1, ..UniverseConfig::default() };
+        let universe = UniverseConfig { strikes: 1, expiries: 2, ..UniverseConfig::default() };
         let mut config = VenueConfig {
             seed: 1 + script.below(16),
             market: MarketConfig {

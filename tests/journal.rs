@@ -33,12 +33,14 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// A run of the demo that sent at least two orders, recorded in `topology`: its output directory.
-fn demo(name: &str, topology: &str) -> PathBuf {
+/// A run of the demo that sent at least two orders, recorded in `topology` with orders by `protocol`: its output directory.
+fn demo(topology: &str, protocol: &str) -> PathBuf {
+    let name = format!("{topology}-{protocol}");
     for seconds in (2..).step_by(2).take(ATTEMPTS as usize) {
-        let (directory, seconds) = (scratch(name), seconds.to_string());
+        let (directory, seconds) = (scratch(&name), seconds.to_string());
         let out = directory.to_str().unwrap();
-        let run = hedgecore(&["demo", "--seconds", &seconds, "--topology", topology, "--out", out]);
+        let how = ["--topology", topology, "--orders", protocol];
+        let run = hedgecore(&[&["demo", "--seconds", &seconds, "--out", out], &how[..]].concat());
         assert!(directory.join("report.json").exists(), "{}", String::from_utf8_lossy(&run.stderr));
         if json(&directory.join("report.json"))["orders"].as_u64() > Some(1) {
             return directory;
@@ -50,7 +52,7 @@ fn demo(name: &str, topology: &str) -> PathBuf {
 /// A run of the demo, recorded once for all tests: its output directory.
 fn recorded() -> &'static Path {
     static RECORDED: OnceLock<PathBuf> = OnceLock::new();
-    RECORDED.get_or_init(|| demo("recorded", "fused"))
+    RECORDED.get_or_init(|| demo("fused", "starbase"))
 }
 
 fn replayed(journal: &Path, topology: Topology) -> Replayed {
@@ -84,9 +86,10 @@ fn tampered(name: &str, mut change: impl FnMut(&mut Record)) -> PathBuf {
 }
 
 #[test]
-fn a_journal_of_either_topology_replays_in_both_to_the_digest_of_the_demo() {
-    let split = demo("split", "split");
-    for directory in [recorded(), &split] {
+fn a_journal_of_any_topology_and_protocol_replays_in_both_to_the_digest_of_the_demo() {
+    let others = [("split", "starbase"), ("solo", "starbase"), ("fused", "fix"), ("split", "fix"), ("solo", "fix")];
+    let others = others.map(|(topology, protocol)| demo(topology, protocol));
+    for directory in others.iter().map(PathBuf::as_path).chain([recorded()]) {
         let report = json(&directory.join("report.json"));
         for topology in ["fused", "split"] {
             let file = directory.join(format!("replay-{topology}.json"));
@@ -95,7 +98,7 @@ fn a_journal_of_either_topology_replays_in_both_to_the_digest_of_the_demo() {
             let run = hedgecore(&["replay", "--journal", journal, "--topology", topology, "--json", json_file]);
             assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
             let replay = json(&file);
-            assert_eq!(replay["digest"], report["digest"], "{topology}");
+            assert_eq!(replay["digest"], report["digest"], "{} as {topology}", directory.display());
             assert!(replay["verified"] == true && replay["bytes_equal"].as_u64() > Some(0), "{replay}");
             assert_eq!(replay["unrecorded"], 0, "a journal that was closed holds everything");
         }

@@ -489,6 +489,23 @@ mod tests {
     }
 
     #[test]
+    fn orders_end_with_the_connection_unless_a_session_says_otherwise() {
+        for protocol in ["starbase", "fix"] {
+            for (setting, expected) in
+                [("", true), ("cancel_on_disconnect = true", true), ("cancel_on_disconnect = false", false)]
+            {
+                let text = EXAMPLE.replace("protocol = \"fix\"", &format!("protocol = \"{protocol}\""));
+                let parsed = parse(&text.replace("cancel_on_disconnect = true", setting)).expect("valid");
+                let set = match parsed.session.protocol {
+                    crate::gateway::ProtocolConfig::Starbase(session) => session.cancel_on_disconnect,
+                    crate::gateway::ProtocolConfig::Fix(session) => session.cancel_on_disconnect,
+                };
+                assert_eq!(set, expected, "{protocol}: {setting:?}");
+            }
+        }
+    }
+
+    #[test]
     fn sessions_take_what_their_protocol_has() {
         let with = |protocol: &str, setting: &str| {
             let text = EXAMPLE.replace("protocol = \"fix\"", &format!("protocol = \"{protocol}\"\n{setting}"));

@@ -27,6 +27,14 @@
 //! and probes at most 64 slots. Back-pressure: a report that the outbox does not take stays in the stream, and while
 //! answers of the gateway's own wait, [`Gateway::has_room`] asks for no more instructions.
 //!
+//! What differs by protocol, each an explicit setting of the session:
+//!
+//! | setting | Starbase | FIX 4.4 |
+//! |---|---|---|
+//! | `cancel_on_disconnect`, on unless said otherwise | a flag of every order and quote | `CancelOnDisconnect` (9001) of the logon: orders end with a logout too |
+//! | `market_maker_protection`, `quote_group` | a flag of orders that rest, the group of quotes; frozen until its time is over or a thaw is asked for | not spoken: the configuration refuses it, and quotes are answered with [`local_reason::UNSUPPORTED`] |
+//! | [`Gateway::ask_account`] | no such question | positions (`AN`) and open orders (`AF`) |
+//!
 //! Failure: [`Gateway::wants_disconnect`], with the session rule that was broken; the runtime closes the connection, calls
 //! [`Gateway::disconnected`], and may connect again: sequence numbers live on.
 

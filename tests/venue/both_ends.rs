@@ -1,5 +1,5 @@
 //! The gateway against the embedded venue, byte by byte in the test's own time: quotes and their protection over the binary
-//! session, amendments over both.
+//! session, amendments and the loss of the connection over both.
 
 use hedgecore::event::{Body, Event, Protected, Trail};
 use hedgecore::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
@@ -7,7 +7,7 @@ use hedgecore::gateway::{Gateway, GatewayConfig, SessionConfig, local_reason};
 use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{FROZEN_UNTIL_ASKED, OrderState, OrderStore, Request, TimeInForce, offer_of};
 use hedgecore::risk::{Approved, Gate, Instruction, Limits, Refusal, View};
-use hedgecore::sim::venue::{FixNames, ProtectionConfig, Venue, VenueConfig};
+use hedgecore::sim::venue::{CancelOnDisconnect, FixNames, ProtectionConfig, Venue, VenueConfig};
 use hedgecore::units::*;
 
 const INSTRUMENT: InstrumentId = InstrumentId(0);
@@ -42,12 +42,24 @@ fn binary(protection: Option<ProtectionConfig>, protects_orders: bool) -> Both {
 }
 
 fn fix() -> Both {
-    let mut venue = VenueConfig::default();
+    fix_with(VenueConfig::default(), None)
+}
+
+/// With another setting than the usual one, if one is given.
+fn fix_with(mut venue: VenueConfig, cancel_on_disconnect: Option<bool>) -> Both {
     let names = FixNames { sender: "VENUE".to_owned(), target: "DESK".to_owned(), reset_on_logon: false };
     venue.session.fix = Some(names);
     let credentials = Credentials::new(&venue.session.client_id, &venue.session.secret).expect("both fit");
     let rules = FixRules { heartbeat_s: 5, ..FixRules::new("DESK", "VENUE").expect("names") };
-    Both::new(venue, FixConfig::new(rules, credentials, NonceSeed([3; 32])).into())
+    let usual = FixConfig::new(rules, credentials, NonceSeed([3; 32]));
+    let cancel_on_disconnect = cancel_on_disconnect.unwrap_or(usual.cancel_on_disconnect);
+    Both::new(venue, FixConfig { cancel_on_disconnect, ..usual }.into())
+}
+
+fn binary_with(venue: VenueConfig, cancel_on_disconnect: Option<bool>) -> Both {
+    let usual = SessionConfig::new(&venue.session.client_id, &venue.session.secret).expect("both fit");
+    let cancel_on_disconnect = cancel_on_disconnect.unwrap_or(usual.cancel_on_disconnect);
+    Both::new(venue, SessionConfig { cancel_on_disconnect, ..usual }.into())
 }
 
 impl Both {
@@ -352,4 +364,47 @@ fn an_amendment_moves_an_order_over_either_protocol() {
         assert_eq!(both.orders.open_orders(), 0);
         both.assert_agreed();
     }
+}
+
+/// How many of two orders still rest once the connection is lost, after a logon that tells what became of them.
+fn resting_after_a_loss(mut both: Both) -> u32 {
+    let bid = both.best(Side::Buy);
+    for away in [50, 60] {
+        let order = both.order(Side::Buy, Price(bid.0 - away * ONE_E9), 1);
+        assert_eq!(both.state(order), OrderState::Working);
+    }
+    both.break_off();
+    assert_eq!(both.orders.open_orders(), 2, "nobody has said anything yet");
+    both.log_on();
+    let open = both.orders.open_orders();
+    assert_eq!(open as usize, both.venue.statement().open_orders, "the venue repeats what it cancelled meanwhile");
+    open
+}
+
+#[test]
+fn orders_end_with_the_connection_as_the_setting_says_over_either_protocol() {
+    let with: [fn(VenueConfig, Option<bool>) -> Both; 2] = [binary_with, fix_with];
+    for (protocol, with) in ["binary", "FIX"].into_iter().zip(with) {
+        // A venue that leaves it to its client, and two that do not.
+        for (at_venue, on, off) in
+            [(CancelOnDisconnect::AsAsked, 0, 2), (CancelOnDisconnect::Always, 0, 0), (CancelOnDisconnect::Never, 2, 2)]
+        {
+            for (setting, rest) in [(Some(true), on), (Some(false), off), (None, on)] {
+                let mut venue = VenueConfig::default();
+                venue.session.cancel_on_disconnect = at_venue;
+                assert_eq!(resting_after_a_loss(with(venue, setting)), rest, "{protocol}, {at_venue:?}, {setting:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn over_fix_nothing_is_quoted_so_that_nothing_is_protected() {
+    let mut both = fix();
+    let bid = both.quote(50, 1);
+    for order in [bid, offer_of(bid)] {
+        assert_eq!(both.state(order), OrderState::Rejected);
+    }
+    assert!(both.protections().is_empty());
+    both.assert_agreed();
 }

@@ -354,7 +354,7 @@ fn an_amendment_that_cannot_be_made_leaves_the_order_as_it_is() {
 #[test]
 fn each_setting_of_cancel_on_disconnect_does_as_it_says() {
     for (setting, rest) in
-        [(CancelOnDisconnect::PerOrder, 1), (CancelOnDisconnect::Always, 0), (CancelOnDisconnect::Never, 2)]
+        [(CancelOnDisconnect::AsAsked, 1), (CancelOnDisconnect::Always, 0), (CancelOnDisconnect::Never, 2)]
     {
         let session = SessionConfig { cancel_on_disconnect: setting, ..SessionConfig::default() };
         let mut client = Client::connected(VenueConfig { session, ..VenueConfig::default() });

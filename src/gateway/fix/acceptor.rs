@@ -188,6 +188,11 @@ impl Acceptor {
         self.session.is_up()
     }
 
+    /// Whether the client's orders end with the connection, as its logon asked.
+    pub fn cancels_on_disconnect(&self) -> bool {
+        self.session.cancels_on_disconnect
+    }
+
     /// Why the connection has to be closed, once what is pending is written.
     pub fn closing(&self) -> Option<DisconnectReason> {
         self.session.failed

@@ -304,6 +304,7 @@ impl Session {
                     return false;
                 }
                 self.raw_data_ms = raw_data_ms;
+                self.cancels_on_disconnect = fields.find(tag::CANCEL_ON_DISCONNECT) == Some(b"Y");
                 self.answer_logon(heartbeat, head.resets, time, out);
             }
             // Within a session only a new start has a meaning.

@@ -78,6 +78,8 @@ pub(in crate::gateway) struct Session {
     pub(super) reset_sent: bool,
     /// Of the last logon seen or made: they must rise.
     pub(super) raw_data_ms: u64,
+    /// At a venue's end: whether the client asked for its orders to end with the connection.
+    pub(super) cancels_on_disconnect: bool,
     heartbeat_ns: u64,
     last_sent: Nanos,
     pub(super) last_received: Nanos,
@@ -118,6 +120,7 @@ impl Session {
             first_logon: true,
             reset_sent: false,
             raw_data_ms: 0,
+            cancels_on_disconnect: false,
             heartbeat_ns: rules.heartbeat_ns(),
             last_sent: Nanos(0),
             last_received: Nanos(0),

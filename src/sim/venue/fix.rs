@@ -98,7 +98,12 @@ impl FixFront {
         self.acceptor.disconnected();
         self.incoming.clear();
         self.outgoing.clear();
-        if self.cancel_on_disconnect != CancelOnDisconnect::Never {
+        let cancels = match self.cancel_on_disconnect {
+            CancelOnDisconnect::AsAsked => self.acceptor.cancels_on_disconnect(),
+            CancelOnDisconnect::Always => true,
+            CancelOnDisconnect::Never => false,
+        };
+        if cancels {
             self.desk.disconnected(true, exchange, now, &mut self.link);
             self.relay(exchange, now);
         }

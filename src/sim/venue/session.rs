@@ -20,9 +20,9 @@ pub use super::desk::CLIENT;
 /// Which resting orders are cancelled when a connection is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CancelOnDisconnect {
-    /// Those that carry the flag.
+    /// What the client asks for: of the binary protocol those that carry the flag, of FIX all, where the logon says so.
     #[default]
-    PerOrder,
+    AsAsked,
     /// Every one.
     Always,
     /// None.
@@ -65,7 +65,7 @@ impl Default for SessionConfig {
             client_id: "hedgecore".to_owned(),
             secret: "loopback-only".to_owned(),
             heartbeat_s: 5,
-            cancel_on_disconnect: CancelOnDisconnect::PerOrder,
+            cancel_on_disconnect: CancelOnDisconnect::AsAsked,
             orders_per_second: 500,
             protection: None,
             fix: None,

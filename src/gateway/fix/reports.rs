@@ -67,7 +67,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     #[inline]
     pub(super) fn execution(&mut self, report: &ExecutionReport<'_>) -> Result<(), Full> {
         let Some(order) = report.order.map(ClientOrderId) else { return Ok(()) };
-        let Some(listed) = self.listed(order, report.symbol) else {
+        let Some(listed) = self.listed(order, report.symbol()) else {
             self.delivery.count(|counters| counters.unknown_instruments += 1);
             return Ok(());
         };
@@ -88,7 +88,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         }
         let is_first = self.known.find(order).is_none_or(|entry| !entry.accepted);
         if is_first {
-            let venue_order = VenueOrderId(report.venue_order);
+            let venue_order = VenueOrderId(report.venue_order());
             self.delivery.deliver(Body::Accepted { order, venue_order, instrument })?;
         }
         if report.exec_type == b'5' || report.status == status::REPLACED {
@@ -103,7 +103,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
             lots,
         })?;
         let ended = match (report.status, report.exec_type) {
-            (status::CANCELED, _) if report.text.starts_with(b"ioc") => Some(TIME_IN_FORCE_ENDED),
+            (status::CANCELED, _) if report.text().starts_with(b"ioc") => Some(TIME_IN_FORCE_ENDED),
             (status::CANCELED, _) => Some(CANCELLED_ON_REQUEST),
             (status::EXPIRED, _) | (_, b'C') => Some(INSTRUMENT_EXPIRED),
             (status::DONE_FOR_DAY, _) => Some(TIME_IN_FORCE_ENDED),
@@ -162,9 +162,9 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         report: &ExecutionReport<'_>,
         body: impl Fn(ExecutionId, Side, Price, u32) -> Body,
     ) -> Result<(), Full> {
-        for fill in report.fills.iter() {
+        for fill in report.fills().iter() {
             let lots = fill.and_then(|fill| listed.lots_of_contracts(Quantity(fill.qty))).filter(|lots| *lots > 0);
-            let (Some(fill), Some(side), Some(lots)) = (fill, report.side, lots) else {
+            let (Some(fill), Some(side), Some(lots)) = (fill, report.side(), lots) else {
                 self.delivery.count(|counters| counters.unrepresentable += 1);
                 continue;
             };

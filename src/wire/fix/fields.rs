@@ -1,8 +1,10 @@
 //! The fields of a message, found in one pass and kept on a tape of fixed length.
 //!
-//! Separators are found many bytes at a time, so that the place of a field does not wait for the one before it.
+//! A party writes its messages to one pattern: the field at a place of a message mostly has the tag that stood there in the
+//! message before. The tape remembers the text of the tag at each place and compares it whole, `=` included, with one
+//! instruction; only where another tag stands are its digits read. What is remembered changes the time and nothing else.
 
-use super::frame::SOH;
+use super::scan::{LANES, separators_from};
 use super::tags::tag;
 
 /// Fields that a message may have: those of a statement of some four hundred positions.
@@ -58,11 +60,45 @@ struct Field {
     end: u16,
 }
 
-/// Room for the fields of one message: 32 KiB, of which few are touched by a short one.
+/// The tag seen last at a place of a message.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// Its text up to and including `=`, in the highest bytes, and how far it was shifted there.
+    text: u64,
+    shift: u8,
+    /// Bytes of the text.
+    len: u8,
+    tag: u32,
+}
+
+impl Seen {
+    /// No text is like this.
+    const NOTHING: Self = Self { text: 1, shift: 32, len: 4, tag: 0 };
+
+    /// A tag, and the eight bytes from its first digit on: it has at most seven.
+    fn new(tag: u32, word: u64) -> Self {
+        let len = tag.ilog10() as u8 + 2;
+        let shift = 64 - 8 * len;
+        Self { text: word << shift, shift, len, tag }
+    }
+
+    #[inline]
+    fn is_at(&self, word: u64) -> bool {
+        word << self.shift == self.text
+    }
+}
+
+/// Room for the fields of one message, 32 KiB, and the tags of those before, 64 KiB, of which few are touched by a short one.
 #[derive(Debug)]
 pub struct Tape {
-    fields: Box<[Field]>,
+    fields: Box<[Field; FIELDS_MAX]>,
+    seen: Box<[Seen; FIELDS_MAX]>,
+    places: Box<Places>,
 }
+
+/// By the lowest byte of a tag, where the last field of such a tag stands. What a message before left here names a place
+/// where no such tag stands.
+type Places = [u16; 256];
 
 impl Default for Tape {
     fn default() -> Self {
@@ -73,97 +109,104 @@ impl Default for Tape {
 impl Tape {
     /// An empty tape.
     pub fn new() -> Self {
-        Self { fields: vec![Field::default(); FIELDS_MAX].into_boxed_slice() }
+        Self { fields: room(Field::default()), seen: room(Seen::NOTHING), places: Box::new([0; 256]) }
     }
 
     /// Reads the fields of a message's body, which ends with a separator. The first fault ends the reading; what was
     /// read before it is returned with it.
     #[inline]
     pub fn read<'a>(&'a mut self, body: &'a [u8]) -> (Fields<'a>, Option<Fault>) {
-        let (mut len, mut start, mut fault) = (0, 0, None);
+        let (mut len, mut start) = (0, 0);
+        // Separators of a data field, which are passed over, lie below this.
         let mut data_until = 0;
-        let mut separators = Separators::new(body);
-        while let Some(end) = separators.next() {
-            if end < data_until {
-                continue;
-            }
-            let (tag, value) = match short_field(body, start, end) {
-                Some(found) => found,
-                None => match field(body, start, end) {
-                    Ok(tag) => (tag, start + digits(tag) + 1),
-                    Err(bad) => {
-                        fault = Some(bad);
-                        break;
+        for base in (0..body.len()).step_by(LANES) {
+            let mut separators = from(separators_from(body, base), data_until, base);
+            while separators != 0 {
+                let end = base + separators.trailing_zeros() as usize;
+                separators &= separators - 1;
+                let (Some(slot), Some(seen)) = (self.fields.get_mut(len), self.seen.get_mut(len)) else {
+                    return (self.fields(len, body), Some(Fault { tag: 0, reason: RejectReason::Other }));
+                };
+                let value = start + usize::from(seen.len);
+                *slot = if seen.is_at(word_at(body, start)) && value < end {
+                    Field { tag: seen.tag, start: value as u16, end: end as u16 }
+                } else {
+                    match other_tag(body, start, end, seen) {
+                        Ok(field) => {
+                            if is_length_of_data(field.tag) {
+                                data_until = data_end(body, field);
+                                separators = from(separators, data_until, base);
+                            }
+                            field
+                        }
+                        Err(fault) => return (self.fields(len, body), Some(fault)),
                     }
-                },
-            };
-            let Some(slot) = self.fields.get_mut(len) else {
-                fault = Some(Fault { tag: 0, reason: RejectReason::Other });
-                break;
-            };
-            *slot = Field { tag, start: value as u16, end: end as u16 };
-            len += 1;
-            if is_length_of_data(tag) {
-                data_until = data_end(body, value, end);
+                };
+                self.places[usize::from(slot.tag as u8)] = len as u16;
+                len += 1;
+                start = end + 1;
             }
-            start = end + 1;
         }
-        (Fields { fields: &self.fields[..len], body }, fault)
+        (self.fields(len, body), None)
+    }
+
+    #[inline]
+    fn fields<'a>(&'a self, len: usize, body: &'a [u8]) -> Fields<'a> {
+        Fields { all: Entries { fields: &self.fields[..len], body }, places: &self.places }
     }
 }
 
-/// Tag and start of the value of the field in `start..end`, for tags of one to four digits; `None` for others, for a field
-/// at the very end, and for one at fault.
-#[inline]
-fn short_field(body: &[u8], start: usize, end: usize) -> Option<(u32, usize)> {
-    let [a, b, c, d, e] = *body.get(start..)?.first_chunk::<5>()?;
-    let digit = |byte: u8| u32::from(byte.wrapping_sub(b'0'));
-    let (tag, bad, digits) = if c == b'=' {
-        (digit(a) * 10 + digit(b), digit(b) > 9, 2)
-    } else if d == b'=' {
-        (digit(a) * 100 + digit(b) * 10 + digit(c), digit(b) > 9 || digit(c) > 9, 3)
-    } else if e == b'=' {
-        let low = digit(b) * 100 + digit(c) * 10 + digit(d);
-        (digit(a) * 1_000 + low, digit(b) > 9 || digit(c) > 9 || digit(d) > 9, 4)
-    } else if b == b'=' {
-        (digit(a), false, 1)
-    } else {
-        return None;
-    };
-    let value = start + digits + 1;
-    // The first digit is 1 to 9.
-    let sound = digit(a).wrapping_sub(1) < 9 && !bad && value < end;
-    sound.then_some((tag, value))
+/// As many of these as a message may have fields, never on the stack.
+fn room<T: Copy + std::fmt::Debug>(blank: T) -> Box<[T; FIELDS_MAX]> {
+    vec![blank; FIELDS_MAX].try_into().expect("as many as asked for")
 }
 
-/// The tag of the field in `start..end`, written without leading zeros.
+/// What is left of a block's separators from `until` on.
 #[inline]
-fn field(body: &[u8], start: usize, end: usize) -> Result<u32, Fault> {
+fn from(separators: u64, until: usize, base: usize) -> u64 {
+    match until.checked_sub(base) {
+        None => separators,
+        Some(passed) => separators & u64::MAX.checked_shl(passed as u32).unwrap_or_default(),
+    }
+}
+
+/// The eight bytes from `start` on; behind the end of the body they are zero.
+#[inline]
+fn word_at(body: &[u8], start: usize) -> u64 {
+    match body[start..].first_chunk() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => last_word(&body[start..]),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn last_word(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+/// The field in `start..end`, whose tag is remembered unless it announces data; written without leading zeros.
+#[cold]
+#[inline(never)]
+fn other_tag(body: &[u8], start: usize, end: usize, seen: &mut Seen) -> Result<Field, Fault> {
     let text = &body[start..end];
     let mut tag = 0u32;
     for (at, byte) in text.iter().enumerate().take(TAG_DIGITS_MAX + 1) {
         match byte {
             b'0'..=b'9' if at < TAG_DIGITS_MAX => tag = tag * 10 + u32::from(byte - b'0'),
             b'=' if tag > 0 && text[0] != b'0' => {
-                return if at + 1 < text.len() { Ok(tag) } else { Err(Fault { tag, reason: RejectReason::NoValue }) };
+                if at + 1 == text.len() {
+                    return Err(Fault { tag, reason: RejectReason::NoValue });
+                }
+                if !is_length_of_data(tag) {
+                    *seen = Seen::new(tag, word_at(body, start));
+                }
+                return Ok(Field { tag, start: (start + at + 1) as u16, end: end as u16 });
             }
             _ => break,
         }
     }
     Err(Fault { tag: 0, reason: RejectReason::InvalidTagNumber })
-}
-
-#[inline]
-fn digits(tag: u32) -> usize {
-    match tag {
-        0..=9 => 1,
-        10..=99 => 2,
-        100..=999 => 3,
-        1_000..=9_999 => 4,
-        10_000..=99_999 => 5,
-        100_000..=999_999 => 6,
-        _ => 7,
-    }
 }
 
 /// Fields that announce the length of the data field behind them, which may hold separators.
@@ -175,8 +218,10 @@ fn is_length_of_data(tag: u32) -> bool {
 
 /// Where the data field behind a length field ends; nowhere when the length makes no sense.
 #[cold]
-fn data_end(body: &[u8], value: usize, end: usize) -> usize {
-    let length = super::number(&body[value..end]).and_then(|length| usize::try_from(length).ok());
+#[inline(never)]
+fn data_end(body: &[u8], field: Field) -> usize {
+    let end = usize::from(field.end);
+    let length = super::number(&body[usize::from(field.start)..end]).and_then(|length| usize::try_from(length).ok());
     let data = &body[end + 1..];
     let value = data.iter().take(TAG_DIGITS_MAX + 1).position(|byte| *byte == b'=').map(|at| end + 1 + at + 1);
     match (length, value) {
@@ -188,128 +233,87 @@ fn data_end(body: &[u8], value: usize, end: usize) -> usize {
 /// The fields of one message, in order.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
+    all: Entries<'a>,
+    places: &'a Places,
+}
+
+/// Fields that stand next to each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entries<'a> {
     fields: &'a [Field],
     body: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    #[inline]
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &'a [u8])> + Clone + use<'a> {
+        let (fields, body) = (self.fields, self.body);
+        fields.iter().map(move |field| (field.tag, &body[usize::from(field.start)..usize::from(field.end)]))
+    }
 }
 
 impl<'a> Fields<'a> {
     /// Tags and values in wire order.
     #[inline]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &'a [u8])> + Clone + use<'a> {
-        let (fields, body) = (self.fields, self.body);
-        fields.iter().map(move |field| (field.tag, &body[usize::from(field.start)..usize::from(field.end)]))
+        self.all.iter()
     }
 
-    /// The first value under a tag.
+    /// The last value under a tag: a look-up, and for tags that share their lowest byte a search.
     #[inline]
     pub fn find(&self, tag: u32) -> Option<&'a [u8]> {
-        let field = self.fields.iter().find(|field| field.tag == tag)?;
-        Some(&self.body[usize::from(field.start)..usize::from(field.end)])
+        let Entries { fields, body } = self.all;
+        let field = fields.get(self.position(tag)?)?;
+        Some(&body[usize::from(field.start)..usize::from(field.end)])
     }
 
-    /// The fields from the one at `position` on.
+    /// The fields behind the last one under a tag.
     #[inline]
-    pub fn skip(&self, position: usize) -> Self {
-        Self { fields: self.fields.get(position..).unwrap_or_default(), body: self.body }
+    pub(super) fn behind(&self, tag: u32) -> Entries<'a> {
+        let Entries { fields, body } = self.all;
+        let from = self.position(tag).map_or(fields.len(), |position| position + 1);
+        Entries { fields: fields.get(from..).unwrap_or_default(), body }
+    }
+
+    #[inline]
+    fn position(&self, tag: u32) -> Option<usize> {
+        let fields = self.all.fields;
+        let place = usize::from(self.places[usize::from(tag as u8)]);
+        match fields.get(place)?.tag {
+            found if found == tag => Some(place),
+            found if found as u8 == tag as u8 => fields[..place].iter().rposition(|field| field.tag == tag),
+            _ => None,
+        }
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.fields.len()
+        self.all.fields.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.all.fields.is_empty()
     }
 
     /// The bytes that the fields lie in.
     pub fn bytes(&self) -> &'a [u8] {
-        self.body
+        self.all.body
     }
 
     /// Where in [`bytes`](Self::bytes) the field at `position` begins.
     pub fn offset(&self, position: usize) -> usize {
+        let Entries { fields, body } = self.all;
         match position.checked_sub(1) {
-            Some(before) => self.fields.get(before).map_or(self.body.len(), |field| usize::from(field.end) + 1),
+            Some(before) => fields.get(before).map_or(body.len(), |field| usize::from(field.end) + 1),
             None => 0,
         }
     }
 }
 
-/// The lowest bit, and the highest, of every byte.
-const LOWEST: u64 = 0x0101_0101_0101_0101;
-const HIGHEST: u64 = 0x8080_8080_8080_8080;
-
-/// The number whose decimal digits are these bytes, lowest byte first; `None` when one is above nine.
-#[inline]
-pub(super) fn digits_value(digits: u64) -> Option<u64> {
-    if (digits.wrapping_add(LOWEST * 0x76) | digits) & HIGHEST != 0 {
-        return None;
-    }
-    // Neighbours are joined to pairs, pairs to fours, fours to the whole (Lemire, 2022).
-    let pairs = (digits.wrapping_mul(10).wrapping_add(digits >> 8)) & 0x00FF_00FF_00FF_00FF;
-    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_FFFF_0000_FFFF;
-    Some((fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xFFFF_FFFF)
-}
-
-/// Where the separators are, found 64 bytes at a time.
-struct Separators<'a> {
-    bytes: &'a [u8],
-    /// Bit a separator of the 64 bytes from `base` on, less those already told.
-    mask: u64,
-    base: usize,
-}
-
-const LANES: usize = 64;
-
-impl<'a> Separators<'a> {
-    #[inline]
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, mask: mask_of(bytes), base: 0 }
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.mask == 0 {
-            self.base += LANES;
-            self.mask = mask_of(self.bytes.get(self.base..).filter(|rest| !rest.is_empty())?);
-        }
-        let at = self.base + self.mask.trailing_zeros() as usize;
-        self.mask &= self.mask - 1;
-        Some(at)
-    }
-}
-
-/// Bit a separator among the first 64 bytes.
-#[inline]
-fn mask_of(bytes: &[u8]) -> u64 {
-    if let Some(block) = bytes.first_chunk::<LANES>() {
-        return mask_of_block(block);
-    }
-    let mut block = [0; LANES];
-    block[..bytes.len()].copy_from_slice(bytes);
-    mask_of_block(&block)
-}
-
-/// Eight bytes are compared at once.
-#[inline]
-fn mask_of_block(block: &[u8; LANES]) -> u64 {
-    const LOW: u64 = !HIGHEST;
-    let mut mask = 0;
-    let (words, _) = block.as_chunks::<8>();
-    for (lane, word) in words.iter().enumerate() {
-        // The high bit of each byte that is a separator, exactly (Warren, Hacker's Delight, 6-1).
-        let differs = u64::from_le_bytes(*word) ^ u64::from_le_bytes([SOH; 8]);
-        let zero = !(((differs & LOW) + LOW) | differs | LOW);
-        // Gathers the eight high bits into the top byte.
-        mask |= ((zero >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (lane * 8);
-    }
-    mask
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::frame::SOH;
     use super::*;
     use proptest::prelude::*;
 
@@ -328,7 +332,7 @@ mod tests {
         assert_eq!(all, [(35, &b"D"[..]), (34, b"7"), (100_010, b"label"), (58, b"a=b")]);
         assert_eq!(fields.find(34), Some(&b"7"[..]));
         assert_eq!(fields.offset(2), 10);
-        assert_eq!(fields.skip(3).iter().collect::<Vec<_>>(), [(58, &b"a=b"[..])]);
+        assert_eq!(fields.behind(100_010).iter().collect::<Vec<_>>(), [(58, &b"a=b"[..])]);
     }
 
     #[test]
@@ -380,6 +384,31 @@ mod tests {
             prop_assert_eq!(read.len(), fields.len());
             for ((tag, value), (expected_tag, expected)) in read.iter().zip(&fields) {
                 prop_assert_eq!((tag, value.as_slice()), (expected_tag, expected.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn what_was_read_before_changes_nothing(
+            bodies in prop::collection::vec(
+                prop::collection::vec((
+                    prop_oneof![Just("35"), Just("95"), Just("96"), Just("1363"), Just("100010"), Just("83"), Just("x"), Just("")],
+                    "[0-9a=\x01]{0,4}",
+                ), 0..12), 1..6,
+            ),
+        ) {
+            let mut tape = Tape::new();
+            for body in bodies {
+                let body: String = body.iter().map(|(tag, value)| format!("{tag}={value}\x01")).collect();
+                let (fields, fault) = tape.read(body.as_bytes());
+                let read: Vec<_> = fields.iter().collect();
+                for tag in [35, 95, 96, 1_363, 100_010, 83] {
+                    let last = read.iter().rev().find(|(found, _)| *found == tag).map(|(_, value)| *value);
+                    prop_assert_eq!(fields.find(tag), last, "{}", tag);
+                }
+                let mut fresh = Tape::new();
+                let (expected, expected_fault) = fresh.read(body.as_bytes());
+                prop_assert_eq!(read, expected.iter().collect::<Vec<_>>());
+                prop_assert_eq!(fault, expected_fault);
             }
         }
 

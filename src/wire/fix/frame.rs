@@ -1,5 +1,7 @@
 //! Cutting messages from a stream.
 
+use super::scan::sum;
+
 /// What separates fields.
 pub const SOH: u8 = 1;
 /// The version spoken.
@@ -52,13 +54,17 @@ struct Garbled;
 
 #[inline]
 fn cut(stream: &[u8]) -> Result<Option<Frame<'_>>, Garbled> {
-    let known = stream.len().min(BEGIN.len());
-    if stream[..known] != BEGIN[..known] {
+    if !stream.starts_with(BEGIN) && !BEGIN.starts_with(stream) {
         return Err(Garbled);
     }
     let head = &stream[..stream.len().min(PREFIX_BYTES_MAX)];
     let incomplete = || if head.len() == PREFIX_BYTES_MAX { Err(Garbled) } else { Ok(None) };
-    let Some(begin_end) = head.iter().position(|byte| *byte == SOH) else { return incomplete() };
+    let begin_end = if stream.starts_with(b"8=FIX.4.4\x01") {
+        b"8=FIX.4.4".len()
+    } else {
+        let Some(end) = head.iter().position(|byte| *byte == SOH) else { return incomplete() };
+        end
+    };
     let length_at = begin_end + 1;
     match head.get(length_at..length_at + 2) {
         Some(b"9=") => {}
@@ -94,7 +100,7 @@ fn cut(stream: &[u8]) -> Result<Option<Frame<'_>>, Garbled> {
 /// The last field of a message that reads `text` before it.
 #[inline]
 pub(super) fn checksum_field(text: &[u8]) -> [u8; TRAILER_BYTES] {
-    let sum = text.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+    let sum = sum(text);
     [b'1', b'0', b'=', b'0' + sum / 100, b'0' + sum / 10 % 10, b'0' + sum % 10, SOH]
 }
 

@@ -25,6 +25,7 @@ mod frame;
 mod logon;
 mod position;
 mod report;
+mod scan;
 mod tags;
 mod time;
 

@@ -5,7 +5,7 @@
 //! in `TotalNumPosReports` (727) how many there are.
 
 use super::decimal::{decimal_e9, number};
-use super::fields::{Fault, Fields, RejectReason};
+use super::fields::{Entries, Fault, Fields, RejectReason};
 use super::tags::tag;
 
 /// `PosReqResult` (728): nothing is held of what was asked for.
@@ -20,7 +20,7 @@ pub struct PositionReport<'a> {
     pub is_valid: bool,
     /// How many reports the answer is made of.
     pub reports: u64,
-    entries: Fields<'a>,
+    entries: Entries<'a>,
     count: u64,
 }
 
@@ -40,13 +40,12 @@ impl<'a> PositionReport<'a> {
             None => Ok(otherwise),
             Some(value) => number(value).ok_or(Fault { tag, reason: RejectReason::IncorrectFormat }),
         };
-        let group = fields.iter().position(|(tag, _)| tag == tag::NO_POSITIONS);
         let result = read(tag::POS_REQ_RESULT, 0)?;
         Ok(Self {
             request: fields.find(tag::POS_REQ_ID).and_then(number),
             is_valid: result == 0 || result == NO_POSITIONS_FOUND,
             reports: read(tag::TOTAL_NUM_POS_REPORTS, 1)?,
-            entries: fields.skip(group.map_or(fields.len(), |at| at + 1)),
+            entries: fields.behind(tag::NO_POSITIONS),
             count: read(tag::NO_POSITIONS, 0)?,
         })
     }

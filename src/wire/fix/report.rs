@@ -3,34 +3,23 @@
 //! The client's own number of the order comes back in `OrigClOrdID` (41); where that is absent, as in plain FIX 4.4, it is
 //! `ClOrdID` (11). Fills come as the group `NoFills` (1362); a single one may come as `LastQty` and `LastPx` instead.
 
-use super::decimal::{decimal_e9, number};
-use super::fields::{Fault, Fields, RejectReason};
+use super::decimal::{decimal_e9, number, trailing_number};
+use super::fields::{Entries, Fault, Fields, RejectReason};
 use super::tags::tag;
 use crate::units::Side;
 
-/// What an execution report says.
+/// What an execution report says. What is not asked for is not read.
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutionReport<'a> {
+    fields: Fields<'a>,
     /// The client's number of the order; `None` when it is none of ours.
     pub order: Option<u64>,
-    /// The number in the venue's name of the order, 0 when it has none.
-    pub venue_order: u64,
     /// `OrdStatus` (39).
     pub status: u8,
     /// `ExecType` (150), 0 when it is absent.
     pub exec_type: u8,
-    /// Side.
-    pub side: Option<Side>,
-    /// Name of the instrument; empty when it is absent.
-    pub symbol: &'a [u8],
-    cum_qty: &'a [u8],
-    order_qty: &'a [u8],
-    price: &'a [u8],
-    reject_reason: &'a [u8],
-    /// Explanation; empty when it is absent.
-    pub text: &'a [u8],
-    /// The fills told with this report.
-    pub fills: Fills<'a>,
+    /// How many fills the group announces.
+    fill_count: u64,
 }
 
 /// One fill.
@@ -47,86 +36,94 @@ pub struct Fill {
 /// The fills of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Fills<'a> {
-    group: Fields<'a>,
+    group: Entries<'a>,
     count: u64,
     /// A fill told in the report's own fields: execution, price, amount.
     last: Option<[&'a [u8]; 3]>,
 }
 
 impl<'a> ExecutionReport<'a> {
-    /// From the fields of a message of type `8`.
+    /// From the fields of a message of type `8`. Of one that stands twice the last is read.
     #[inline]
     pub fn new(fields: &Fields<'a>) -> Result<Self, Fault> {
-        let mut report = Self {
-            order: None,
-            venue_order: 0,
-            status: 0,
-            exec_type: 0,
-            side: None,
-            symbol: &[],
-            cum_qty: &[],
-            order_qty: &[],
-            price: &[],
-            reject_reason: &[],
-            text: &[],
-            fills: Fills { group: fields.skip(fields.len()), count: 0, last: None },
+        let one = |tag| match fields.find(tag) {
+            None => Ok(0),
+            Some([byte]) => Ok(*byte),
+            Some(_) => Err(Fault { tag, reason: RejectReason::IncorrectFormat }),
         };
-        let (mut client, mut original) = (None, None);
-        let (mut exec_id, mut last_px, mut last_qty) = (&[][..], &[][..], &[][..]);
-        for (position, (tag, value)) in fields.iter().enumerate() {
-            match tag {
-                tag::CL_ORD_ID => client = Some(value),
-                tag::ORIG_CL_ORD_ID => original = Some(value),
-                tag::ORDER_ID => report.venue_order = trailing_number(value),
-                tag::ORD_STATUS => report.status = one(tag, value)?,
-                tag::EXEC_TYPE => report.exec_type = one(tag, value)?,
-                tag::SIDE => report.side = side(value),
-                tag::SYMBOL => report.symbol = value,
-                tag::CUM_QTY => report.cum_qty = value,
-                tag::ORDER_QTY => report.order_qty = value,
-                tag::PRICE => report.price = value,
-                tag::ORD_REJ_REASON => report.reject_reason = value,
-                tag::TEXT => report.text = value,
-                tag::EXEC_ID => exec_id = value,
-                tag::LAST_PX => last_px = value,
-                tag::LAST_QTY => last_qty = value,
-                tag::NO_FILLS => {
-                    report.fills.count = number(value).ok_or(Fault { tag, reason: RejectReason::IncorrectFormat })?;
-                    report.fills.group = fields.skip(position + 1);
-                    break;
-                }
-                _ => {}
-            }
-        }
-        if report.status == 0 {
+        let (status, exec_type) = (one(tag::ORD_STATUS)?, one(tag::EXEC_TYPE)?);
+        if status == 0 {
             return Err(Fault { tag: tag::ORD_STATUS, reason: RejectReason::RequiredTagMissing });
         }
-        report.order = original.or(client).and_then(number);
-        if report.fills.count == 0 && report.exec_type == b'F' {
-            report.fills.last = Some([exec_id, last_px, last_qty]);
+        let fill_count = match fields.find(tag::NO_FILLS) {
+            None => 0,
+            Some(count) => number(count).ok_or(Fault { tag: tag::NO_FILLS, reason: RejectReason::IncorrectFormat })?,
+        };
+        let order = fields.find(tag::ORIG_CL_ORD_ID).or_else(|| fields.find(tag::CL_ORD_ID)).and_then(number);
+        Ok(Self { fields: *fields, order, status, exec_type, fill_count })
+    }
+
+    /// The number in the venue's name of the order, 0 when it has none.
+    #[inline]
+    pub fn venue_order(&self) -> u64 {
+        trailing_number(self.value(tag::ORDER_ID))
+    }
+
+    /// Side.
+    #[inline]
+    pub fn side(&self) -> Option<Side> {
+        match self.value(tag::SIDE) {
+            b"1" => Some(Side::Buy),
+            b"2" => Some(Side::Sell),
+            _ => None,
         }
-        Ok(report)
+    }
+
+    /// Name of the instrument; empty when it is absent.
+    #[inline]
+    pub fn symbol(&self) -> &'a [u8] {
+        self.value(tag::SYMBOL)
     }
 
     /// Filled over its life, 1e-9 contracts; `None` when it is absent or unreadable.
     #[inline]
     pub fn cum_qty(&self) -> Option<i64> {
-        decimal_e9(self.cum_qty)
+        decimal_e9(self.value(tag::CUM_QTY))
     }
 
     /// Amount asked, 1e-9 contracts.
     pub fn order_qty(&self) -> Option<i64> {
-        decimal_e9(self.order_qty)
+        decimal_e9(self.value(tag::ORDER_QTY))
     }
 
     /// Limit, 1e-9.
     pub fn price(&self) -> Option<i64> {
-        decimal_e9(self.price)
+        decimal_e9(self.value(tag::PRICE))
     }
 
     /// `OrdRejReason` (103).
     pub fn reject_reason(&self) -> Option<u64> {
-        number(self.reject_reason)
+        number(self.value(tag::ORD_REJ_REASON))
+    }
+
+    /// Explanation; empty when it is absent.
+    pub fn text(&self) -> &'a [u8] {
+        self.value(tag::TEXT)
+    }
+
+    /// The fills told with this report.
+    #[inline]
+    pub fn fills(&self) -> Fills<'a> {
+        let is_single = self.fill_count == 0 && self.exec_type == b'F';
+        let parts = || [tag::EXEC_ID, tag::LAST_PX, tag::LAST_QTY].map(|tag| self.value(tag));
+        let group = self.fields.behind(tag::NO_FILLS);
+        Fills { group, count: self.fill_count, last: is_single.then(parts) }
+    }
+
+    /// Empty when it is absent.
+    #[inline]
+    fn value(&self, tag: u32) -> &'a [u8] {
+        self.fields.find(tag).unwrap_or_default()
     }
 }
 
@@ -175,30 +172,6 @@ fn fill([execution, price, qty]: [&[u8]; 3]) -> Option<Fill> {
     Some(Fill { execution, price: decimal_e9(price)?, qty: decimal_e9(qty)? })
 }
 
-#[inline]
-fn one(tag: u32, value: &[u8]) -> Result<u8, Fault> {
-    match value {
-        [byte] => Ok(*byte),
-        _ => Err(Fault { tag, reason: RejectReason::IncorrectFormat }),
-    }
-}
-
-#[inline]
-fn side(value: &[u8]) -> Option<Side> {
-    match value {
-        b"1" => Some(Side::Buy),
-        b"2" => Some(Side::Sell),
-        _ => None,
-    }
-}
-
-/// The number at the end of a name such as `ETH-4711` or `BTC-PERPETUAL#38`; 0 when there is none, cut to what fits.
-#[inline]
-fn trailing_number(name: &[u8]) -> u64 {
-    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count().min(19);
-    number(&name[name.len() - digits..]).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Tape;
@@ -220,11 +193,11 @@ mod tests {
     fn a_report_of_the_venue_is_read_whole() {
         with(REPORT, |report| {
             let report = report.unwrap();
-            assert_eq!((report.order, report.venue_order), (Some(3_855_759_433_760_014_337), 4_711));
-            assert_eq!((report.status, report.exec_type, report.side), (b'2', b'I', Some(Side::Sell)));
-            assert_eq!((report.symbol, report.text), (&b"BTC-PERPETUAL"[..], &b"success"[..]));
+            assert_eq!((report.order, report.venue_order()), (Some(3_855_759_433_760_014_337), 4_711));
+            assert_eq!((report.status, report.exec_type, report.side()), (b'2', b'I', Some(Side::Sell)));
+            assert_eq!((report.symbol(), report.text()), (&b"BTC-PERPETUAL"[..], &b"success"[..]));
             assert_eq!((report.cum_qty(), report.price()), (Some(50_000_000_000), Some(97_650_500_000_000)));
-            let fills: Vec<_> = report.fills.iter().collect();
+            let fills: Vec<_> = report.fills().iter().collect();
             let fill = |execution, price, qty| Some(Fill { execution, price, qty });
             assert_eq!(
                 fills,
@@ -237,9 +210,9 @@ mod tests {
     fn a_plain_report_tells_its_fill_in_its_own_fields() {
         with("35=8|37=A1|11=7|17=E5|150=F|39=1|55=X|54=1|32=3|31=10.5|14=3|", |report| {
             let report = report.unwrap();
-            assert_eq!((report.order, report.fills.len()), (Some(7), 1));
+            assert_eq!((report.order, report.fills().len()), (Some(7), 1));
             let fill = Fill { execution: 5, price: 10_500_000_000, qty: 3_000_000_000 };
-            assert_eq!(report.fills.iter().collect::<Vec<_>>(), [Some(fill)]);
+            assert_eq!(report.fills().iter().collect::<Vec<_>>(), [Some(fill)]);
         });
     }
 
@@ -254,7 +227,7 @@ mod tests {
             ("39=2|1362=2|1363=9|58=x|1363=9|1364=5|1365=2|", vec![false, false]),
         ] {
             with(text, |report| {
-                let readable: Vec<bool> = report.unwrap().fills.iter().map(|fill| fill.is_some()).collect();
+                let readable: Vec<bool> = report.unwrap().fills().iter().map(|fill| fill.is_some()).collect();
                 assert_eq!(readable, expected, "{text}");
             });
         }
@@ -277,7 +250,7 @@ mod tests {
             let body: String = fields.iter().map(|(tag, value)| format!("{tag}={value}\x01")).collect();
             let mut tape = Tape::new();
             if let Ok(report) = ExecutionReport::new(&tape.read(body.as_bytes()).0) {
-                prop_assert!(report.fills.iter().count() <= super::super::FIELDS_MAX);
+                prop_assert!(report.fills().iter().count() <= super::super::FIELDS_MAX);
             }
         }
     }

@@ -38,8 +38,8 @@ fn read(body: &[u8], tape: &mut Tape) {
         assert!(strict.is_err() || spec.check(&fields, false).is_ok(), "what passes strictly passes");
     }
     if let Ok(report) = ExecutionReport::new(&fields) {
-        let fills = report.fills.iter().count() as u64;
-        assert!(fills <= report.fills.len());
+        let fills = report.fills().iter().count() as u64;
+        assert!(fills <= report.fills().len());
         let _ = (report.cum_qty(), report.order_qty(), report.price(), report.reject_reason());
     }
     for (_, value) in fields.iter() {

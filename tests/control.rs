@@ -137,6 +137,22 @@ fn an_operator_goes_through_the_levels_and_no_way_leads_out_of_a_halt() {
 }
 
 #[test]
+fn a_desk_that_was_paused_ends_as_it_was_asked_to() {
+    let _turn = turn();
+    let directory = directory("paused");
+    let (socket, json) = (directory.join("control"), directory.join("report.json"));
+    let child = demo(5, &socket, &json);
+    until(&socket, "level open\n");
+    done(&socket, &["pause", "--operator", "alice"]);
+    let output = child.wait_with_output().unwrap();
+    let (told, stop) = (String::from_utf8_lossy(&output.stderr), &report(&json)["stop"]);
+    assert!(output.status.success(), "no band is judged that nobody was to hedge: {told}");
+    assert_eq!((&stop["level"], &stop["cause"], &stop["by"]), (&"pause".into(), &"operator".into(), &"alice".into()));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("stopped at the end: pause (operator, by alice)"));
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn a_signal_halts_and_is_named() {
     let _turn = turn();
     let directory = directory("signal");

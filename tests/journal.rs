@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use hedgecore::journal::recovery::recover;
 use hedgecore::journal::replay::{Replayed, Topology, replay};
 use hedgecore::journal::{Decision, Directory, End, Head, Reader, Record, SessionCall, Writer, WriterConfig};
 use hedgecore::order::Request;
@@ -170,6 +173,60 @@ fn the_secret_of_the_session_is_nowhere_in_the_journal() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(13).any(|window| window == b"loopback-only"));
     }
+}
+
+/// A demo that may write no more than `bytes` of a file once its journal is begun; `None` where that cannot be arranged.
+fn demo_on_a_full_disk(out: &Path, bytes: u64) -> Option<Output> {
+    let _turn = IN_TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    // A write beyond the limit is to fail, and not to end the process.
+    let started = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_hedgecore")])
+        .args(["demo", "--seconds", "8", "--risk-aversion", "1", "--out"])
+        .arg(out)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = started.ok()?;
+    let began = Instant::now();
+    while !out.join("journal/000001-000000.journal").exists() && began.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let limited = Command::new("prlimit").args([format!("--pid={}", child.id()), format!("--fsize={bytes}")]).status();
+    if !limited.is_ok_and(|status| status.success()) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return None;
+    }
+    Some(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_journal_that_cannot_be_written_halts_the_desk_and_the_run_says_so() {
+    let directory = scratch("full");
+    let Some(run) = demo_on_a_full_disk(&directory, 1 << 18) else {
+        println!("skipped: it takes prlimit");
+        return;
+    };
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{told}");
+    assert!(told.contains("trading was stopped: halt (journal, by -)"), "{told}");
+    assert!(told.contains("the journal cannot write to 000001-000000.journal"), "{told}");
+    let printed = String::from_utf8(run.stdout).unwrap();
+    assert!(printed.contains("stopped at the end: halt (journal, by -)") && printed.contains("FAILED"), "{printed}");
+    // What was written before is whole, and what a start would go on from.
+    let recovered = recover(&Directory::open(&directory.join("journal")).unwrap()).unwrap();
+    let last = recovered.last.unwrap();
+    assert!(!last.closed && matches!(recovered.end, End::Open | End::Torn), "{}", recovered.end);
+    assert!(!last.contracts.is_empty());
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused_before_anything_starts() {
+    let directory = scratch("unwritable");
+    std::fs::write(directory.join("journal"), "a file where the journal would go").unwrap();
+    let run = hedgecore(&["demo", "--seconds", "60", "--out", directory.to_str().unwrap()]);
+    assert_eq!(run.status.code(), Some(2), "{}", String::from_utf8_lossy(&run.stderr));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("journal"), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
 #[test]

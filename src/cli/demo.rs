@@ -171,12 +171,14 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
     let thrown = watch(&pipeline, display, lasts, args.kill_after.map(Duration::from_secs_f64));
     venue.freeze();
     wait_for_quiet(&pipeline);
+    let stop = summary::stop(&pipeline.risk());
     drop(served);
     let mut finished = pipeline.stop()?;
     finished.notices.extend_from_slice(venue.notices());
     let statement = venue.stop()?;
 
     let mut report = report(&finished, &statement, topology, cores.len());
+    report.stop = stop;
     report.kill = thrown.map(|thrown| thrown.figures(&mut finished, &statement));
     let held = finished.recorder.ledger.options_held();
     let title = format!("hedged a book of {held} options for {} s, seed {}", args.seconds, args.seed);
@@ -327,19 +329,21 @@ fn check(report: &Report, args: &DemoArgs) -> Result<(), CliError> {
     let is_outside = |delta: &NetDelta| delta.after.abs() > delta.band && !(by_program && delta.at_rest);
     let outside: Vec<&str> =
         report.net_delta.iter().filter(|(_, delta)| is_outside(delta)).map(|(name, _)| name.as_str()).collect();
-    // What was killed was not hedged to its end: neither its bands nor its variance say anything. Variance is that of the
-    // book in coins; one that is neutral in dollars does not aim at it.
+    // What was stopped was not hedged to its end: neither its bands nor its variance say anything. Variance is that of the
+    // book in coins; one that is neutral in dollars does not aim at it. A stop is a fault unless a person asked for it.
     let killed = report.kill.as_ref();
-    let in_coins = args.conventions.is_in_coins();
-    let ratio = venue.hedged_variance_ratio.filter(|_| killed.is_none() && in_coins);
-    let is_judged = killed.is_none() && in_coins && args.seconds >= VARIANCE_JUDGED_S;
+    let (is_whole, in_coins) = (report.stop.is_none(), args.conventions.is_in_coins());
+    let ratio = venue.hedged_variance_ratio.filter(|_| is_whole && in_coins);
+    let is_judged = is_whole && in_coins && args.seconds >= VARIANCE_JUDGED_S;
+    let unasked = report.stop.as_ref().filter(|stop| !stop.was_asked_for);
     let journal = report.journal.as_ref().and_then(JournalFigures::fault);
     let faults = [
         (killed.is_some_and(|kill| !kill.verified), "the kill switch was thrown and not everything stopped".to_owned()),
+        (unasked.is_some(), unasked.map_or(String::new(), |stop| format!("trading was stopped: {stop}"))),
         (!venue.positions_reconciled, "positions differ from the venue's".to_owned()),
-        (venue.order_drops > 0 && killed.is_none(), format!("{} order messages were dropped", venue.order_drops)),
-        (report.orders == 0 || report.fills == 0, "nothing was hedged".to_owned()),
-        (!outside.is_empty() && killed.is_none(), format!("net delta ended outside its band: {}", outside.join(", "))),
+        (venue.order_drops > 0 && is_whole, format!("{} order messages were dropped", venue.order_drops)),
+        ((report.orders == 0 || report.fills == 0) && is_whole, "nothing was hedged".to_owned()),
+        (!outside.is_empty() && is_whole, format!("net delta ended outside its band: {}", outside.join(", "))),
         (
             ratio.is_some_and(|ratio| ratio < VARIANCE_RATIO_MIN),
             format!("hedged variance is only {:.1} times smaller, not {VARIANCE_RATIO_MIN}", ratio.unwrap_or_default()),

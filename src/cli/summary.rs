@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::{KillCause, KillLevel};
 use crate::feed::{Feed, Line};
 use crate::hedge::program::Stress;
 use crate::hedge::{Binding, Decision, Excluded, Fallback, Hedge};
 use crate::portfolio::{ExpiryExposure, Greeks};
 use crate::runtime::Finished;
 use crate::runtime::alloc::hot_allocations;
+use crate::runtime::control::RiskShown;
 use crate::runtime::socket::SocketStats;
 use crate::surface::Surface;
-use crate::telemetry::{Bounded, ByGreek, DecisionRow, ExpiryRow, JournalFigures, Report};
+use crate::telemetry::{Bounded, ByGreek, DecisionRow, ExpiryRow, JournalFigures, Report, StopFigures};
 use crate::units::UnderlyingId;
 use crate::wire::deribit_multicast::Template;
 
@@ -19,6 +21,16 @@ pub(super) fn journal(finished: &Finished) -> Option<JournalFigures> {
     let summary = finished.journal.as_ref()?;
     let failure = summary.failure.as_ref().map(ToString::to_string);
     Some(JournalFigures { run: summary.run, frames: summary.frames, bytes: summary.bytes, lost: summary.lost, failure })
+}
+
+/// How much may still leave, if not everything may.
+pub(super) fn stop(risk: &RiskShown) -> Option<StopFigures> {
+    (risk.level != KillLevel::Open).then(|| StopFigures {
+        level: risk.level.name(),
+        cause: risk.cause.name(),
+        by: risk.by.name().to_owned(),
+        was_asked_for: risk.cause == KillCause::Operator,
+    })
 }
 
 /// What the feed counted.

@@ -18,5 +18,5 @@ pub use moments::Moments;
 pub use recorder::{Progress, Recorder, SharedProgress};
 pub use report::{
     Bounded, ByGreek, Cost, DecisionRow, ExpiryRow, JournalFigures, KillFigures, NetDelta, ProgramFigures, Report,
-    VenueFigures,
+    StopFigures, VenueFigures,
 };

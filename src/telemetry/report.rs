@@ -1,6 +1,7 @@
 //! The report at the end of a run: the same figures for a person and, as JSON, for a program.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::ops::AddAssign;
 
@@ -211,6 +212,25 @@ pub struct KillFigures {
     pub verified: bool,
 }
 
+/// How much could still leave at the end of a run, if not everything could.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StopFigures {
+    /// The level in force.
+    pub level: &'static str,
+    /// Why.
+    pub cause: &'static str,
+    /// Who; `-` for the program itself.
+    pub by: String,
+    /// Whether a person asked for it.
+    pub was_asked_for: bool,
+}
+
+impl fmt::Display for StopFigures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, by {})", self.level, self.cause, self.by)
+    }
+}
+
 /// What a run's journal came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct JournalFigures {
@@ -296,6 +316,9 @@ pub struct Report {
     /// Present when the kill switch was thrown on purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kill: Option<KillFigures>,
+    /// Present when the kill switch was not open at the end of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopFigures>,
     /// Present when a journal was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<JournalFigures>,
@@ -370,8 +393,10 @@ impl Report {
         writeln!(out, "  held back: {}", counted(&self.holds))?;
         writeln!(out, "  refused by risk: {}", counted(&self.refusals))?;
         writeln!(out, "  reports besides the ordinary: {}", counted(&self.order_reports))?;
-        if let Some(kill) = &self.kill {
-            kill.print(out)?;
+        match (&self.kill, &self.stop) {
+            (Some(kill), _) => kill.print(out)?,
+            (None, Some(stop)) => writeln!(out, "  stopped at the end: {stop}")?,
+            (None, None) => {}
         }
         writeln!(out, "  digest of all orders: {}", self.digest)
     }

@@ -1,13 +1,16 @@
 //! A FIX session allocates nothing once it is made: orders, reports, a lost connection, its resend.
 
+#[path = "approval/mod.rs"]
+mod approval;
+
 use std::hint::black_box;
 
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::Gateway;
 use hedgecore::gateway::fix::{Acceptor, ClientRequest, Credentials, FixConfig, FixRules, NonceSeed, Taken};
-use hedgecore::instrument::{BookQuality, Instrument, Symbol};
+use hedgecore::instrument::{Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
-use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::risk::Instruction;
 use hedgecore::runtime::alloc::{CountingAllocator, hot_allocations, hot_frees, hot_section, is_installed};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::*;
@@ -39,13 +42,6 @@ impl Outbox<Event> for Sink {
 fn order(number: u64) -> Instruction {
     let instrument =
         Instrument::inverse_perpetual(PERPETUAL, VenueInstrumentId(1), UnderlyingId(0), LOT, Price(ONE_E9 / 2));
-    let (bid, ask, quality) = (PRICE, Price(PRICE.0 + ONE_E9 / 2), BookQuality::Good);
-    let view = View { instrument: Some(&instrument), quality, bid, ask, spot: ask };
-    let mut gate = Gate::new(Limits::default());
-    let listed = instrument.listing();
-    for body in [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }] {
-        gate.see(&Event { trail: Trail::default(), time: START, body });
-    }
     let request = Request::New {
         trail: Trail::default(),
         decided: 0,
@@ -57,7 +53,7 @@ fn order(number: u64) -> Instruction {
         price: PRICE,
         lots: 5,
     };
-    Instruction::Send(gate.approve(request, &view, &mut OrderStore::new(), START).expect("approved"))
+    approval::approved(&mut OrderStore::new(), &instrument, PRICE, request, START)
 }
 
 /// The venue hears what was written, fills what is asked, and answers.

@@ -31,7 +31,7 @@ use hedgecore::surface::SurfaceConfig;
 use hedgecore::units::{ClientOrderId, ExecutionId, Lots, Nanos, VenueInstrumentId};
 
 /// How long a session may take to trade.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn scratch(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("recovery-{name}"));

@@ -4,6 +4,9 @@
 //! against clients that break them, `initiator` a client's end against venues that do, `together` both ends against each
 //! other over a connection that breaks.
 
+#[path = "../approval/mod.rs"]
+mod approval;
+
 mod acceptor;
 mod initiator;
 mod orders;

@@ -1,51 +1,29 @@
 //! What is asked, as bytes; what is reported, as events.
 
+use crate::approval;
 use crate::initiator::{LOT, PERPETUAL, Venue};
-use hedgecore::event::{Body, Event, Trail};
+use hedgecore::event::{Body, Trail};
 use hedgecore::gateway::local_reason;
-use hedgecore::instrument::{BookQuality, Instrument};
+use hedgecore::instrument::Instrument;
 use hedgecore::order::{
     CANCELLED_ON_REQUEST, NewOrder, OrderStore, Request, TIME_IN_FORCE_ENDED, TimeInForce, UNKNOWN_TO_VENUE,
 };
-use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::risk::Instruction;
 use hedgecore::sim::Queue;
 use hedgecore::units::*;
 
 /// An instruction, approved by a gate that refuses nothing these tests ask.
 pub(crate) fn approved(request: Request) -> Instruction {
-    let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
-    let instrument = Instrument::inverse_perpetual(
-        PERPETUAL,
-        VenueInstrumentId(210_838),
-        UnderlyingId(0),
-        Quantity(LOT),
-        Price(500_000_000),
-    );
-    let view = View {
-        instrument: Some(&instrument),
-        quality: BookQuality::Good,
-        bid: Price(99_999 * ONE_E9),
-        ask: Price(100_000 * ONE_E9),
-        spot: Price(100_000 * ONE_E9),
-    };
+    let venue = VenueInstrumentId(210_838);
+    let instrument =
+        Instrument::inverse_perpetual(PERPETUAL, venue, UnderlyingId(0), Quantity(LOT), Price(500_000_000));
     let mut orders = OrderStore::new();
     if let Request::Amend { order, instrument, side, price, lots, .. } = request {
         let time_in_force = TimeInForce::GoodTilCancel;
         orders.insert(NewOrder { order, instrument, side, time_in_force, price, lots }).expect("room");
         orders.apply(&Body::Accepted { order, venue_order: VenueOrderId(1), instrument });
     }
-    let mut gate = Gate::new(limits);
-    for body in market(&instrument, view.bid, view.ask) {
-        gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
-    }
-    Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
-}
-
-/// What a gate must have seen of an instrument: its listing and a book.
-fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let listed = instrument.listing();
-    let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    approval::approved(&mut orders, &instrument, Price(99_999 * ONE_E9), request, Nanos(0))
 }
 
 pub(crate) fn request(order: u64) -> Request {

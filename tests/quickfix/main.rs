@@ -3,15 +3,18 @@
 //!
 //! Neither is needed to build this crate: where a compiler, the library or tshark is missing, the test says so and passes.
 
+#[path = "../approval/mod.rs"]
+mod approval;
+
 mod dissector;
 mod engine;
 
-use hedgecore::event::{Body, Event, Trail};
+use hedgecore::event::Event;
 use hedgecore::gateway::Gateway;
 use hedgecore::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
-use hedgecore::instrument::{BookQuality, Instrument, Symbol};
+use hedgecore::instrument::{Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request};
-use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::risk::Instruction;
 use hedgecore::units::*;
 
 pub(crate) const PERPETUAL: InstrumentId = InstrumentId(3);
@@ -37,21 +40,7 @@ pub(crate) fn gateway(now: Nanos, events: &mut Vec<Event>) -> Gateway {
 
 /// Approved by a gate that refuses nothing these tests ask. The store holds the orders asked for.
 pub(crate) fn approved(orders: &mut OrderStore, request: Request, now: Nanos) -> Instruction {
-    let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
-    let mut gate = Gate::new(limits);
     let instrument =
         Instrument::inverse_perpetual(PERPETUAL, VenueInstrumentId(1), UnderlyingId(0), LOT, Price(ONE_E9 / 2));
-    let (bid, ask) = (PRICE, Price(PRICE.0 + ONE_E9 / 2));
-    let view = View { instrument: Some(&instrument), quality: BookQuality::Good, bid, ask, spot: ask };
-    for body in market(&instrument, bid, ask) {
-        gate.see(&Event { trail: Trail::default(), time: now, body });
-    }
-    Instruction::Send(gate.approve(request, &view, orders, now).expect("approved"))
-}
-
-/// What a gate must have seen of an instrument: its listing and a book.
-fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let listed = instrument.listing();
-    let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    approval::approved(orders, &instrument, PRICE, request, now)
 }

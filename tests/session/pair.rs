@@ -1,10 +1,11 @@
 //! The two ends: a gateway, and a venue that says what the test tells it to.
 
+use crate::approval;
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::gateway::{DisconnectReason, Gateway, SessionConfig};
-use hedgecore::instrument::{BookQuality, Instrument, Symbol};
+use hedgecore::instrument::{Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
-use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::risk::Instruction;
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::*;
 use hedgecore::wire::starbase::orders::*;
@@ -24,39 +25,17 @@ pub(crate) fn approved(request: Request) -> Instruction {
 
 /// The same, after the venue has accepted these.
 pub(crate) fn approved_after(before: &[Request], request: Request) -> Instruction {
-    let limits = Limits { messages_per_second: 1_000_000, open_orders_max: 1_000_000, ..Limits::default() };
-    let instrument = Instrument::inverse_perpetual(
-        PERPETUAL,
-        VenueInstrumentId(VENUE_PERPETUAL as u32),
-        UnderlyingId(0),
-        Quantity(LOT),
-        Price(500_000_000),
-    );
-    let view = View {
-        instrument: Some(&instrument),
-        quality: BookQuality::Good,
-        bid: Price(99_999 * ONE_E9),
-        ask: Price(100_000 * ONE_E9),
-        spot: Price(100_000 * ONE_E9),
-    };
-    let (mut gate, mut orders) = (Gate::new(limits), OrderStore::new());
-    for body in market(&instrument, view.bid, view.ask) {
-        gate.see(&Event { trail: Trail::default(), time: Nanos(0), body });
-    }
+    let venue = VenueInstrumentId(VENUE_PERPETUAL as u32);
+    let instrument =
+        Instrument::inverse_perpetual(PERPETUAL, venue, UnderlyingId(0), Quantity(LOT), Price(500_000_000));
+    let (mut orders, bid) = (OrderStore::new(), Price(99_999 * ONE_E9));
     for earlier in before {
-        gate.approve(*earlier, &view, &mut orders, Nanos(0)).expect("approved");
+        approval::approved(&mut orders, &instrument, bid, *earlier, Nanos(0));
         if let Request::New { order, instrument, .. } = *earlier {
             orders.apply(&Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument });
         }
     }
-    Instruction::Send(gate.approve(request, &view, &mut orders, Nanos(0)).expect("approved"))
-}
-
-/// What a gate must have seen of an instrument: its listing and a book.
-fn market(instrument: &Instrument, bid: Price, ask: Price) -> [Body; 2] {
-    let listed = instrument.listing();
-    let quality = BookQuality::Good;
-    [listed, Body::Top { instrument: instrument.id, quality, bid, ask, bid_lots: 1, ask_lots: 1 }]
+    approval::approved(&mut orders, &instrument, bid, request, Nanos(0))
 }
 
 pub(crate) fn new_order(order: u64) -> Instruction {

@@ -91,7 +91,7 @@ pub struct FeedCounters {
 
     /// Times the outbox was full and state stayed behind to be sent later.
     pub outbox_full: u64,
-    /// Updates absorbed by one that still waited from an earlier step.
+    /// Updates of a packet that a later packet replaced before they were sent.
     pub conflated: u64,
 }
 

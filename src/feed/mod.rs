@@ -153,18 +153,31 @@ impl Feed {
         Self { board: Board::new(), adapter, told_divergent: 0 }
     }
 
-    /// Takes one packet.
+    /// Takes one packet, and sends what it changed.
     #[inline]
     pub fn step(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
+        self.take(packet, out);
+        self.flush(packet, out);
+    }
+
+    /// Takes one packet of several that came together. What it changed waits for [`Feed::flush`] and goes out as it stands by
+    /// then: of what two packets changed the later state alone is sent, and the other is counted as conflated.
+    #[inline]
+    pub fn take(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
         self.board.counters.packets += 1;
         self.board.counters.bytes += packet.bytes.len() as u64;
         match &mut self.adapter {
             Adapter::Classic(classic) => classic.step(packet, &mut self.board, out),
             Adapter::Starbase(starbase) => starbase.step(packet, &mut self.board, out),
         }
-        let stamp = Stamp { time: packet.time, received: packet.received };
-        self.alarm(stamp, out);
-        self.board.flush(stamp, out);
+        self.board.publisher.end_packet();
+        self.alarm(Stamp::of(packet), out);
+    }
+
+    /// Sends what changed up to `packet`, the last one taken.
+    #[inline]
+    pub fn flush(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
+        self.board.flush(Stamp::of(packet), out);
     }
 
     /// Says once of each second copy that was other bytes; what finds no room is said with the next packet.

@@ -1,13 +1,14 @@
 //! What leaves the feed: the latest state of each instrument, sent when there is room.
 //!
 //! State is conflatable. A touched instrument has a bit set for each part that changed and stands once in a queue that
-//! has room for all; the queue is flushed at the end of every step. When the outbox is full the rest stays queued and
-//! goes out with a later step, then as it stands at that time: a full ring costs intermediate states, never the last
-//! one. Listings go out in index order, underlyings before them, and an instrument's listing before all else about it.
+//! has room for all; the queue is flushed at the end of every step, or once for several packets that came together. When
+//! the outbox is full the rest stays queued and goes out with a later flush, then as it stands at that time: a full ring
+//! and a late reader cost intermediate states, which are counted, never the last one. Listings go out in index order, underlyings before them, and an instrument's listing before all else about it.
 
 use super::counters::FeedCounters;
 use super::listing::Listings;
 use crate::event::{Body, Event, Trail};
+use crate::feed::Packet;
 use crate::instrument::{BookQuality, INSTRUMENTS_MAX, Instrument, Symbol, UNDERLYINGS_MAX};
 use crate::stage::{Full, Outbox};
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Ticks, UnderlyingId};
@@ -38,8 +39,10 @@ struct Shown {
     mark: Price,
     has_mark: bool,
     touched: u8,
-    /// The flush that the first of these parts should have gone out with.
-    due: u32,
+    /// Of those, what packets before that one touched.
+    older: u8,
+    /// The packet that touched it last.
+    packet: u32,
 }
 
 /// When and whence, for the events of one step.
@@ -50,6 +53,12 @@ pub(in crate::feed) struct Stamp {
 }
 
 impl Stamp {
+    /// What a packet causes bears its stamp.
+    #[inline]
+    pub(in crate::feed) fn of(packet: &Packet<'_>) -> Self {
+        Self { time: packet.time, received: packet.received }
+    }
+
     pub(in crate::feed) fn event(self, body: Body) -> Event {
         Event { trail: Trail { received: self.received, ..Trail::default() }, time: self.time, body }
     }
@@ -62,7 +71,8 @@ pub(in crate::feed) struct Publisher {
     queue: Box<[u16]>,
     queue_head: usize,
     queue_len: usize,
-    flushes: u32,
+    /// Packets taken, wrapping.
+    packets: u32,
     underlyings_sent: usize,
     indices: [Price; UNDERLYINGS_MAX],
     indices_touched: u32,
@@ -75,7 +85,7 @@ impl Publisher {
             queue: vec![0; INSTRUMENTS_MAX].into_boxed_slice(),
             queue_head: 0,
             queue_len: 0,
-            flushes: 0,
+            packets: 0,
             underlyings_sent: 0,
             indices: [Price::ZERO; UNDERLYINGS_MAX],
             indices_touched: 0,
@@ -86,13 +96,15 @@ impl Publisher {
     #[inline]
     pub(in crate::feed) fn touch(&mut self, id: InstrumentId, parts: u8, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
-        if shown.due != self.flushes {
-            counters.conflated += u64::from((shown.touched & parts).count_ones());
+        if shown.packet != self.packets {
+            (shown.packet, shown.older) = (self.packets, shown.touched);
         }
+        counters.conflated += u64::from((shown.older & parts).count_ones());
+        shown.older &= !parts;
         if shown.touched == 0 {
-            shown.due = self.flushes;
             // An instrument is queued once, so a queue of one place each cannot overflow.
-            let tail = (self.queue_head + self.queue_len) % self.queue.len();
+            let tail = self.queue_head + self.queue_len;
+            let tail = if tail < self.queue.len() { tail } else { tail - self.queue.len() };
             self.queue[tail] = id.0;
             self.queue_len += 1;
         }
@@ -135,6 +147,12 @@ impl Publisher {
         self.indices_touched |= 1 << id.index();
     }
 
+    /// What is touched from here on is touched by another packet.
+    #[inline]
+    pub(in crate::feed) fn end_packet(&mut self) {
+        self.packets = self.packets.wrapping_add(1);
+    }
+
     /// Whether something about this instrument must go out before a trade of it may.
     pub(in crate::feed) fn is_listing_due(&self, id: InstrumentId) -> bool {
         self.shown[id.index()].touched & part::LISTING != 0
@@ -155,7 +173,6 @@ impl Publisher {
         if self.flush_all(listings, stamp, out, counters).is_err() {
             counters.outbox_full += 1;
         }
-        self.flushes = self.flushes.wrapping_add(1);
     }
 
     fn flush_all(
@@ -182,7 +199,7 @@ impl Publisher {
             if let Some(instrument) = listings.catalogue().find(id) {
                 self.shown[id.index()].flush(listings, instrument, stamp, out, counters)?;
             }
-            self.queue_head = (self.queue_head + 1) % self.queue.len();
+            self.queue_head = if self.queue_head + 1 < self.queue.len() { self.queue_head + 1 } else { 0 };
             self.queue_len -= 1;
         }
         Ok(())

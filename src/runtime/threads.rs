@@ -1,7 +1,8 @@
 //! The loops of the threads: take what is there, hand it to the stage, be idle when nothing was.
 //!
 //! Every loop takes bounded batches from each of its inputs in turn, so that none starves another, and gives its stages
-//! the time once a millisecond. A loop ends when its inputs are drained, and dropping its producers ends the next one.
+//! the time once a millisecond. Packets that waited together, because the thread was late, are decided on together: what one
+//! call of the kernel brings is taken in whole, and of each book the last state alone is passed on. A loop ends when its inputs are drained, and dropping its producers ends the next one.
 
 use std::io;
 use std::sync::Arc;
@@ -146,10 +147,10 @@ impl Ingest {
         Ok(Self { sockets, clock, errors: 0, waits: SocketStats::default(), heard_ns: [0; LINES] })
     }
 
-    /// Hands over up to a batch of packets a socket, stamped before they were read, and says how many. What `take` asks
-    /// to be sent again is asked for.
+    /// Hands over up to a batch of packets a socket, stamped before they were read, and says how many. `take` is told which
+    /// is the last of those that one call brought; what it asks to be sent again is asked for.
     #[inline]
-    fn turn(&mut self, mut take: impl FnMut(&Packet<'_>) -> Option<[u8; REQUEST_BYTES]>) -> usize {
+    fn turn(&mut self, mut take: impl FnMut(&Packet<'_>, bool) -> Option<[u8; REQUEST_BYTES]>) -> usize {
         let mut taken = 0;
         for at in 0..self.sockets.len() {
             for _ in 0..BATCH / FeedSocket::BATCH {
@@ -165,7 +166,8 @@ impl Ingest {
                         self.waits.waited(kernel, time);
                     }
                     let (port, line) = (socket.stream_port(), socket.line());
-                    if let Some(request) = take(&Packet { time, received, port, line, bytes }) {
+                    let packet = Packet { time, received, port, line, bytes };
+                    if let Some(request) = take(&packet, datagram + 1 == count) {
                         ask(&self.sockets, &request, &mut self.errors);
                     }
                 }
@@ -291,8 +293,8 @@ pub(super) fn run_fused(
 ) -> (FusedPipeline, SideInputs, Ingest) {
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
-        let taken = ingest.turn(|packet| {
-            fused.packet(packet);
+        let taken = ingest.turn(|packet, is_last| {
+            fused.packet_of_many(packet, is_last);
             fused.take_request()
         }) + side.turn(|event| fused.event(event));
         let now = clock.now();
@@ -314,7 +316,7 @@ pub(super) fn run_fused(
     (fused, side, ingest)
 }
 
-/// Everything on this thread. What a packet decided is written before the next one is looked at.
+/// Everything on this thread. What is decided on the packets of one call is written before the next call.
 pub(super) fn run_solo(
     mut fused: FusedPipeline,
     mut ingest: Ingest,
@@ -326,8 +328,8 @@ pub(super) fn run_solo(
 ) -> (FusedPipeline, SideInputs, Ingest, Gateway) {
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
-        let taken = ingest.turn(|packet| {
-            fused.packet(packet);
+        let taken = ingest.turn(|packet, is_last| {
+            fused.packet_of_many(packet, is_last);
             link.send(&mut orders, packet.time);
             fused.take_request()
         }) + side.turn(|event| fused.event(event));
@@ -369,8 +371,11 @@ pub(super) fn run_feed(
     let mut out = Stamping::new(market, Hop::Feed, clock);
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
-        let taken = ingest.turn(|packet| {
-            feed.step(packet, &mut out);
+        let taken = ingest.turn(|packet, is_last| {
+            feed.take(packet, &mut out);
+            if is_last {
+                feed.flush(packet, &mut out);
+            }
             feed.take_request()
         });
         let now = clock.now();

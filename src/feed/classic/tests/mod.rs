@@ -273,6 +273,25 @@ fn a_packet_that_lies_about_its_lengths_counts_and_gaps_what_it_may_have_held() 
 }
 
 #[test]
+fn of_packets_that_come_together_the_last_state_alone_goes_out_and_the_others_are_counted() {
+    let mut rig = Rig::new(2);
+    rig.round();
+    rig.events.clear();
+    rig.more_follow = true;
+    for amount in 1..=3 {
+        rig.change(0, 0, 5, amount, &[false]);
+    }
+    rig.change(1, 0, 7, 1, &[false]);
+    assert_eq!((rig.events.len(), rig.counters().conflated), (0, 2));
+    rig.more_follow = false;
+    rig.change(0, 0, 5, 4, &[false]);
+    assert_eq!((rig.events.len(), rig.counters().conflated), (2, 3));
+    assert_eq!((rig.top(0).1[0], rig.top(1).1[0]), ((5, 4), (7, 1)));
+    rig.change(0, 0, 5, 5, &[false, false]);
+    assert_eq!(rig.counters().conflated, 3, "what went out is not replaced");
+}
+
+#[test]
 fn definitions_without_sense_are_refused_each_for_its_reason() {
     let mut rig = Rig::new(0);
     let mut refused = |reason: Refusal, name: &str, change: &dyn Fn(&mut InstrumentV2Block)| {

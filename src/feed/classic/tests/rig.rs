@@ -49,6 +49,8 @@ pub(super) struct Rig {
     pub(super) now: Nanos,
     pub(super) sequences: [u32; 2],
     pub(super) books: Vec<VenueBook>,
+    /// Whether more packets follow that come together with the next ones.
+    pub(super) more_follow: bool,
 }
 
 impl Rig {
@@ -65,6 +67,7 @@ impl Rig {
             now: Nanos::from_secs(1_700_000_000),
             sequences: [0; 2],
             books: vec![VenueBook::default(); instruments as usize],
+            more_follow: false,
         };
         for venue in 0..instruments {
             rig.define(venue, &format!("BTC-{venue}"), |_| {});
@@ -83,7 +86,10 @@ impl Rig {
         self.now.0 += 1_000_000;
         if !is_lost {
             let packet = Packet { time: self.now, received: Ticks(7), port, line: Line::A, bytes };
-            self.feed.step(&packet, &mut self.events);
+            self.feed.take(&packet, &mut self.events);
+            if !self.more_follow {
+                self.feed.flush(&packet, &mut self.events);
+            }
         }
     }
 

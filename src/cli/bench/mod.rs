@@ -53,7 +53,7 @@ pub(super) struct BenchArgs {
     /// Compare with the earlier run that was written into this directory
     #[arg(long, value_name = "DIR")]
     compare: Option<PathBuf>,
-    /// Fail if a median is certainly worse than the earlier one by more than so many per cent
+    /// Fail if a median or a 99th percentile is certainly worse than the earlier one by more than so many per cent
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = super::positive, requires = "compare")]
     worse_than: f64,
     #[command(flatten)]

@@ -29,8 +29,10 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new() -> Self {
-        Self { listings: Listings::new(), publisher: Publisher::new(), counters: FeedCounters::default() }
+    /// Room for so many instruments.
+    pub(super) fn new(instruments: usize) -> Self {
+        let (listings, publisher) = (Listings::new(instruments), Publisher::new(instruments));
+        Self { listings, publisher, counters: FeedCounters::default() }
     }
 
     /// Sends what changed, as far as there is room.

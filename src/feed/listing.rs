@@ -2,17 +2,18 @@
 //!
 //! A definition enters as a protocol read it; what leaves is a dense index and whether anything about it changed. Venues
 //! repeat definitions every round, so most change nothing. One that makes no sense is refused whole, for a reason:
-//! nothing of it is kept. Costs a few dozen comparisons
-//! when known, a scan of all names when new; bounded by [`INSTRUMENTS_MAX`].
+//! nothing of it is kept. Costs a few dozen comparisons; a new name costs a scan of all of them only where two names share
+//! their hash.
 //!
 //! A dense index means one contract for ever. When the venue gives a number to another contract (after a restart), the
 //! number is redirected to another index; when it gives a known contract another number, the index stays.
 
 use arrayvec::ArrayVec;
 
+use super::arbiter::hash;
 use super::directory::Directory;
 use crate::event::Body;
-use crate::instrument::{Catalogue, INSTRUMENTS_MAX, Instrument, InstrumentKind, InstrumentState, UNDERLYINGS_MAX};
+use crate::instrument::{Catalogue, Instrument, InstrumentKind, InstrumentState, UNDERLYINGS_MAX};
 use crate::units::{InstrumentId, UnderlyingId, VenueInstrumentId};
 use crate::wire::deribit_multicast::text;
 
@@ -112,16 +113,23 @@ pub(in crate::feed) struct Listings {
     directory: Directory,
     catalogue: Catalogue,
     names: Box<[Name]>,
+    /// Hashes of names to indices, as far as they differ.
+    by_name: Directory,
+    /// Whether a name is missing there.
+    has_strays: bool,
     /// Names of the underlyings' indices as the wire has them, such as `btc_usd`.
     indices: ArrayVec<[u8; 16], UNDERLYINGS_MAX>,
 }
 
 impl Listings {
-    pub(in crate::feed) fn new() -> Self {
+    /// Room for so many instruments.
+    pub(in crate::feed) fn new(instruments: usize) -> Self {
         Self {
-            directory: Directory::new(INSTRUMENTS_MAX),
-            catalogue: Catalogue::new(),
-            names: vec![Name::new(); INSTRUMENTS_MAX].into_boxed_slice(),
+            directory: Directory::new(instruments),
+            catalogue: Catalogue::with_capacity(instruments),
+            names: vec![Name::new(); instruments].into_boxed_slice(),
+            by_name: Directory::new(instruments),
+            has_strays: false,
             indices: ArrayVec::new(),
         }
     }
@@ -144,8 +152,17 @@ impl Listings {
 
     /// The instrument of this name.
     pub(in crate::feed) fn find_name(&self, name: &str) -> Option<InstrumentId> {
-        let listed = &self.names[..self.catalogue.instruments().len()];
-        listed.iter().position(|n| n.as_slice() == name.as_bytes()).map(|index| InstrumentId(index as u16))
+        let is_it = |index: &u16| self.names[usize::from(*index)].as_slice() == name.as_bytes();
+        let found = self.by_name.find(hash(name.as_bytes())).filter(is_it);
+        let scan = || (0..self.catalogue.instruments().len() as u16).find(is_it);
+        found.or_else(|| if self.has_strays { scan() } else { None }).map(InstrumentId)
+    }
+
+    /// Enters the name of a new instrument.
+    fn enter_name(&mut self, id: InstrumentId, name: Name) {
+        let hash = hash(&name);
+        self.has_strays |= self.by_name.find(hash).is_some() || !self.by_name.insert(hash, id.0);
+        self.names[id.index()] = name;
     }
 
     /// The underlying whose index has this name.
@@ -183,14 +200,16 @@ impl Listings {
         }
         let is_changed = before.is_none_or(|before| Instrument { state: before.state, ..instrument } != before);
         if is_changed {
-            if id.index() >= INSTRUMENTS_MAX || (known.is_none() && !open_book(id, instrument.kind)) {
+            if id.index() >= self.names.len() || (known.is_none() && !open_book(id, instrument.kind)) {
                 return Err(Refusal::Room);
             }
             if numbered != Some(id) && !self.directory.insert(definition.venue, id.0) {
                 return Err(Refusal::Room);
             }
             self.enter_underlying(instrument.underlying, definition.underlying);
-            self.names[id.index()] = name;
+            if known.is_none() {
+                self.enter_name(id, name);
+            }
             let state = before.map_or(instrument.state, |before| before.state);
             self.catalogue.put(Instrument { state, ..instrument }).map_err(|_| Refusal::Room)?;
         }

@@ -16,8 +16,8 @@
 //! **Silence.** A book whose channel was silent for longer than allowed is `Stale` until the channel is heard again.
 //!
 //! **Cost.** A step is bounded by the packet and by what was held for it: one pass over the messages, a book change moves
-//! the levels above it. A gap, a silence and a flush after a full outbox walk the instruments, [`INSTRUMENTS_MAX`](crate::instrument::INSTRUMENTS_MAX) at
-//! most. Memory is taken at construction, about 25 MiB at the default depths.
+//! the levels above it. A gap, a silence and a flush after a full outbox walk the instruments,
+//! [`FeedConfig::instruments`] at most. Memory is taken at construction, about 25 MiB at the default depths.
 //!
 //! **Failure.** Whatever a packet holds, the feed counts it, gaps what it may have touched, and goes on.
 
@@ -39,7 +39,7 @@ pub use starbase::orders;
 pub use starbase::{FeeSchedule, REQUEST_BYTES, RecoveryConfig, RecoveryStats};
 
 use crate::event::{Body, Event};
-use crate::instrument::{Catalogue, InstrumentKind};
+use crate::instrument::{Catalogue, INSTRUMENTS_MAX, InstrumentKind};
 use crate::stage::Outbox;
 use crate::units::{InstrumentId, Nanos, Ticks};
 use board::Board;
@@ -78,6 +78,8 @@ pub enum Protocol {
 pub struct FeedConfig {
     /// What the venue's packets are.
     pub protocol: Protocol,
+    /// Instruments listed, at most 65,534.
+    pub instruments: usize,
     /// Silence of a channel after which its books are stale, nanoseconds.
     pub stale_after_ns: u64,
     /// Levels kept on each side of a future's, perpetual's or spot pair's book.
@@ -97,10 +99,11 @@ pub struct FeedConfig {
 }
 
 impl Default for FeedConfig {
-    /// Five seconds; 2,048 and 128 levels a side; 2^20 levels, 2^17 orders.
+    /// 4,096 instruments; five seconds; 2,048 and 128 levels a side; 2^20 levels, 2^17 orders.
     fn default() -> Self {
         Self {
             protocol: Protocol::Classic,
+            instruments: INSTRUMENTS_MAX,
             stale_after_ns: 5 * Nanos::PER_SECOND,
             future_depth: 2_048,
             option_depth: 128,
@@ -150,7 +153,7 @@ impl Feed {
             Protocol::Classic => Adapter::Classic(Box::new(Classic::new(config))),
             Protocol::Starbase => Adapter::Starbase(Box::new(Starbase::new(config))),
         };
-        Self { board: Board::new(), adapter, told_divergent: 0 }
+        Self { board: Board::new(config.instruments), adapter, told_divergent: 0 }
     }
 
     /// Takes one packet, and sends what it changed.

@@ -9,7 +9,7 @@ use super::counters::FeedCounters;
 use super::listing::Listings;
 use crate::event::{Body, Event, Trail};
 use crate::feed::Packet;
-use crate::instrument::{BookQuality, INSTRUMENTS_MAX, Instrument, Symbol, UNDERLYINGS_MAX};
+use crate::instrument::{BookQuality, Instrument, Symbol, UNDERLYINGS_MAX};
 use crate::stage::{Full, Outbox};
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Ticks, UnderlyingId};
 
@@ -79,10 +79,11 @@ pub(in crate::feed) struct Publisher {
 }
 
 impl Publisher {
-    pub(in crate::feed) fn new() -> Self {
+    /// Room for so many instruments.
+    pub(in crate::feed) fn new(instruments: usize) -> Self {
         Self {
-            shown: vec![Shown::default(); INSTRUMENTS_MAX].into_boxed_slice(),
-            queue: vec![0; INSTRUMENTS_MAX].into_boxed_slice(),
+            shown: vec![Shown::default(); instruments].into_boxed_slice(),
+            queue: vec![0; instruments].into_boxed_slice(),
             queue_head: 0,
             queue_len: 0,
             packets: 0,

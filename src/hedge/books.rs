@@ -1,7 +1,7 @@
 //! The best prices of every instrument that may be traded.
 
 use crate::canary::canary;
-use crate::instrument::{BookQuality, INSTRUMENTS_MAX};
+use crate::instrument::BookQuality;
 use crate::units::{InstrumentId, Price, Side};
 
 /// Best prices of a contract, and how much stands there.
@@ -44,8 +44,8 @@ pub(super) struct Books(Box<[Top]>);
 
 impl Books {
     /// No book is known. Allocates all it will ever use.
-    pub(super) fn new() -> Self {
-        Self(vec![Top::default(); INSTRUMENTS_MAX].into_boxed_slice())
+    pub(super) fn new(instruments: usize) -> Self {
+        Self(vec![Top::default(); instruments].into_boxed_slice())
     }
 
     /// Takes in a top; one of an instrument beyond the table is dropped.

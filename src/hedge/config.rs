@@ -3,6 +3,7 @@
 use super::costs::CostConfig;
 use super::market::CovarianceConfig;
 use super::policy::{BandConfig, Policy};
+use crate::instrument::INSTRUMENTS_MAX;
 use crate::risk::Limits;
 use crate::units::{Nanos, ONE_E9};
 
@@ -11,6 +12,8 @@ use crate::units::{Nanos, ONE_E9};
 pub struct HedgeConfig {
     /// What decides.
     pub policy: Policy,
+    /// Instruments known, at most 65,534; those listed first are the ones that can be traded.
+    pub instruments: usize,
     /// Risk aversion, and the bounds of the no-trade band.
     pub band: BandConfig,
     /// How often a hedge after Leland would trade: a band is then laid around his delta, which spreads the costs of trading
@@ -36,6 +39,7 @@ impl Default for HedgeConfig {
     fn default() -> Self {
         Self {
             policy: Policy::default(),
+            instruments: INSTRUMENTS_MAX,
             band: BandConfig::default(),
             leland_interval_ns: None,
             program: ProgramConfig::default(),

@@ -142,8 +142,8 @@ impl Hedge {
     pub fn new(config: HedgeConfig) -> Self {
         let desks = if config.policy == Policy::Program { UNDERLYINGS_MAX } else { 0 };
         Self {
-            catalogue: Catalogue::new(),
-            books: Books::new(),
+            catalogue: Catalogue::with_capacity(config.instruments),
+            books: Books::new(config.instruments),
             targets: vec![Target::default(); UNDERLYINGS_MAX].into_boxed_slice(),
             desks: (0..desks).map(|_| Desk::new(&config)).collect(),
             together: Together::new(config.program.covariance),

@@ -22,7 +22,7 @@ use super::listing::{Definition, Refusal};
 use super::publish::Stamp;
 use super::{FeedConfig, Packet};
 use crate::event::Event;
-use crate::instrument::{BookQuality, INSTRUMENTS_MAX};
+use crate::instrument::BookQuality;
 use crate::stage::Outbox;
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Side, Ticks};
 use crate::wire::deribit_multicast::{
@@ -53,9 +53,9 @@ impl Classic {
             market: Market {
                 config,
                 channels: Channels::new(),
-                chains: Chains::new(INSTRUMENTS_MAX, config.levels_max, levels),
-                homes: vec![NO_HOME; INSTRUMENTS_MAX].into_boxed_slice(),
-                ticker_ms: vec![0; INSTRUMENTS_MAX].into_boxed_slice(),
+                chains: Chains::new(config.instruments, config.levels_max, levels),
+                homes: vec![NO_HOME; config.instruments].into_boxed_slice(),
+                ticker_ms: vec![0; config.instruments].into_boxed_slice(),
                 next_watch: Nanos(0),
             },
         }
@@ -182,7 +182,7 @@ impl Market {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(
         &mut self,
         channel: ChannelIndex,

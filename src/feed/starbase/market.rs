@@ -13,7 +13,7 @@ use crate::feed::board::{Board, PublicTrade};
 use crate::feed::book::Fault;
 use crate::feed::pending::Pending;
 use crate::feed::publish::Stamp;
-use crate::instrument::{BookQuality, INSTRUMENTS_MAX};
+use crate::instrument::BookQuality;
 use crate::stage::Outbox;
 use crate::units::{InstrumentId, Nanos, Price, Quantity, Side};
 use crate::wire::starbase::market_data::{
@@ -145,10 +145,10 @@ impl Market {
         Self {
             config,
             channels: ArrayVec::new(),
-            books: OrderBooks::new(INSTRUMENTS_MAX, config.levels_max, config.orders_max),
-            standings: vec![ABSENT; INSTRUMENTS_MAX].into_boxed_slice(),
+            books: OrderBooks::new(config.instruments, config.levels_max, config.orders_max),
+            standings: vec![ABSENT; config.instruments].into_boxed_slice(),
             pending: Pending::new(
-                INSTRUMENTS_MAX,
+                config.instruments,
                 PENDING.0,
                 PENDING.1,
                 (0, Change::Delete { side: Side::Buy, id: 0 }),

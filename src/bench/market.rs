@@ -6,17 +6,22 @@
 //! is decoded, moves the spot, revalues the whole book and ends in a decision. An order at that offer carries its price,
 //! which tells the tick that caused it among the last [`STEPS`].
 
-use crate::event::Event;
+use crate::event::{Body, Event, Trail};
 use crate::feed::{Feed, FeedConfig, Line, Packet};
 use crate::hedge::{BandConfig, HedgeConfig};
 use crate::instrument::OptionKind;
-use crate::portfolio::{GreeksConfig, OpeningBook};
+use crate::portfolio::{Capacity, GreeksConfig, OpeningBook};
 use crate::risk::Limits;
+use crate::sim::venue::publish::definition;
+use crate::sim::venue::spec::{Contract, EXPIRIES};
 use crate::sim::venue::{Channel, ConfigError, Universe, UniverseConfig, Venue, VenueConfig};
 use crate::stage::Stage;
 use crate::surface::{Surface, SurfaceConfig};
-use crate::units::{Lots, Nanos, ONE_E9, Price, Side, Ticks, VenueInstrumentId};
-use crate::wire::deribit_multicast::{self as wire, BookBlock, BookChange, BookEntry, BookSide, Message};
+use crate::units::{InstrumentId, Lots, Nanos, ONE_E9, Price, Side, Ticks, UnderlyingId, VenueInstrumentId};
+use crate::wire::deribit_multicast::{
+    self as wire, BookBlock, BookChange, BookEntry, BookSide, Message, SnapshotBlock, SnapshotEntry,
+    SnapshotStartBlock, State,
+};
 
 /// The inverse perpetual is the first contract that the venue lists, on this channel.
 pub const PERPETUAL: VenueInstrumentId = VenueInstrumentId(1);
@@ -30,6 +35,8 @@ const CHANNEL: u16 = 1;
 const PORTS: [u16; 2] = [6100, 6101];
 /// Venue time for listings, snapshots and calibration.
 const OPENING_MS: u64 = 1_500;
+/// In which the greeks take every expiry's anchor up, a few at each.
+const ANCHORING_CLOCKS: u64 = 2 * EXPIRIES as u64;
 /// Of the perpetual, dollars.
 const PRICE_STEP: f64 = 0.5;
 /// At either best price, dollars: beyond what any hedge here asks for.
@@ -47,7 +54,7 @@ pub struct BookSize {
 impl BookSize {
     /// The fewest strikes that list so many options to hold.
     pub fn holding(held: usize) -> Self {
-        Self { strikes: held.div_ceil(2 * crate::sim::venue::spec::EXPIRIES), held }
+        Self { strikes: held.div_ceil(2 * EXPIRIES), held }
     }
 }
 
@@ -124,9 +131,93 @@ impl Opening {
         Ok(Self { steps, ladder, book, held: size.held, instruments: venue.universe().contracts.len(), end: now })
     }
 
+    /// An opening that lists so many options of twelve expiries, and nothing else but the perpetual that ticks: no venue plays it,
+    /// so that books of any size open the same way and soon. Every other option is held by a lot, every smile is one curve.
+    pub fn of_options(held: usize) -> Self {
+        let start = VenueConfig::default().start;
+        let size = BookSize::holding(held);
+        let universe = UniverseConfig { strikes: size.strikes, ..UniverseConfig::default() };
+        let universe = Universe::new(&universe, start);
+        let is_first = |contract: &&Contract| contract.underlying == 0;
+        let (perpetual, options) = universe.contracts.split_first().expect("the perpetual is listed first");
+        let options: Vec<_> = options.iter().filter(is_first).filter(|c| c.option.is_some()).take(held).collect();
+        let mut buffer = [0; PACKET_BYTES_MAX];
+        let (mut steps, mut ladder) = (Vec::new(), Ladder { bid: universe.underlyings[0].spot, ..Ladder::default() });
+        let mut say = |port: usize, sequence: u32, write: &dyn Fn(&mut wire::PacketBuilder<'_>)| {
+            let mut packet = wire::PacketBuilder::new(&mut buffer, CHANNEL, sequence).expect("room for a header");
+            write(&mut packet);
+            steps.push(Step::Packet { time: start, port: PORTS[port], bytes: packet.finish().into() });
+        };
+        let listed = std::iter::once(perpetual).chain(options.iter().copied());
+        for contract in listed {
+            let (block, tick_steps) = definition(&universe, contract, State::Open);
+            let name = contract.name.as_bytes();
+            ladder.sequence += 1;
+            say(0, ladder.sequence, &|p| {
+                p.instrument_v2(&block, &tick_steps, name).expect("a definition fits a packet")
+            });
+        }
+        let block = SnapshotBlock {
+            instrument_id: PERPETUAL.0.into(),
+            timestamp_ms: (start.0 / Nanos::PER_MILLI).into(),
+            change_id: 0.into(),
+            is_book_complete: 1,
+            is_last_in_book: 1,
+        };
+        let level =
+            |side: BookSide, price: f64| SnapshotEntry { side: side.into(), price: price.into(), amount: DEPTH.into() };
+        let levels = [level(BookSide::Bid, ladder.bid), level(BookSide::Ask, ladder.offer(0))];
+        say(1, 1, &|packet| packet.snapshot_start(&SnapshotStartBlock::default()).expect("room"));
+        say(1, 2, &|packet| packet.snapshot(&block, &levels).expect("room"));
+        let event = |body| Step::Event(Event { trail: Trail::default(), time: start, body });
+        for (at, option) in options.iter().enumerate() {
+            // The feed numbers instruments in the order of their listing.
+            let instrument = InstrumentId(at as u16 + 1);
+            let expiry_s = option.expiry.map_or(0, |expiry| (expiry.0 / Nanos::PER_SECOND) as u32);
+            if at == 0 || options[at - 1].expiry != option.expiry {
+                steps.push(event(Body::Forward { underlying: UnderlyingId(0), expiry_s, ratio: 1.0 }));
+            }
+            let moneyness = option.strike / ladder.bid - 1.0;
+            let sigma = 0.6 + 0.1 * moneyness * moneyness / (1.0 + moneyness * moneyness);
+            steps.push(event(Body::Volatility { instrument, sigma, slope: 0.0 }));
+        }
+        let end = Nanos(start.0 + OPENING_MS * Nanos::PER_MILLI);
+        let clocks = (1..=ANCHORING_CLOCKS).map(|at| Nanos(end.0 - (ANCHORING_CLOCKS - at) * Nanos::PER_MILLI));
+        steps.extend(clocks.map(Step::Clock));
+        let lots = |option: &Contract| if option.option == Some(OptionKind::Call) { Lots(-1) } else { Lots(1) };
+        let book = OpeningBook::Positions(options.iter().map(|option| (option.venue, lots(option))).collect());
+        Self { steps, ladder, book, held: options.len(), instruments: options.len() + 1, end }
+    }
+
+    /// The same to whom nobody tells the time, so that the greeks take up no anchors.
+    pub fn without_clocks(mut self) -> Self {
+        self.steps.retain(|step| !matches!(step, Step::Clock(_)));
+        self
+    }
+
+    /// The settings of a feed that lists all of it.
+    pub fn feed(&self) -> FeedConfig {
+        let usual = FeedConfig::default();
+        let instruments = self.instruments.max(usual.instruments);
+        // Books beyond the usual number are shallow, so that their levels take no more memory.
+        let option_depth = if instruments > usual.instruments { 8 } else { usual.option_depth };
+        FeedConfig { instruments, option_depth, ..usual }
+    }
+
     /// The settings of greeks that hold the book.
     pub fn greeks(&self) -> GreeksConfig {
-        GreeksConfig { opening: self.book.clone(), ..GreeksConfig::default() }
+        let usual = Capacity::default();
+        let instruments = self.instruments.max(usual.instruments);
+        let options_an_expiry = (2 * BookSize::holding(self.held).strikes).max(usual.options_an_expiry);
+        let expiries = if self.held > EXPIRIES * usual.options_an_expiry { EXPIRIES } else { usual.expiries };
+        let capacity = Capacity { instruments, expiries, options_an_expiry };
+        GreeksConfig { opening: self.book.clone(), capacity, ..GreeksConfig::default() }
+    }
+
+    /// The settings of a hedge for which every tick ends as asked.
+    pub fn hedge(&self, outcome: Outcome) -> HedgeConfig {
+        let usual = hedge(outcome);
+        HedgeConfig { instruments: self.instruments.max(usual.instruments), ..usual }
     }
 }
 

@@ -17,10 +17,11 @@ mod results;
 mod series;
 mod split;
 mod stages;
+mod topology;
 mod way;
 mod wire;
 
-pub use fused::FusedRig;
+pub use fused::{FusedConfig, FusedRig};
 pub use host::Host;
 pub use results::{Answered, Compute, Rate, Results};
 pub use series::{Round, Series};
@@ -28,12 +29,12 @@ pub use split::SplitRig;
 pub use stages::OpenError;
 pub use way::{Arrivals, Load, TO_DECISION, TO_ORDER, TO_WIRE, Way};
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::runtime::clock::{Source, StampClock};
 use crate::runtime::placement::{self, PlacementError, Topology};
 use market::{BookSize, Opening, Outcome};
+use topology::Measured;
 use wire::Wire;
 
 /// What a loop over sockets lasts at least.
@@ -68,7 +69,7 @@ impl Default for Plan {
             lasts: Duration::from_secs(30),
             rounds: 5,
             held: 552,
-            books: vec![24, 288, 552, 1_104, 1_920],
+            books: vec![50, 500, 5_000, 50_000],
             rates: vec![10_000, 50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000],
             bursts: vec![4, 32, 256],
             wire_rate: Some(1_000),
@@ -82,7 +83,7 @@ impl Plan {
         Self {
             lasts: Duration::from_millis(1_500),
             rounds: 2,
-            books: vec![24, 552],
+            books: vec![500, 5_000],
             rates: vec![10_000, 200_000],
             bursts: vec![32],
             ..Self::default()
@@ -92,31 +93,18 @@ impl Plan {
     /// How long one case of one round lasts.
     fn turn(&self) -> Duration {
         let over_sockets = if self.wire_rate.is_some() { 4 } else { 0 };
-        let closed = 1 + 2 * self.topologies.len() + self.books.len() + over_sockets;
-        let cases = closed + self.topologies.len() * (self.rates.len() + self.bursts.len());
+        let arrivals = self.rates.len() + self.bursts.len();
+        let without: usize = self.topologies.iter().map(|&topology| Measured::cases(topology, arrivals)).sum();
+        let cases = 1 + without + self.books.len() + over_sockets;
         self.lasts / (self.rounds * cases as u32).max(1)
     }
-}
 
-/// A topology without sockets, at both outcomes.
-struct Case<R> {
-    rig: [R; 2],
-    way: [Way; 2],
-}
-
-impl<R> Case<R> {
-    fn open(clock: &StampClock, rig: impl Fn(Outcome) -> Result<R, OpenError>) -> Result<Self, OpenError> {
-        let way = [TO_DECISION, TO_ORDER].map(|hops| Way::new(hops, clock));
-        Ok(Self { rig: [rig(Outcome::NoTrade)?, rig(Outcome::Order)?], way })
-    }
-
-    fn enter(&self, name: &str, shares_cores: bool, results: &mut Results) {
-        results.enter_compute(name, shares_cores, &self.way[0], &self.way[1]);
+    /// Of the open loops.
+    fn arrivals(&self) -> impl Iterator<Item = Arrivals> {
+        let bursts = self.bursts.iter().map(|&burst| Arrivals { rate: BURST_RATE, burst });
+        self.rates.iter().map(|&rate| Arrivals::evenly(rate)).chain(bursts)
     }
 }
-
-/// Arrivals and what they came to, over the rounds.
-type Sweep = Vec<(Arrivals, Way, Load)>;
 
 /// Ticks a second of a sweep of bursts, on average: few enough for a burst to be done with when the next one comes.
 pub const BURST_RATE: u64 = 20_000;
@@ -132,19 +120,15 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         ..Results::default()
     };
     let opening = Opening::record(BookSize::holding(plan.held))?;
-    let mut fused = Case::open(&clock, |outcome| FusedRig::open(&opening, outcome, clock))?;
-    let mut split = Case::open(&clock, |outcome| SplitRig::open(&opening, outcome, &cores, clock))?;
+    let topologies = plan.topologies.iter();
+    let mut topologies: Vec<Measured> =
+        topologies.map(|&is| Measured::open(is, &opening, plan.arrivals(), &cores, clock)).collect::<Result<_, _>>()?;
     let mut books = Vec::new();
     for &held in &plan.books {
-        let opening = Opening::record(BookSize::holding(held))?;
-        books.push((held, FusedRig::open(&opening, Outcome::NoTrade, clock)?, Way::new(TO_DECISION, &clock)));
+        let opening = Opening::of_options(held);
+        let rig = FusedRig::open(&opening, FusedConfig::bare(Outcome::NoTrade), clock)?;
+        books.push((held, rig, Way::new(&[], &clock)));
     }
-    let sweep = || -> Sweep {
-        let bursts = plan.bursts.iter().map(|&burst| Arrivals { rate: BURST_RATE, burst });
-        let all = plan.rates.iter().map(|&rate| Arrivals::evenly(rate)).chain(bursts);
-        all.map(|arrivals| (arrivals, Way::new(TO_ORDER, &clock), Load::default())).collect()
-    };
-    let mut sweeps: Vec<Sweep> = plan.topologies.iter().map(|_| sweep()).collect();
     let (turn, mut floors) = (plan.turn(), Vec::new());
     let (layout, core) = wire_layout(&cores)?;
     let mut wire = Wire::default();
@@ -153,20 +137,9 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         let lasts = if round == 0 { turn / 2 } else { turn };
         progress(round, plan.rounds, "cache-line floor");
         floors.extend(floor::floor_ns(&cores, lasts, &clock));
-        for (topology, sweep) in plan.topologies.iter().zip(&mut sweeps) {
+        for (topology, measured) in plan.topologies.iter().zip(&mut topologies) {
             progress(round, plan.rounds, &topology.to_string());
-            for at in 0..2 {
-                match topology {
-                    Topology::Split => split.rig[at].closed(lasts, &mut split.way[at]),
-                    _ => fused.rig[at].closed(lasts, &mut fused.way[at]),
-                }
-            }
-            for (arrivals, way, load) in sweep {
-                load.add(&match topology {
-                    Topology::Split => split.rig[1].open_loop(*arrivals, lasts, way),
-                    _ => fused.rig[1].open_loop(*arrivals, lasts, way),
-                });
-            }
+            measured.round(lasts);
         }
         for (held, rig, way) in &mut books {
             progress(round, plan.rounds, &format!("{held} options"));
@@ -178,26 +151,15 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
             wire.round(wire::Round { plan: &layout, core, size, rate, lasts, clock })?;
         }
         if round == 0 {
-            let ways = fused.way.iter_mut().chain(&mut split.way).chain(books.iter_mut().map(|(_, _, way)| way));
-            ways.for_each(|way| *way = way.emptied());
-            sweeps = plan.topologies.iter().map(|_| sweep()).collect();
+            topologies.iter_mut().for_each(Measured::forget);
+            books.iter_mut().for_each(|(_, _, way)| *way = way.emptied());
             floors.clear();
         }
     }
     floors.sort_by(f64::total_cmp);
     results.floor_ns = floors.first().copied();
-    for (at, (topology, sweep)) in plan.topologies.iter().zip(&sweeps).enumerate() {
-        let name = topology.to_string();
-        match topology {
-            Topology::Split => split.enter(&name, split.rig[0].is_sharing(), &mut results),
-            _ => fused.enter(&name, false, &mut results),
-        }
-        let of = |is_burst: bool, key: fn(&Arrivals) -> u64| -> BTreeMap<u64, Rate> {
-            let kind = sweep.iter().filter(|(arrivals, ..)| (arrivals.burst > 1) == is_burst);
-            kind.map(|(arrivals, way, load)| (key(arrivals), rate_of(way, *load))).collect()
-        };
-        results.enter_rates(&name, of(false, |arrivals| arrivals.rate), at == 0);
-        results.burst_sweep.insert(name, of(true, |arrivals| arrivals.burst));
+    for (at, measured) in topologies.iter().enumerate() {
+        measured.enter(&mut results, at == 0);
     }
     for (held, _, way) in &books {
         results.book_sweep.insert(*held, way.total.percentiles().p50);
@@ -206,7 +168,8 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
     if plan.wire_rate.is_some() {
         results.enter_wire(&layout, wire);
     }
-    notices(plan, &cores, &split, &mut results);
+    let is_sharing = topologies.iter().any(Measured::shares_cores);
+    notices(&cores, is_sharing, &mut results);
     Ok(results)
 }
 
@@ -220,13 +183,8 @@ fn wire_layout(cores: &[usize]) -> Result<(placement::Plan, Option<usize>), Plac
     Ok((layout, core))
 }
 
-fn rate_of(way: &Way, load: Load) -> Rate {
-    let latency = way.total.percentiles();
-    Rate { p50: latency.p50, p99: latency.p99, load }
-}
-
-fn notices(plan: &Plan, cores: &[usize], split: &Case<SplitRig>, results: &mut Results) {
-    if plan.topologies.contains(&Topology::Split) && split.rig[0].is_sharing() {
+fn notices(cores: &[usize], is_sharing: bool, results: &mut Results) {
+    if is_sharing {
         let what =
             "split: four threads share the cores and give way to each other, so its figures are the scheduler's too";
         results.notices.push(format!("{what} ({} cores)", cores.len()));

@@ -84,7 +84,8 @@ pub struct Compute {
     pub no_trade: Percentiles,
     /// Packet to the bytes of an order.
     pub order: Percentiles,
-    /// Each hop on the way to an order; and of `no_trade`, whose decision is another.
+    /// Each hop on the way to an order; and of `no_trade`, whose decision is another. Of the fused topology, which is timed as a
+    /// whole without them, measured in rounds of their own: they add up to more, by what stamping takes.
     pub hops: BTreeMap<String, Percentiles>,
     /// Whether threads shared cores.
     pub shares_cores: bool,
@@ -102,24 +103,33 @@ pub struct Rate {
     pub load: Load,
 }
 
+impl Rate {
+    /// What these arrivals came to.
+    pub fn of(way: &Way, load: Load) -> Self {
+        let latency = way.total.percentiles();
+        Self { p50: latency.p50, p99: latency.p99, load }
+    }
+}
+
 impl Results {
-    /// Enters one topology's ways without sockets.
-    pub fn enter_compute(&mut self, topology: &str, shares_cores: bool, no_trade: &Way, order: &Way) {
+    /// Enters one topology's ways without sockets, to no trade and to an order: of whole ticks, and of their hops.
+    pub fn enter_compute(&mut self, topology: &str, shares_cores: bool, whole: &[Way; 2], stamped: &[Way; 2]) {
         let mut hops: BTreeMap<String, Percentiles> =
-            order.hops.iter().map(|(name, series)| ((*name).to_owned(), series.percentiles())).collect();
-        if let Some((name, series)) = no_trade.hops.last() {
+            stamped[1].hops.iter().map(|(name, series)| ((*name).to_owned(), series.percentiles())).collect();
+        if let Some((name, series)) = stamped[0].hops.last() {
             hops.insert(format!("{name}_no_trade"), series.percentiles());
         }
-        let (quiet, trading) = (no_trade.total.percentiles(), order.total.percentiles());
-        self.compute.insert(topology.to_owned(), Compute { no_trade: quiet, order: trading, hops, shares_cores });
-        for (outcome, way) in [("no_trade", no_trade), ("order", order)] {
-            self.enter(format!("{topology}.{outcome}"), &way.total);
-            for (name, series) in &way.hops {
+        let [no_trade, order] = [0, 1].map(|at| whole[at].total.percentiles());
+        self.compute.insert(topology.to_owned(), Compute { no_trade, order, hops, shares_cores });
+        for (outcome, (whole, stamped)) in ["no_trade", "order"].into_iter().zip(whole.iter().zip(stamped)) {
+            self.enter(format!("{topology}.{outcome}"), &whole.total);
+            for (name, series) in &stamped.hops {
                 self.enter(format!("{topology}.{outcome}.{name}"), series);
             }
-            if way.otherwise > 0 {
+            let otherwise = whole.otherwise.max(stamped.otherwise);
+            if otherwise > 0 {
                 self.notices
-                    .push(format!("{topology}: {} ticks ended otherwise than as {outcome}, uncounted", way.otherwise));
+                    .push(format!("{topology}: {otherwise} ticks ended otherwise than as {outcome}, uncounted"));
             }
         }
     }

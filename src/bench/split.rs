@@ -144,7 +144,7 @@ impl SplitRig {
         let orders = self.stages.hedge.counters().orders - decided_before;
         let encoded = self.stages.gateway.counters().orders - encoded_before;
         let conflated = self.stages.feed.counters().conflated - conflated_before;
-        Load { offered, conflated, orders, dropped: orders.saturating_sub(encoded) }
+        Load { offered, lost: 0, conflated, orders, dropped: orders.saturating_sub(encoded) }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The live stages with the opening behind them: listed, quoted, calibrated, the session logged on, no order working.
 
-use super::market::{self, Ladder, Opening, Outcome, Step};
+use super::market::{Ladder, Opening, Outcome, Step};
 use crate::event::{Body, Event, Trail};
-use crate::feed::{Feed, FeedConfig, Line, Packet};
+use crate::feed::{Feed, Line, Packet};
 use crate::gateway::{ConfigError as SessionError, Gateway, SessionConfig};
 use crate::hedge::Hedge;
 use crate::order::Request;
@@ -65,9 +65,9 @@ impl Stages {
             VenueConfig { universe: UniverseConfig { strikes: 1, ..Default::default() }, ..Default::default() };
         let session = SessionConfig::new(&config.session.client_id, &config.session.secret)?;
         let mut stages = Self {
-            feed: Feed::new(FeedConfig::default()),
+            feed: Feed::new(opening.feed()),
             greeks: Greeks::new(opening.greeks()),
-            hedge: Hedge::new(market::hedge(outcome)),
+            hedge: Hedge::new(opening.hedge(outcome)),
             gateway: Gateway::new(session),
             ladder: opening.ladder,
             now: opening.end,

@@ -39,7 +39,13 @@ impl Way {
             series.record(nanos(to.saturating_sub(from), self.nanos_per_tick));
             from = to;
         }
-        self.total.record(nanos(from, self.nanos_per_tick));
+        self.record_whole(stamps.last().copied().unwrap_or_default());
+    }
+
+    /// The last stamp of one tick, whose hops were not stamped.
+    #[inline]
+    pub fn record_whole(&mut self, steps: u32) {
+        self.total.record(nanos(steps, self.nanos_per_tick));
     }
 
     /// One of the same hops, with nothing in it.
@@ -97,6 +103,8 @@ impl Arrivals {
 pub struct Load {
     /// Ticks offered.
     pub offered: u64,
+    /// Of those, how many found the receive buffer full.
+    pub lost: u64,
     /// Prices that a later one replaced before it was passed on.
     pub conflated: u64,
     /// Orders decided on.
@@ -109,6 +117,7 @@ impl Load {
     /// Counts another round.
     pub fn add(&mut self, other: &Self) {
         self.offered += other.offered;
+        self.lost += other.lost;
         self.conflated += other.conflated;
         self.orders += other.orders;
         self.dropped += other.dropped;
@@ -134,5 +143,9 @@ mod tests {
         way.end_round();
         let p50: Vec<u64> = way.hops.iter().map(|(_, series)| series.percentiles().p50).collect();
         assert_eq!((p50, way.total.percentiles().p50), (vec![10, 20, 30, 40], 100));
+        let mut whole = Way::new(&[], &StampClock::with_source(Source::Monotonic));
+        whole.record(&[10, 30, 60, 100]);
+        whole.end_round();
+        assert_eq!(whole.total.percentiles().p50, 100, "hops that are not kept are part of it all the same");
     }
 }

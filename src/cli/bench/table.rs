@@ -47,10 +47,14 @@ pub(super) fn print(results: &Results, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn sweep(title: &str, of: &BTreeMap<u64, Rate>, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\n{title:<28} {:>10} {:>10} {:>10} {:>10} {:>10}", "p50", "p99", "orders", "conflated", "dropped")?;
+    writeln!(
+        out,
+        "\n{title:<28} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "p50", "p99", "orders", "conflated", "lost", "dropped"
+    )?;
     of.iter().try_for_each(|(key, Rate { p50, p99, load })| {
-        let Load { orders, conflated, dropped, .. } = load;
-        writeln!(out, "{key:<28} {p50:>10} {p99:>10} {orders:>10} {conflated:>10} {dropped:>10}")
+        let Load { orders, conflated, lost, dropped, .. } = load;
+        writeln!(out, "{key:<28} {p50:>10} {p99:>10} {orders:>10} {conflated:>10} {lost:>10} {dropped:>10}")
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Scene, Told};
 use crate::instrument::{InstrumentKind, OptionKind, Payoff};
 use crate::sim::venue::exchange::{Listing, Print};
 use crate::sim::venue::matching::Book;
-use crate::sim::venue::spec::Contract;
+use crate::sim::venue::spec::{Contract, Universe};
 use crate::units::{Lots, Nanos, Price, Side};
 use crate::wire::deribit_multicast::{
     BookChange, BookEntry, BookSide, Direction, InstrumentV2Block, Kind, Liquidation, OptionType, PriceIndexBlock,
@@ -102,49 +102,53 @@ impl Scene<'_> {
 
     /// Template 1010.
     pub(super) fn definition(&self, entry: &Listing) -> (InstrumentV2Block, Vec<TickStep>) {
-        let contract = &entry.contract;
-        let underlying = &self.universe.underlyings[contract.underlying];
-        let option = contract.kind == InstrumentKind::Option;
-        let inverse = contract.payoff == Payoff::Inverse;
-        let (base, counter) = (underlying.base, underlying.counter);
-        let option_type = match contract.option {
-            None => OptionType::NotApplicable,
-            Some(OptionKind::Call) => OptionType::Call,
-            Some(OptionKind::Put) => OptionType::Put,
-        };
-        let block = InstrumentV2Block {
-            instrument_id: contract.venue.0.into(),
-            state: state(entry).into(),
-            kind: if option { Kind::Option } else { Kind::Future }.into(),
-            instrument_type: if inverse { Type::Reversed } else { Type::Linear }.into(),
-            option_type: option_type.into(),
-            terms: Terms {
-                settlement_period: if contract.kind == InstrumentKind::Perpetual { 0 } else { 4 },
-                settlement_period_count: 1.into(),
-                base_currency: ascii(base),
-                quote_currency: ascii(if option && inverse { base } else { counter }),
-                counter_currency: ascii(counter),
-                settlement_currency: ascii(if inverse { base } else { counter }),
-                size_currency: ascii(if inverse && !option { counter } else { base }),
-                creation_ms: milliseconds(self.universe.start).into(),
-                expiration_ms: contract.expiry.map_or(NEVER_MS, milliseconds).into(),
-                strike: if option { contract.strike } else { f64::NAN }.into(),
-                contract_size: contract.size.to_f64().into(),
-                min_trade_amount: contract.lot.to_f64().into(),
-                tick_size: contract.ticks.base().to_f64().into(),
-                maker_commission: contract.maker_fee.into(),
-                taker_commission: contract.taker_fee.into(),
-                block_trade_commission: contract.taker_fee.into(),
-                max_liquidation_commission: f64::NAN.into(),
-                max_leverage: f64::NAN.into(),
-            },
-        };
-        let step = |&(above, tick): &(Price, Price)| TickStep {
-            above_price: above.to_f64().into(),
-            tick_size: tick.to_f64().into(),
-        };
-        (block, contract.ticks.steps().iter().map(step).collect())
+        definition(self.universe, &entry.contract, state(entry))
     }
+}
+
+/// Template 1010, and the steps that follow it.
+pub fn definition(universe: &Universe, contract: &Contract, state: State) -> (InstrumentV2Block, Vec<TickStep>) {
+    let underlying = &universe.underlyings[contract.underlying];
+    let option = contract.kind == InstrumentKind::Option;
+    let inverse = contract.payoff == Payoff::Inverse;
+    let (base, counter) = (underlying.base, underlying.counter);
+    let option_type = match contract.option {
+        None => OptionType::NotApplicable,
+        Some(OptionKind::Call) => OptionType::Call,
+        Some(OptionKind::Put) => OptionType::Put,
+    };
+    let block = InstrumentV2Block {
+        instrument_id: contract.venue.0.into(),
+        state: state.into(),
+        kind: if option { Kind::Option } else { Kind::Future }.into(),
+        instrument_type: if inverse { Type::Reversed } else { Type::Linear }.into(),
+        option_type: option_type.into(),
+        terms: Terms {
+            settlement_period: if contract.kind == InstrumentKind::Perpetual { 0 } else { 4 },
+            settlement_period_count: 1.into(),
+            base_currency: ascii(base),
+            quote_currency: ascii(if option && inverse { base } else { counter }),
+            counter_currency: ascii(counter),
+            settlement_currency: ascii(if inverse { base } else { counter }),
+            size_currency: ascii(if inverse && !option { counter } else { base }),
+            creation_ms: milliseconds(universe.start).into(),
+            expiration_ms: contract.expiry.map_or(NEVER_MS, milliseconds).into(),
+            strike: if option { contract.strike } else { f64::NAN }.into(),
+            contract_size: contract.size.to_f64().into(),
+            min_trade_amount: contract.lot.to_f64().into(),
+            tick_size: contract.ticks.base().to_f64().into(),
+            maker_commission: contract.maker_fee.into(),
+            taker_commission: contract.taker_fee.into(),
+            block_trade_commission: contract.taker_fee.into(),
+            max_liquidation_commission: f64::NAN.into(),
+            max_leverage: f64::NAN.into(),
+        },
+    };
+    let step = |&(above, tick): &(Price, Price)| TickStep {
+        above_price: above.to_f64().into(),
+        tick_size: tick.to_f64().into(),
+    };
+    (block, contract.ticks.steps().iter().map(step).collect())
 }
 
 /// Entry of template 1001.

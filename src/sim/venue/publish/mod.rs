@@ -21,6 +21,7 @@ use crate::wire::deribit_multicast::{
     BookBlock, BookChange, BookEntry, SnapshotBlock, SnapshotEntry, SnapshotStartBlock, TradeEntry, TradesBlock,
 };
 use line::Line;
+pub use message::definition;
 use message::{book_entry, difference, snapshot_entry};
 use round::{Round, Turn};
 

@@ -167,7 +167,7 @@ pub(super) fn hedge(report: &mut Report, hedge: &Hedge) {
     report.refusals = hedge.gate().refusals().iter().map(|(refusal, count)| (refusal.name(), count)).collect();
     for (name, target) in hedge.targets() {
         if let Some(delta) = report.net_delta.get_mut(name) {
-            delta.band = target.half_width;
+            delta.band = target.half_width();
             delta.at_rest = target.is_at_rest;
         }
     }

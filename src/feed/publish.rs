@@ -36,6 +36,8 @@ pub(in crate::feed) struct Top {
 struct Shown {
     top: Top,
     sent_top: Top,
+    /// Lots of the amounts in `sent_top`, and whether they were not whole ones.
+    sent_lots: [(u32, bool); 2],
     mark: Price,
     has_mark: bool,
     touched: u8,
@@ -126,7 +128,7 @@ impl Publisher {
     pub(in crate::feed) fn resend_top(&mut self, id: InstrumentId, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
         if shown.top != Top::default() {
-            shown.sent_top = Top::default();
+            (shown.sent_top, shown.sent_lots) = (Top::default(), Default::default());
             self.touch(id, part::TOP, counters);
         }
     }
@@ -235,11 +237,20 @@ impl Shown {
         if self.touched & part::TOP != 0 {
             if self.top != self.sent_top {
                 let Top { quality, bid, ask, bid_amount, ask_amount } = self.top;
-                let ((bid_lots, bid_odd), (ask_lots, ask_odd)) =
-                    (bid_amount.to_lots(instrument.lot), ask_amount.to_lots(instrument.lot));
-                let (bid_lots, ask_lots) = (bid_lots.magnitude_u32(), ask_lots.magnitude_u32());
+                let lots = |amount: Quantity, sent: Quantity, sent_lots: (u32, bool)| {
+                    // Most often one side alone has changed, and the other is spared a division.
+                    if amount == sent {
+                        return sent_lots;
+                    }
+                    let (lots, is_odd) = amount.to_lots(instrument.lot);
+                    (lots.magnitude_u32(), is_odd)
+                };
+                let bid_sent = lots(bid_amount, self.sent_top.bid_amount, self.sent_lots[0]);
+                let ask_sent = lots(ask_amount, self.sent_top.ask_amount, self.sent_lots[1]);
+                let (bid_lots, ask_lots) = (bid_sent.0, ask_sent.0);
                 send(Body::Top { instrument: id, quality, bid, ask, bid_lots, ask_lots })?;
-                counters.off_lot += u64::from(bid_odd) + u64::from(ask_odd);
+                counters.off_lot += u64::from(bid_sent.1) + u64::from(ask_sent.1);
+                self.sent_lots = [bid_sent, ask_sent];
                 self.sent_top = self.top;
             }
             self.clear(part::TOP);

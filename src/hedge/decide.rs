@@ -9,7 +9,7 @@ use super::execution::{TakeBack, Urgency, child, take_back, taking_price};
 use super::factors::Unit;
 use super::orders::Child;
 use super::planner::{Plan, Trade};
-use super::policy::{Policy, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost, to_nearest_edge};
+use super::policy::{Policy, Width, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost, to_nearest_edge};
 use super::program::HEDGES_MAX;
 use super::target::{InFlight, Target};
 use super::{BAND_IN_FLIGHT_MAX, Hedge, HedgeConfig};
@@ -62,18 +62,18 @@ impl Hedge {
         let mut band = Band::of(&self.config, target, cost, event.time);
         if self.orders.gate.latch().level == KillLevel::Flatten {
             // One lot, so that the last order does not go through zero.
-            band = Band { shift: 0.0, half_width: delta_per_lot(instrument, top.mid()) };
+            band = Band { shift: 0.0, width: Width::of(delta_per_lot(instrument, top.mid())) };
         }
-        target.half_width = band.half_width;
+        target.width = band.width;
         hold_if(!top.is_sound(), Hold::BadBook)?;
         hold_if(target.fill_pending, Hold::FillPending)?;
 
-        let unit = Unit::of_future(instrument, top.mid());
         let per_lot = delta_per_lot(instrument, top.mid());
         let lots_max = self.orders.gate.limits().order_lots_max;
         let (buying, selling) = self.orders.store.working_lots(instrument.id);
         let net_delta = target.net_delta.to_f64() + band.shift + (buying as f64 - selling as f64) * per_lot;
-        let half_width = if canary!(LazyHedge) { 100.0 * band.half_width } else { band.half_width };
+        hold_if(band.width.surely_holds(net_delta), Hold::InsideBand)?;
+        let half_width = if canary!(LazyHedge) { 100.0 * band.width.coins() } else { band.width.coins() };
         let size = to_nearest_edge(net_delta, half_width, per_lot, lots_max).ok_or(Hold::InsideBand)?;
 
         self.orders.may_send()?;
@@ -82,6 +82,7 @@ impl Hedge {
 
         let price = taking_price(instrument, &top, size.side, self.config.slippage_e9);
         let child = Child { side: size.side, lots: size.lots, price, is_passive: false };
+        let unit = Unit::of_future(instrument, top.mid());
         self.send(underlying, &child, instrument.id, unit, event, out)
     }
 
@@ -277,18 +278,19 @@ fn binding(room: &Room, side: Side, lots: u32) -> Binding {
 struct Band {
     /// What to add to the net delta.
     shift: f64,
-    half_width: f64,
+    width: Width,
 }
 
 impl Band {
+    #[inline]
     fn of(config: &HedgeConfig, target: &Target, cost: f64, now: Nanos) -> Self {
         let (spot, log_gamma) = (target.spot.to_f64(), target.log_gamma.to_f64());
-        let plain = config.band.half_width(cost, log_gamma, spot);
+        let plain = config.band.width(cost, log_gamma, spot);
         let is_short = log_gamma < 0.0;
         // Only these two know volatility, which is a sum over expiries.
         let asks = config.policy == Policy::Zakamouline || config.leland_interval_ns.is_some();
         let typical = if asks { target.volatility.typical(now) } else { None };
-        let Some(typical) = typical else { return Self { shift: 0.0, half_width: plain } };
+        let Some(typical) = typical else { return Self { shift: 0.0, width: plain } };
         let shift_to = |sigma: f64| {
             let shift = typical.vanna * (sigma - typical.sigma);
             if shift.is_finite() { shift } else { 0.0 }
@@ -299,14 +301,14 @@ impl Band {
                 let (gamma, sigma, years) = (log_gamma / spot, typical.sigma, typical.years);
                 let half_width = band.half_width(spot, gamma, sigma, years);
                 let (least, most) = (config.band.half_width_min, config.band.half_width_max);
-                let half_width = if half_width.is_finite() { half_width.max(least).min(most) } else { plain };
-                Self { shift: shift_to(band.sigma(spot, gamma, sigma, years, is_short)), half_width }
+                let width = if half_width.is_finite() { Width::of(half_width.max(least).min(most)) } else { plain };
+                Self { shift: shift_to(band.sigma(spot, gamma, sigma, years, is_short)), width }
             }
             (_, Some(interval_ns)) => {
                 let interval = interval_ns as f64 / Nanos::PER_YEAR as f64;
-                Self { shift: shift_to(leland_sigma(typical.sigma, cost, interval, is_short)), half_width: plain }
+                Self { shift: shift_to(leland_sigma(typical.sigma, cost, interval, is_short)), width: plain }
             }
-            (_, None) => Self { shift: 0.0, half_width: plain },
+            (_, None) => Self { shift: 0.0, width: plain },
         }
     }
 }

@@ -172,8 +172,8 @@ impl Desk {
 
         let delta_cost = delta_cost(target, scene);
         let log_gamma = target.log_gamma.to_f64();
-        target.half_width = config.band.half_width(delta_cost, log_gamma, spot);
-        target.stiffness = delta_cost * spot / target.half_width;
+        target.width = config.band.width(delta_cost, log_gamma, spot);
+        target.stiffness = delta_cost * spot / target.half_width();
         let objective = ObjectiveConfig {
             band: config.band,
             horizon_years: config.program.horizon_years(),

@@ -43,7 +43,7 @@ pub use counters::{HedgeCounters, Hold, HoldCounts};
 pub use market::CovarianceConfig;
 pub use planner::{Plan, Planner, Trade, candidate};
 pub use policy::{
-    BandConfig, Policy, Size, UnknownPolicy, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost,
+    BandConfig, Policy, Size, UnknownPolicy, Width, Zakamouline, delta_per_lot, leland_sigma, taker_fee, taking_cost,
     to_nearest_edge,
 };
 pub use target::{IN_FLIGHT_MAX, Target};
@@ -84,6 +84,8 @@ pub struct Hedge {
 impl Stage for Hedge {
     type Out = Instruction;
 
+    // A call: the event stays where its sender wrote it.
+    #[inline(never)]
     fn step(&mut self, event: &Event, out: &mut impl Outbox<Instruction>) {
         self.orders.see(event);
         match event.body {
@@ -320,7 +322,8 @@ impl Hedge {
             if !(ratio > 0.0 && ratio.is_finite()) {
                 continue;
             }
-            let left = other.net_delta.to_f64().max(-other.half_width).min(other.half_width);
+            let half_width = other.half_width();
+            let left = other.net_delta.to_f64().max(-half_width).min(half_width);
             let (base, amount) = (self.together.correlation(own, at), self.config.program.covariance.stress);
             for (shift, toward) in shifts.iter_mut().zip([base, 1.0, -1.0]) {
                 *shift += (base + amount * (toward - base)) * ratio.sqrt() * left;

@@ -3,6 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::factors::{Unit, bucket_of};
+use super::policy::Width;
 use super::program::FACTORS_MAX;
 use super::volatility::Volatility;
 use crate::event::Body;
@@ -44,10 +45,10 @@ pub struct Target {
     pub instrument: Option<InstrumentId>,
     /// Net delta as last told by the greeks.
     pub net_delta: Coins,
-    /// Half-width of the no-trade band at the last decision, coins.
-    pub half_width: f64,
     /// Whether the last decision was to leave the exposure as it is.
     pub is_at_rest: bool,
+    /// The no-trade band at the last decision.
+    pub(super) width: Width,
     pub(super) log_gamma: Coins,
     pub(super) spot: Price,
     pub(super) index: Price,
@@ -65,6 +66,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// Half-width of the no-trade band at the last decision, coins.
+    pub fn half_width(&self) -> f64 {
+        self.width.coins()
+    }
+
     /// Takes in an exposure, which includes every fill seen before it.
     pub(super) fn see_exposure(&mut self, body: &Body) {
         if let Body::Exposure { quality, net_delta, log_gamma, spot, expiries, .. } = *body {

@@ -23,7 +23,7 @@ impl<'a, O> Ration<'a, O> {
 }
 
 impl<M, O: Outbox<M>> Outbox<M> for Ration<'_, O> {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: M) -> Result<(), Full> {
         self.left = self.left.checked_sub(1).ok_or(Full)?;
         self.out.send(message)

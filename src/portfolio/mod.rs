@@ -136,6 +136,8 @@ const _: () = assert!(UNDERLYINGS_MAX <= u16::BITS as usize);
 impl Stage for Greeks {
     type Out = Event;
 
+    // A call: the event stays where its sender wrote it.
+    #[inline(never)]
     fn step(&mut self, event: &Event, out: &mut impl Outbox<Event>) {
         self.now = self.now.max(event.time);
         self.drain(out);

@@ -76,7 +76,9 @@ impl<O, C> Stamping<O, C> {
 }
 
 impl<M: Stamped, O: Outbox<M>, C: Stamp> Outbox<M> for Stamping<O, C> {
-    #[inline]
+    // Always: a call would copy the message, whose fields were written a moment ago one by one, in wide words, and wait for
+    // all of them to reach the cache.
+    #[inline(always)]
     fn send(&mut self, mut message: M) -> Result<(), Full> {
         message.stamp(self.hop, self.clock);
         self.out.send(message)
@@ -143,7 +145,7 @@ impl<S, O, T> Inline<S, O, T> {
 }
 
 impl<S: Stage, O: Outbox<S::Out>, T: Outbox<Event>> Outbox<Event> for Inline<S, O, T> {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, event: Event) -> Result<(), Full> {
         self.stage.step(&event, &mut self.out);
         self.tap_lost += u64::from(self.tap.send(event).is_err());

@@ -63,7 +63,7 @@ impl<S, W> Watched<S, W> {
 impl<S: Stage, W: Witness> Stage for Watched<S, W> {
     type Out = S::Out;
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, event: &Event, out: &mut impl Outbox<S::Out>) {
         let room = out.room();
         if room < AMPLE {

@@ -147,7 +147,8 @@ impl Chains {
     /// Best bid and offer, as far as known.
     #[inline]
     pub(super) fn top(&self, book: usize) -> [Option<Level>; 2] {
-        [Side::Buy, Side::Sell].map(|side| self.books.best(book, side).ok().flatten())
+        let best = |side| self.books.best(book, side).ok().flatten();
+        [best(Side::Buy), best(Side::Sell)]
     }
 
     pub(super) fn overflows(&self) -> u64 {

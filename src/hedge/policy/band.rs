@@ -29,12 +29,52 @@ impl BandConfig {
     /// What cannot be computed (no cost known, NaN, a spot that is not positive) gives the smallest width: trade, the
     /// exposure is not to be left alone for want of a figure.
     pub fn half_width(&self, cost: f64, log_gamma: f64, spot: f64) -> f64 {
-        let cube = 1.5 * cost * log_gamma * log_gamma / (self.risk_aversion * spot);
-        if cube.is_finite() && cube > 0.0 {
-            cbrt(cube).max(self.half_width_min).min(self.half_width_max)
-        } else {
-            self.half_width_min
-        }
+        self.width(cost, log_gamma, spot).coins()
+    }
+
+    /// The same, its root not taken.
+    #[inline]
+    pub fn width(&self, cost: f64, log_gamma: f64, spot: f64) -> Width {
+        let (dividend, divisor) = (1.5 * cost * log_gamma * log_gamma, self.risk_aversion * spot);
+        Width { dividend, divisor, least: self.half_width_min, most: self.half_width_max }
+    }
+}
+
+/// A half-width by its cube, and that as a fraction. Most exposures lie so far inside their band that cubes alone say so; the
+/// root, which takes five divisions one after the other, is for those near the edge and for reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Width {
+    dividend: f64,
+    divisor: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Width {
+    /// Relative room for the rounding of cubes, of a fraction and of a root.
+    const ROUNDING: f64 = 1e-12;
+    /// Parts of a fraction that neither it nor a product with one can leave the range of doubles.
+    const USABLE: std::ops::Range<f64> = 1e-100..1e100;
+
+    /// So many coins.
+    pub const fn of(coins: f64) -> Self {
+        Self { dividend: f64::NAN, divisor: f64::NAN, least: coins, most: coins }
+    }
+
+    /// In coins.
+    pub fn coins(&self) -> f64 {
+        let cube = self.dividend / self.divisor;
+        if cube.is_finite() && cube > 0.0 { cbrt(cube).max(self.least).min(self.most) } else { self.least }
+    }
+
+    /// Whether ±[`coins`](Self::coins) holds this exposure for certain. False says nothing.
+    #[inline]
+    pub fn surely_holds(&self, net_delta: f64) -> bool {
+        let size = net_delta.abs();
+        let is_usable = |part: f64| Self::USABLE.contains(&part);
+        let is_usable = is_usable(self.dividend) && is_usable(self.divisor);
+        let is_within = is_usable && size * size * size * (1.0 + Self::ROUNDING) * self.divisor < self.dividend;
+        size < self.least.min(self.most) || (size < self.most && is_within)
     }
 }
 
@@ -153,6 +193,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_the_cubes_hold_the_root_holds(
+            cube in prop_oneof![1e-12f64..1e3, Just(f64::NAN), Just(f64::INFINITY), Just(0.0)],
+            divisor in prop_oneof![1e-9f64..1e6, Just(0.0), Just(-1.0)], (least, most) in (0.0f64..1.0, 0.0f64..10.0), share in prop_oneof![0.0f64..2.0, 0.999_999_999..1.000_000_001],
+        ) {
+            let width = Width { dividend: cube * divisor, divisor, least, most };
+            let size = share * width.coins();
+            prop_assert!(!width.surely_holds(size) || size <= width.coins(), "{:?} {}", width, size);
+            let is_plain = divisor > 0.0 && least <= most && size > 0.0;
+            prop_assert!(share > 0.999 || !is_plain || width.surely_holds(size), "{:?} {}", width, size);
+            prop_assert!(!width.surely_holds(f64::NAN));
+        }
+
         #[test]
         fn the_cube_root_cubed_is_the_number(x in 1e-300f64..1e300) {
             let root = cbrt(x);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(in crate::hedge) use band::cbrt;
-pub use band::{BandConfig, Zakamouline, leland_sigma};
+pub use band::{BandConfig, Width, Zakamouline, leland_sigma};
 pub use sizing::{Size, delta_per_lot, taker_fee, taking_cost, to_nearest_edge};
 
 /// What decides on hedges.

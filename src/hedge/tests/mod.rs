@@ -123,7 +123,7 @@ fn an_exposure_outside_its_band_is_taken_to_the_nearest_edge() {
     let mut rig = Rig::new();
     rig.exposure(-1.0);
     let [(_, side, price, lots)] = rig.orders()[..] else { panic!("one order") };
-    let half_width = rig.hedge.targets().next().unwrap().1.half_width;
+    let half_width = rig.hedge.targets().next().unwrap().1.half_width();
     assert_eq!((side, price), (Side::Buy, 100_100.0), "a tenth of a percent beyond the offer");
     let left = 1.0 - f64::from(lots) * 10.0 / 99_999.75;
     assert!(left <= half_width && left > half_width - 10.0 / 99_999.0, "{left} {half_width}");

@@ -207,7 +207,7 @@ fn a_book_short_of_volatility_buys_options_and_is_left_without_delta() {
     assert!(traded[PUT.index()] + traded[CALL.index()] > 10, "{traded:?}");
     assert!(play.vega.abs() < 2.5, "{}", play.vega);
     let (_, target) = play.rig.hedge.targets().next().unwrap();
-    assert!(target.is_at_rest && target.half_width > 0.0);
+    assert!(target.is_at_rest && target.half_width() > 0.0);
     let attribution = play.attribution();
     assert!(attribution.decisions > 0 && attribution.risk_reduction > attribution.cost, "{attribution:?}");
     assert!(attribution.worst_gap <= crate::hedge::program::GAP_TOLERANCE, "{attribution:?}");
@@ -448,7 +448,7 @@ fn a_little_outside() -> Play {
     let mut play = with_the_perpetual_alone(HedgeConfig::default());
     play.expose();
     assert_eq!(play.orders(), []);
-    let half_width = play.rig.hedge.targets().next().unwrap().1.half_width;
+    let half_width = play.rig.hedge.targets().next().unwrap().1.half_width();
     play.delta = -1.1 * half_width;
     play.expose();
     play
@@ -522,7 +522,7 @@ fn a_post_only_order_that_would_have_taken_is_no_reason_to_stop() {
     let config = HedgeConfig { rejects_in_a_row_max: 0, ..HedgeConfig::default() };
     let mut play = with_the_perpetual_alone(config);
     play.expose();
-    play.delta = -1.1 * play.rig.hedge.targets().next().unwrap().1.half_width;
+    play.delta = -1.1 * play.rig.hedge.targets().next().unwrap().1.half_width();
     play.expose();
     let [(order, instrument, _, true)] = play.orders()[..] else { panic!("one that rests") };
     play.rig.tell(Body::Rejected { order, instrument, reason: 16 });
@@ -574,7 +574,7 @@ fn zakamoulines_band_is_laid_around_his_delta_and_lelands_around_his() {
         rig.tell(survey);
         rig.exposure(-3.0);
         let lots = rig.orders()[0].3;
-        (lots, rig.hedge.targets().next().unwrap().1.half_width)
+        (lots, rig.hedge.targets().next().unwrap().1.half_width())
     };
     let (plain, width) = shifted(HedgeConfig::default());
     let (leland, same) =
@@ -596,7 +596,7 @@ proptest! {
         let config = if rests { HedgeConfig::default() } else { taking() };
         let mut play = Play::new(config).holding(start, -1.0, 0.0);
         play.run_to_rest();
-        let (centre, half_width) = (play.delta, play.rig.hedge.targets().next().unwrap().1.half_width);
+        let (centre, half_width) = (play.delta, play.rig.hedge.targets().next().unwrap().1.half_width());
         let mut sides = Vec::new();
         for sway in noise {
             // Away from the edge at which a hedge ends, into what is left alone.
@@ -613,7 +613,7 @@ proptest! {
     fn noise_at_the_edge_trades_one_way(noise in proptest::collection::vec(-0.5f64..0.5, 100)) {
         let mut play = Play::new(taking()).holding(3.0, -1.0, 0.0);
         play.run_to_rest();
-        let half_width = play.rig.hedge.targets().next().unwrap().1.half_width;
+        let half_width = play.rig.hedge.targets().next().unwrap().1.half_width();
         let mut bought = 0;
         for sway in noise {
             let true_delta = play.delta;

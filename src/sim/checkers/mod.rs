@@ -228,8 +228,8 @@ fn inside_the_band<C: Stamp>(process: &Process<C>, by_program: bool, findings: &
     for ((_, listed), (_, exposure)) in underlyings.zip(process.greeks().exposures()) {
         let Some(target) = targets.get(listed.name()) else { continue };
         // The band's region is known from outside; that of the program is what it says it is.
-        let is_inside = exposure.net_delta.to_f64().abs() <= target.half_width || target.is_at_rest && by_program;
-        let band = target.half_width;
+        let is_inside = exposure.net_delta.to_f64().abs() <= target.half_width() || target.is_at_rest && by_program;
+        let band = target.half_width();
         let delta = exposure.net_delta.to_f64();
         if exposure.quality != BookQuality::Good {
             findings.add(12, || format!("{} is still {:?} after everything healed", listed.name(), exposure.quality));

@@ -373,7 +373,7 @@ impl HedgeShown {
         for (slot, (name, target)) in shown.targets.iter_mut().zip(hedge.targets()) {
             slot.name = padded(name.as_bytes());
             slot.net_delta = target.net_delta.to_f64();
-            slot.half_width = target.half_width;
+            slot.half_width = target.half_width();
             slot.is_at_rest = u64::from(target.is_at_rest);
             shown.underlyings += 1;
         }

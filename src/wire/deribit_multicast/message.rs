@@ -274,7 +274,9 @@ impl<'a> Messages<'a> {
 impl<'a> Iterator for Messages<'a> {
     type Item = Result<Message<'a>, DecodeError>;
 
-    #[inline]
+    // Always, with what it calls: a message that is returned is written field by field and read back in wide words, which
+    // waits for the cache, although most callers are after one kind and a few fields.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.cursor.rest.is_empty() {
             return None;
@@ -322,7 +324,7 @@ struct Tail {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     fn message(&mut self) -> Result<Message<'a>, DecodeError> {
         let (header, rest) = MessageHeader::ref_from_prefix(self.rest).map_err(|_| DecodeError::MessageHeader)?;
         let (block, rest) =
@@ -380,7 +382,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn group<T>(&mut self, tail: &mut Tail) -> Result<Group<'a, T>, DecodeError> {
         let (header, entries) = self.raw_group(tail)?;
         let (stride, len) = (usize::from(header.block_length.get()), usize::from(header.count.get()));
@@ -390,7 +392,7 @@ impl<'a> Cursor<'a> {
         Ok(Group { entries, stride: stride.max(1), len, entry: PhantomData })
     }
 
-    #[inline]
+    #[inline(always)]
     fn raw_group(&mut self, tail: &mut Tail) -> Result<(&'a GroupHeader, &'a [u8]), DecodeError> {
         tail.groups = tail.groups.checked_sub(1).ok_or(DecodeError::GroupMissing)?;
         let (header, rest) = GroupHeader::ref_from_prefix(self.rest).map_err(|_| DecodeError::GroupHeader)?;

@@ -91,6 +91,31 @@ fn rendered(page: &Path) -> Option<String> {
 }
 
 #[test]
+fn real_packets_are_timed_hop_by_hop() {
+    let capture = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/deribit_multicast/sample_first42s.pcapng");
+    if !Path::new(capture).exists() {
+        return println!("skipped: the captures are not here");
+    }
+    let directory = Path::new(SCRATCH).join("bench-capture");
+    let out = directory.to_str().expect("UTF-8");
+    let slice = ["bench", "--quick", "--compute-only", "--options", "24", "--topology", "fused", "--out", out];
+    let run = hedgecore(&[&slice[..], &["--pcap", capture]].concat());
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let report = report(&directory);
+    assert!(report["capture"]["packets"].as_u64() > Some(1_000), "{}", report["capture"]);
+    for hop in ["decode", "greeks", "decision", "encode", "order"] {
+        check(&report["capture"]["hops"][hop]);
+    }
+    assert!(String::from_utf8_lossy(&run.stdout).contains("captured packets"));
+    let missing = hedgecore(&["bench", "--quick", "--pcap", "no-such-file"]);
+    let error = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(
+        !missing.status.success() && error.contains("no-such-file") && error.trim().lines().count() == 1,
+        "{error}"
+    );
+}
+
+#[test]
 fn a_run_has_a_page_and_is_compared_with_an_earlier_one() {
     let directory = Path::new(SCRATCH).join("bench-compare");
     let out = directory.to_str().expect("UTF-8");

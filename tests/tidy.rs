@@ -67,6 +67,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "bench",
         &[
+            "capture",
             "event",
             "feed",
             "gateway",

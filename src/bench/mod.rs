@@ -13,6 +13,7 @@ mod floor;
 mod fused;
 mod host;
 pub mod market;
+mod recorded;
 mod results;
 mod series;
 mod split;
@@ -23,17 +24,20 @@ mod wire;
 
 pub use fused::{FusedConfig, FusedRig};
 pub use host::Host;
+pub use recorded::Captured;
 pub use results::{Answered, Compute, Rate, Results};
 pub use series::{Round, Series};
 pub use split::SplitRig;
 pub use stages::OpenError;
 pub use way::{Arrivals, Load, TO_DECISION, TO_ORDER, TO_WIRE, Way};
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::runtime::clock::{Source, StampClock};
 use crate::runtime::placement::{self, PlacementError, Topology};
 use market::{BookSize, Opening, Outcome};
+use recorded::Recorded;
 use topology::Measured;
 use wire::Wire;
 
@@ -59,6 +63,8 @@ pub struct Plan {
     pub bursts: Vec<u64>,
     /// Ticks a second over sockets, in the open loop; `None` to leave sockets out.
     pub wire_rate: Option<u64>,
+    /// Captures of real packets, played once a round.
+    pub captures: Vec<PathBuf>,
 }
 
 impl Default for Plan {
@@ -73,6 +79,7 @@ impl Default for Plan {
             rates: vec![10_000, 50_000, 100_000, 200_000, 400_000, 800_000, 1_600_000],
             bursts: vec![4, 32, 256],
             wire_rate: Some(1_000),
+            captures: Vec::new(),
         }
     }
 }
@@ -129,6 +136,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         let rig = FusedRig::open(&opening, FusedConfig::bare(Outcome::NoTrade), clock)?;
         books.push((held, rig, Way::new(&[], &clock)));
     }
+    let mut recorded = Recorded::read(&plan.captures)?;
     let (turn, mut floors) = (plan.turn(), Vec::new());
     let (layout, core) = wire_layout(&cores)?;
     let mut wire = Wire::default();
@@ -145,6 +153,10 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
             progress(round, plan.rounds, &format!("{held} options"));
             rig.closed(lasts, way);
         }
+        if !recorded.is_empty() {
+            progress(round, plan.rounds, "captures");
+            recorded.round(clock)?;
+        }
         if let (Some(rate), true) = (plan.wire_rate, round > 0) {
             progress(round, plan.rounds, "sockets");
             let (size, lasts) = (BookSize::holding(plan.held), lasts.clamp(WIRE_SHORTEST, wire::LONGEST / 2));
@@ -153,6 +165,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
         if round == 0 {
             topologies.iter_mut().for_each(Measured::forget);
             books.iter_mut().for_each(|(_, _, way)| *way = way.emptied());
+            recorded.forget();
             floors.clear();
         }
     }
@@ -164,6 +177,9 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Resu
     for (held, _, way) in &books {
         results.book_sweep.insert(*held, way.total.percentiles().p50);
         results.enter(format!("book.{held}"), &way.total);
+    }
+    if !recorded.is_empty() {
+        recorded.enter(&mut results);
     }
     if plan.wire_rate.is_some() {
         results.enter_wire(&layout, wire);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::host::Host;
+use super::recorded::Captured;
 use super::series::{Round, Series};
 use super::way::{Load, Way};
 use super::wire::Wire;
@@ -43,6 +44,9 @@ pub struct Results {
     pub closed_loop: Option<Answered>,
     /// Bytes to bytes, without sockets, by topology.
     pub compute: BTreeMap<String, Compute>,
+    /// Real packets through the fused stages, if there were captures of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Captured>,
     /// Median to a decision not to trade, fused, by options held.
     pub book_sweep: BTreeMap<usize, u64>,
     /// Ticks offered at a rate, of the first topology.

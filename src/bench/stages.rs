@@ -1,6 +1,7 @@
 //! The live stages with the opening behind them: listed, quoted, calibrated, the session logged on, no order working.
 
 use super::market::{Ladder, Opening, Outcome, Step};
+use crate::capture::CaptureError;
 use crate::event::{Body, Event, Trail};
 use crate::feed::{Feed, Line, Packet};
 use crate::gateway::{ConfigError as SessionError, Gateway, SessionConfig};
@@ -33,6 +34,9 @@ pub enum OpenError {
     /// The live pipeline did not start, or did not end well.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),
+    /// A capture cannot be read.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// Its threads cannot be laid out.
     #[error(transparent)]
     Placement(#[from] PlacementError),

@@ -139,6 +139,11 @@ impl Latencies {
         Percentiles::of(&self.histograms[hop as usize])
     }
 
+    /// One hop.
+    pub fn of(&self, hop: Hop) -> &Histogram<u64> {
+        &self.histograms[hop as usize]
+    }
+
     /// One hop of the ticks that became orders.
     pub fn of_orders(&self, hop: Hop) -> &Histogram<u64> {
         self.ordered.get(hop as usize).unwrap_or(&self.histograms[hop as usize])

@@ -47,6 +47,9 @@ pub(super) struct BenchArgs {
     /// Leave sockets out
     #[arg(long, conflicts_with = "rate")]
     compute_only: bool,
+    /// Captures of real packets to play as well, once a round
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pcap: Vec<PathBuf>,
     /// Write the report to this file as a page; with --out it is also report.html there
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -114,5 +117,5 @@ fn plan(args: &BenchArgs) -> Result<Plan, CliError> {
     let lasts = if args.quick { usual.lasts } else { Duration::from_secs_f64(args.seconds) };
     let rounds = if args.quick { usual.rounds } else { args.rounds };
     let wire_rate = (!args.compute_only).then_some(args.rate);
-    Ok(Plan { topologies, wire_rate, lasts, rounds, held: args.options as usize, ..usual })
+    Ok(Plan { topologies, wire_rate, lasts, rounds, held: args.options as usize, captures: args.pcap.clone(), ..usual })
 }

@@ -25,6 +25,10 @@ pub(super) fn print(results: &Results, out: &mut impl Write) -> io::Result<()> {
             row(out, &format!("  {}", hop.replace('_', " ")), percentiles)?;
         }
     }
+    if let Some(capture) = &results.capture {
+        head(out, &format!("{} captured packets", capture.packets))?;
+        capture.hops.iter().try_for_each(|(hop, percentiles)| row(out, hop, percentiles))?;
+    }
     if !results.book_sweep.is_empty() {
         writeln!(out, "\n{:<28} {:>10}", "options held", "no trade p50")?;
         for (held, p50) in &results.book_sweep {

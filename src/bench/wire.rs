@@ -4,7 +4,9 @@
 //! pipeline log on and sends nothing but ticks of the perpetual; orders meet nobody and are cancelled, so that the next tick
 //! is worth one again. The pipeline is the live one, [`Pipeline`], with its own stamps: `wire` runs from before the receive
 //! call that brought the datagram to after the write call that took the order. `echo` is a thread on the same core that
-//! answers each datagram with as many bytes as an order has, through the same kinds of socket, stamped at the same places.
+//! answers each datagram with as many bytes as an order has, through the same kinds of socket, stamped at the same places. It
+//! spins as the pipeline does, through the same calls in the same order: both lines of datagrams, then the session; it decodes,
+//! values and decides nothing, and hears no answer.
 //!
 //! From the exchange's side a datagram is timed from when it was due to be sent until its order arrived. The order's price
 //! tells the tick among the last [`STEPS`]. A tick that came while an order was working has none of its own and is answered
@@ -118,8 +120,8 @@ impl Wire {
     }
 
     fn echo_round(&mut self, round: Round<'_>) -> Result<(), OpenError> {
-        let feed = FeedAddress::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), Ipv4Addr::LOCALHOST);
-        let mut feed = FeedSocket::open(&feed)?;
+        let any = FeedAddress::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), Ipv4Addr::LOCALHOST);
+        let (mut feed, mut snapshots) = (FeedSocket::open(&any)?, FeedSocket::open(&any)?);
         let (listener, orders) = listen()?;
         let mut socket = OrderSocket::connect(orders)?;
         let core = round.plan.threads.first().and_then(|thread| thread.core);
@@ -129,7 +131,7 @@ impl Wire {
                 if let Some(core) = core {
                     pin_current_thread(core);
                 }
-                let (mut series, answer) = (Series::default(), [0; ORDER_BYTES]);
+                let (mut series, answer, mut inbox) = (Series::default(), [0; ORDER_BYTES], [0; 4_096]);
                 while !stop.load(Ordering::Relaxed) {
                     let received = clock.ticks();
                     let count = feed.receive_batch().unwrap_or(0);
@@ -138,6 +140,9 @@ impl Wire {
                             series.record(clock.nanos(clock.ticks().0 - received.0));
                         }
                     }
+                    // Nothing comes on either; a session that ended fails the next write.
+                    let _ = snapshots.receive_batch();
+                    let _ = socket.read(&mut inbox);
                 }
                 series.end_round();
                 series

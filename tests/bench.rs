@@ -79,7 +79,8 @@ fn a_slice_of_everything_leaves_every_figure_and_every_file() {
 }
 
 /// The names by which browsers without a window go.
-const BROWSERS: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell"];
+const BROWSERS: [&str; 6] =
+    ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell"];
 
 /// The page as a browser makes it, if there is one.
 fn rendered(page: &Path) -> Option<String> {

@@ -97,13 +97,13 @@ pub(super) struct DemoArgs {
 
 /// The format of the venue's market data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Market {
+pub(super) enum Market {
     Classic,
     Starbase,
 }
 
 impl Market {
-    fn protocol(self) -> Protocol {
+    pub(super) fn protocol(self) -> Protocol {
         match self {
             Self::Classic => Protocol::Classic,
             Self::Starbase => Protocol::Starbase,

@@ -11,8 +11,10 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::CliError;
+use super::demo::Market;
+use crate::feed::Line;
 use crate::sim::venue::server::Endpoints;
-use crate::sim::venue::{FixNames, Universe, VenueConfig, VenueServer};
+use crate::sim::venue::{FixNames, Universe, VenueConfig, VenueHandle, VenueServer};
 use crate::units::{Lots, Nanos};
 
 /// Between two looks at the clock and the signals.
@@ -41,6 +43,12 @@ pub(super) struct VenueArgs {
     /// Send market data to this group and port, snapshots to the next port
     #[arg(long, value_name = "GROUP:PORT", default_value = "239.111.111.1:6100")]
     multicast: SocketAddrV4,
+    /// The format of the market data; of starbase, what is missing is sent again by the fourth port after the first
+    #[arg(long, value_enum, default_value_t = Market::Classic)]
+    feed: Market,
+    /// Send everything a second time: line B, changes to the second port after the first and snapshots to the third
+    #[arg(long)]
+    two_lines: bool,
     /// Who may trade; its secret is in the environment as HEDGECORE_SECRET. Without it whoever has the right FIX names may
     #[arg(long, value_name = "NAME")]
     client_id: Option<String>,
@@ -86,6 +94,7 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
         let options = contracts.filter(|contract| contract.option.is_some());
         config.positions = options.map(|contract| (contract.name, Lots(-1))).collect();
     }
+    config.publish.protocol = args.feed.protocol();
     if let (Some(sender), Some(target)) = (&args.sender, &args.target) {
         let (sender, target) = (sender.clone(), target.clone());
         config.session.fix = args.fix.map(|_| FixNames { sender, target, reset_on_logon: args.reset_on_logon });
@@ -96,10 +105,14 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
         config.session.secret = std::env::var(SECRET)
             .map_err(|_| CliError::Input(format!("--client-id needs its secret in the environment, as {SECRET}")))?;
     }
+    let after = |ports: u16| args.multicast.port().checked_add(ports).unwrap_or(0);
     let mut endpoints = Endpoints {
         group: Some(*args.multicast.ip()).filter(|group| group.is_multicast()),
-        incremental_port: args.multicast.port(),
-        snapshot_port: args.multicast.port().checked_add(1).unwrap_or(0),
+        incremental_port: after(0),
+        snapshot_port: after(1),
+        two_lines: args.two_lines,
+        second_ports: [after(2), after(3)],
+        service_port: after(4),
         ..Endpoints::default()
     };
     if let Some(address) = args.fix.or(args.starbase) {
@@ -109,12 +122,7 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
     let venue = VenueServer::spawn_at(config, endpoints)?;
     let mut out = io::stdout().lock();
     writeln!(out, "orders by {protocol} at {}", venue.order_address())?;
-    let [incremental, snapshots] = [0, 1].map(|at| venue.feed_addresses()[at]);
-    writeln!(out, "market data at {incremental}, snapshots at {snapshots}")?;
-    for notice in venue.notices() {
-        writeln!(out, "note: {notice}")?;
-    }
-    out.flush()?;
+    say_where(&venue, &mut out)?;
     let began = Instant::now();
     let over = |seconds: f64| began.elapsed().as_secs_f64() >= seconds;
     while !stop.load(Ordering::Acquire) && !args.seconds.is_some_and(over) {
@@ -131,4 +139,22 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
     };
     writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;
     Ok(())
+}
+
+/// Where market data goes, line by line, and who sends it again.
+fn say_where(venue: &VenueHandle, out: &mut impl Write) -> io::Result<()> {
+    let feeds = venue.feed_addresses();
+    for (line, name) in [(Line::A, "market data"), (Line::B, "line B")] {
+        let mut of_line = feeds.iter().filter(|feed| feed.line == line);
+        if let (Some(incremental), Some(snapshots)) = (of_line.next(), of_line.next()) {
+            writeln!(out, "{name} at {incremental}, snapshots at {snapshots}")?;
+        }
+    }
+    if let Some(service) = feeds.iter().find_map(|feed| feed.service) {
+        writeln!(out, "what is missing is sent again by {service}")?;
+    }
+    for notice in venue.notices() {
+        writeln!(out, "note: {notice}")?;
+    }
+    out.flush()
 }

@@ -52,6 +52,10 @@ pub struct Endpoints {
     pub order_port: u16,
     /// Whether everything is sent a second time, on a line of its own.
     pub two_lines: bool,
+    /// Ports of that line: incremental, snapshots.
+    pub second_ports: [u16; 2],
+    /// Port at which a Starbase client asks for what it missed.
+    pub service_port: u16,
 }
 
 impl Default for Endpoints {
@@ -63,6 +67,8 @@ impl Default for Endpoints {
             order_host: Ipv4Addr::LOCALHOST,
             order_port: 0,
             two_lines: false,
+            second_ports: [0; 2],
+            service_port: 0,
         }
     }
 }
@@ -113,8 +119,9 @@ impl VenueServer {
         let snapshot = Outlet::open("snapshots", group, endpoints.snapshot_port, &mut notices)?;
         let (mut incremental, mut snapshot) = (vec![incremental], vec![snapshot]);
         if endpoints.two_lines {
-            incremental.push(Outlet::open("incremental market data, line B", group, 0, &mut notices)?);
-            snapshot.push(Outlet::open("snapshots, line B", group, 0, &mut notices)?);
+            let [changes, snapshots] = endpoints.second_ports;
+            incremental.push(Outlet::open("incremental market data, line B", group, changes, &mut notices)?);
+            snapshot.push(Outlet::open("snapshots, line B", group, snapshots, &mut notices)?);
         }
         let order_address = SocketAddrV4::new(endpoints.order_host, endpoints.order_port);
         let fail = |source| VenueError::Socket { purpose: "orders", address: order_address, source };
@@ -131,9 +138,10 @@ impl VenueServer {
             feeds.extend(others.map(|line| line.second_line(&first)));
         }
         let service = if sends_again {
-            let mut service = UdpService::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0).into())
+            let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, endpoints.service_port);
+            let mut service = UdpService::bind(address.into())
                 .and_then(|socket| Ok((socket.local_addr()?, socket)))
-                .map_err(|source| VenueError::Socket { purpose: "retransmits", address: order_address, source })?;
+                .map_err(|source| VenueError::Socket { purpose: "retransmits", address, source })?;
             poll.registry().register(&mut service.1, SERVICE, Interest::READABLE).map_err(VenueError::Thread)?;
             let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, service.0.port());
             feeds.push(FeedAddress::answers_of(address, Ipv4Addr::LOCALHOST));

@@ -331,6 +331,24 @@ fn a_report_that_is_rejected_stops_new_orders() {
 }
 
 #[test]
+fn a_group_of_another_number_of_entries_than_it_says_is_rejected() {
+    for fills in ["1362=2|1363=1|1364=100|1365=5|", "1362=1|1363=1|1364=100|1365=5|1363=2|1364=100|1365=5|"] {
+        let mut venue = Venue::up();
+        venue.say("8", &format!("37=1|41=7|39=2|55=BTC-PERPETUAL|54=1|14=10|{fills}"));
+        assert_eq!(venue.heard(), ["3#2 45=2 371=1362 372=8 373=16 58"]);
+        assert!(venue.bodies().is_empty(), "no fill of it is taken");
+    }
+}
+
+#[test]
+fn fields_of_a_group_out_of_their_order_are_rejected() {
+    let mut venue = Venue::up();
+    venue.say("8", "37=1|41=7|39=2|55=BTC-PERPETUAL|54=1|14=10|1362=1|1364=100|1363=1|1365=5|");
+    assert_eq!(venue.heard(), ["3#2 45=2 371=1364 372=8 373=15 58"]);
+    assert!(venue.bodies().is_empty());
+}
+
+#[test]
 fn fields_and_messages_the_venue_adds_are_tolerated() {
     let mut venue = Venue::up();
     venue.say("8", "37=1|41=7|39=0|55=BTC-PERPETUAL|54=1|14=0|1700=x|100010=label|");

@@ -459,6 +459,7 @@ fn explain(reason: RejectReason) -> &'static [u8] {
         RejectReason::InvalidMsgType => b"invalid MsgType",
         RejectReason::RepeatedTag => b"tag appears more than once",
         RejectReason::OutOfOrder => b"tag specified out of required order",
+        RejectReason::GroupOutOfOrder => b"repeating group fields out of order",
         RejectReason::GroupCount => b"incorrect NumInGroup count for repeating group",
         RejectReason::Other => b"more fields than are read",
     }

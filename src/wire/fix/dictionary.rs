@@ -62,6 +62,42 @@ pub struct Spec {
     pub optional: &'static [u32],
     /// Members of its groups, which may repeat.
     pub repeating: &'static [u32],
+    /// The group whose entries are counted, if there is one.
+    pub group: Option<Group>,
+}
+
+/// A repeating group.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// The field that says how many entries there are.
+    pub count: u32,
+    /// Its fields in their order; each entry begins with the first.
+    pub members: &'static [u32],
+}
+
+/// How far a group has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Course {
+    announced: u64,
+    entries: u64,
+    /// Which field of the entry is due, by its place; none before the first entry.
+    due: usize,
+}
+
+impl Course {
+    /// Notes a field of the group or its count, or says what is wrong with it.
+    fn take(&mut self, group: &Group, tag: u32, value: &[u8]) -> Result<(), RejectReason> {
+        if tag == group.count {
+            self.announced = super::number(value).ok_or(RejectReason::IncorrectFormat)?;
+        }
+        match group.members.iter().position(|member| *member == tag) {
+            None => {}
+            Some(0) => (self.entries, self.due) = (self.entries + 1, 1),
+            Some(place) if self.entries > 0 && place >= self.due => self.due = place + 1,
+            Some(_) => return Err(RejectReason::GroupOutOfOrder),
+        }
+        Ok(())
+    }
 }
 
 /// What is known of a type; `None` for types that are not spoken here.
@@ -76,7 +112,12 @@ const HOLDINGS: &[u32] =
     &[tag::POS_TYPE, tag::LONG_QTY, tag::SHORT_QTY, tag::SYMBOL, tag::SIDE, tag::QTY_TYPE, 231, 730, 746, 883];
 
 const fn entry(kind: u8, required: &'static [u32], optional: &'static [u32], repeating: &'static [u32]) -> Spec {
-    Spec { kind, required, optional, repeating }
+    Spec { kind, required, optional, repeating, group: None }
+}
+
+const fn with_group(entry: Spec, count: u32) -> Spec {
+    let group = Some(Group { count, members: entry.repeating });
+    Spec { group, ..entry }
 }
 
 /// Every type spoken.
@@ -144,44 +185,47 @@ const SPECS: &[Spec] = &[
         &[tag::SECURITY_TYPE, tag::SYMBOL, tag::CURRENCY, tag::TRANSACT_TIME],
         NONE,
     ),
-    entry(
-        kind::EXECUTION_REPORT,
-        &[tag::ORD_STATUS],
-        &[
-            tag::AVG_PX,
-            tag::CL_ORD_ID,
-            tag::COMMISSION,
-            tag::CUM_QTY,
-            tag::EXEC_ID,
-            tag::EXEC_INST,
-            tag::LAST_PX,
-            tag::LAST_QTY,
-            tag::ORDER_ID,
-            tag::ORDER_QTY,
-            tag::ORD_TYPE,
-            tag::ORIG_CL_ORD_ID,
-            tag::PRICE,
-            tag::SIDE,
-            tag::SYMBOL,
-            tag::TEXT,
-            tag::TIME_IN_FORCE,
-            tag::TRANSACT_TIME,
-            tag::STOP_PX,
-            tag::ORD_REJ_REASON,
-            tag::EXEC_TYPE,
-            tag::LEAVES_QTY,
-            207,
-            231,
-            tag::SECONDARY_EXEC_ID,
-            tag::MASS_STATUS_REQ_ID,
-            tag::MASS_STATUS_REQ_TYPE,
-            tag::TOT_NUM_REPORTS,
-            tag::LAST_RPT_REQUESTED,
-            tag::QTY_TYPE,
-            1_138,
-            tag::NO_FILLS,
-        ],
-        FILLS,
+    with_group(
+        entry(
+            kind::EXECUTION_REPORT,
+            &[tag::ORD_STATUS],
+            &[
+                tag::AVG_PX,
+                tag::CL_ORD_ID,
+                tag::COMMISSION,
+                tag::CUM_QTY,
+                tag::EXEC_ID,
+                tag::EXEC_INST,
+                tag::LAST_PX,
+                tag::LAST_QTY,
+                tag::ORDER_ID,
+                tag::ORDER_QTY,
+                tag::ORD_TYPE,
+                tag::ORIG_CL_ORD_ID,
+                tag::PRICE,
+                tag::SIDE,
+                tag::SYMBOL,
+                tag::TEXT,
+                tag::TIME_IN_FORCE,
+                tag::TRANSACT_TIME,
+                tag::STOP_PX,
+                tag::ORD_REJ_REASON,
+                tag::EXEC_TYPE,
+                tag::LEAVES_QTY,
+                207,
+                231,
+                tag::SECONDARY_EXEC_ID,
+                tag::MASS_STATUS_REQ_ID,
+                tag::MASS_STATUS_REQ_TYPE,
+                tag::TOT_NUM_REPORTS,
+                tag::LAST_RPT_REQUESTED,
+                tag::QTY_TYPE,
+                1_138,
+                tag::NO_FILLS,
+            ],
+            FILLS,
+        ),
+        tag::NO_FILLS,
     ),
     entry(
         kind::ORDER_CANCEL_REJECT,
@@ -204,20 +248,23 @@ const SPECS: &[Spec] = &[
         &[tag::REF_SEQ_NUM, tag::REF_MSG_TYPE, tag::BUSINESS_REJECT_REF_ID, tag::BUSINESS_REJECT_REASON, tag::TEXT],
         NONE,
     ),
-    entry(
-        kind::ORDER_MASS_CANCEL_REPORT,
-        &[tag::MASS_CANCEL_REQUEST_TYPE],
-        &[
-            tag::CL_ORD_ID,
-            tag::ORDER_ID,
-            tag::MASS_CANCEL_RESPONSE,
-            tag::MASS_CANCEL_REJECT_REASON,
-            tag::TOTAL_AFFECTED_ORDERS,
-            tag::NO_AFFECTED_ORDERS,
-            tag::TEXT,
-            298,
-        ],
-        &[tag::ORIG_CL_ORD_ID],
+    with_group(
+        entry(
+            kind::ORDER_MASS_CANCEL_REPORT,
+            &[tag::MASS_CANCEL_REQUEST_TYPE],
+            &[
+                tag::CL_ORD_ID,
+                tag::ORDER_ID,
+                tag::MASS_CANCEL_RESPONSE,
+                tag::MASS_CANCEL_REJECT_REASON,
+                tag::TOTAL_AFFECTED_ORDERS,
+                tag::NO_AFFECTED_ORDERS,
+                tag::TEXT,
+                298,
+            ],
+            &[tag::ORIG_CL_ORD_ID],
+        ),
+        tag::NO_AFFECTED_ORDERS,
     ),
     entry(
         kind::ORDER_MASS_STATUS_REQUEST,
@@ -240,12 +287,13 @@ const SPECS: &[Spec] = &[
 ];
 
 impl Spec {
-    /// The first thing wrong with the fields: one that stands twice, one of the header behind the body's first, and, when
-    /// `strict`, one that does not belong; then one that is missing.
+    /// The first thing wrong with the fields: one that stands twice, one of the header behind the body's first, one of a
+    /// group before its entry or out of its order, and, when `strict`, one that does not belong; then one that is missing,
+    /// and a group of another number of entries than it says.
     pub fn check(&self, fields: &Fields<'_>, strict: bool) -> Result<(), Fault> {
         let mut seen: TagSet = [0; KNOWN_MAX / 64];
-        let mut in_body = false;
-        for (tag, _) in fields.iter() {
+        let (mut in_body, mut course) = (false, Course::default());
+        for (tag, value) in fields.iter() {
             let fault = |reason| Err(Fault { tag, reason });
             let is_header = holds(&HEADER, tag);
             if is_header && in_body {
@@ -259,6 +307,9 @@ impl Spec {
                 }
                 *word |= bit;
             }
+            if let Some(group) = &self.group {
+                course.take(group, tag, value).or_else(fault)?;
+            }
             let belongs =
                 || self.required.contains(&tag) || self.optional.contains(&tag) || self.repeating.contains(&tag);
             if strict && !is_header && tag < USER_DEFINED && !belongs() {
@@ -270,7 +321,12 @@ impl Spec {
                 return Err(Fault { tag: *tag, reason: RejectReason::RequiredTagMissing });
             }
         }
-        Ok(())
+        match &self.group {
+            Some(group) if course.entries != course.announced => {
+                Err(Fault { tag: group.count, reason: RejectReason::GroupCount })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -306,6 +362,26 @@ mod tests {
     fn members_of_a_group_repeat() {
         let report = "35=8|34=1|39=2|1362=2|1363=1|1364=5|1365=1|1363=2|1364=5|1365=1|";
         assert_eq!(check(kind::EXECUTION_REPORT, report, true), Ok(()));
+    }
+
+    #[test]
+    fn a_group_has_as_many_entries_as_it_says_each_in_its_order() {
+        let fault = |tag, reason| Err(Fault { tag, reason });
+        let entry = "1363=1|1364=5|1365=1|1443=2|";
+        for (group, expected) in [
+            (format!("1362=1|{entry}"), Ok(())),
+            (format!("1362=2|{entry}1363=2|1365=1|"), Ok(())),
+            ("1362=0|".to_owned(), Ok(())),
+            (format!("1362=1|{entry}{entry}"), fault(1_362, RejectReason::GroupCount)),
+            (format!("1362=2|{entry}"), fault(1_362, RejectReason::GroupCount)),
+            (entry.to_owned(), fault(1_362, RejectReason::GroupCount)),
+            ("1362=x|".to_owned(), fault(1_362, RejectReason::IncorrectFormat)),
+            ("1362=1|1364=5|1363=1|".to_owned(), fault(1_364, RejectReason::GroupOutOfOrder)),
+            ("1362=1|1363=1|1365=1|1364=5|".to_owned(), fault(1_364, RejectReason::GroupOutOfOrder)),
+            ("1362=1|1363=1|1364=5|1364=6|".to_owned(), fault(1_364, RejectReason::GroupOutOfOrder)),
+        ] {
+            assert_eq!(check(kind::EXECUTION_REPORT, &format!("35=8|34=1|39=2|{group}"), true), expected, "{group}");
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub enum RejectReason {
     RepeatedTag = 13,
     /// A field of the header stands in the body.
     OutOfOrder = 14,
+    /// A field of a group stands before its entry, or not in its order.
+    GroupOutOfOrder = 15,
     /// A group has more or fewer entries than it says.
     GroupCount = 16,
     /// More fields than are read.

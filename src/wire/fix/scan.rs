@@ -66,7 +66,7 @@ pub(super) fn first_equal(word: u64, byte: u8) -> u64 {
 /// Eight characters less `'0'`: a digit becomes its value.
 #[inline]
 pub(super) fn less_zeros(word: u64) -> u64 {
-    word ^ (LOWEST * b'0' as u64)
+    word ^ (LOWEST * u64::from(b'0'))
 }
 
 /// The number whose decimal digits are these bytes, lowest byte first; `None` when one is above nine.
@@ -100,7 +100,7 @@ pub(super) fn right_aligned(text: &[u8]) -> Option<u64> {
     } else {
         u64::from(*text.first()?) << 56
     };
-    Some(word ^ ((LOWEST * b'0' as u64) << free))
+    Some(word ^ ((LOWEST * u64::from(b'0')) << free))
 }
 
 #[cfg(test)]

@@ -6,12 +6,15 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use hedgecore::event::{Body, Event, Trail};
+use hedgecore::feed::{Feed, FeedConfig, Line, Packet, Protocol};
 use hedgecore::ring::{broadcast, latest};
 use hedgecore::runtime::alloc::{CountingAllocator, hot_allocations, hot_frees, hot_section, is_installed, mark_hot};
 use hedgecore::runtime::clock::StampClock;
 use hedgecore::runtime::idle::{IdleStrategy, Idler};
 use hedgecore::runtime::socket::{FeedAddress, FeedSocket, OrderSocket, Poller};
-use hedgecore::units::Nanos;
+use hedgecore::sim::venue::{Channel, PublishConfig, Venue, VenueConfig};
+use hedgecore::stage::{Full, Outbox};
+use hedgecore::units::{Nanos, Ticks};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -129,5 +132,53 @@ fn open_sockets_leave_the_heap_alone_also_when_the_peer_goes() {
         });
     });
     assert!(datagrams > 0 && failures > 0, "{datagrams} datagrams, {failures} failures");
+    assert_eq!(counts, (0, 0));
+}
+
+/// Counts events and keeps none.
+#[derive(Default)]
+struct Count(u64);
+
+impl Outbox<Event> for Count {
+    fn send(&mut self, _: Event) -> Result<(), Full> {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+}
+
+#[test]
+fn starbase_market_data_on_two_lines_leaves_the_heap_alone_also_when_both_lose() {
+    let publish = PublishConfig { protocol: Protocol::Starbase, ..PublishConfig::default() };
+    let mut venue = Venue::new(VenueConfig { publish, ..VenueConfig::default() }).unwrap();
+    let (start, mut packets) = (venue.start_time(), Vec::new());
+    for ms in 1..=2_000 {
+        let now = Nanos(start.0 + ms * Nanos::PER_MILLI);
+        venue.advance(now, &mut |channel, bytes| packets.push((now, channel, bytes.to_vec())));
+    }
+    let (mut feed, mut out) = (Feed::new(FeedConfig::starbase()), Count::default());
+    let mut requests = 0;
+    let counts = counted(|| {
+        hot_section(|| {
+            for (number, (time, channel, bytes)) in packets.iter().enumerate() {
+                let port = if *channel == Channel::Incremental { 6_100 } else { 6_200 };
+                for line in [Line::A, Line::B] {
+                    // Each line loses its own, and now and then both the same.
+                    if number % 97 != 11 * (1 + line as usize) && number % 509 != 300 {
+                        let packet = Packet { time: *time, received: Ticks(0), port, line, bytes };
+                        feed.step(&packet, &mut out);
+                    }
+                }
+                feed.tick(*time, &mut out);
+                requests += usize::from(feed.take_request().is_some());
+            }
+        });
+    });
+    let [a, b] = [Line::A, Line::B].map(|line| feed.line(line));
+    assert!(out.0 > 10_000 && requests > 0, "{} events, {requests} requests", out.0);
+    assert!(a.missing > 0 && b.first > 0 && b.duplicates > 0, "{a:?} {b:?}");
     assert_eq!(counts, (0, 0));
 }

@@ -36,8 +36,7 @@ pub(super) struct OrderLink {
     connected: bool,
     inbox: Box<[u8]>,
     filled: usize,
-    reconnect_at: Nanos,
-    reconnect_ns: u64,
+    attempts: Attempts,
     /// The gateway's level as last shown on the board.
     level_shown: KillLevel,
     /// Wakes whoever takes the reports.
@@ -61,8 +60,7 @@ impl OrderLink {
             connected: false,
             inbox: vec![0; INBOX_BYTES].into(),
             filled: 0,
-            reconnect_at: Nanos::default(),
-            reconnect_ns: nanos(address.reconnect_first),
+            attempts: Attempts::new(&address),
             address,
             level_shown: KillLevel::Open,
             alarm,
@@ -183,10 +181,10 @@ impl OrderLink {
             return;
         }
         if self.gateway.gateway().ready() {
-            self.reconnect_ns = nanos(self.address.reconnect_first);
+            self.attempts.succeeded();
         }
         let Some(socket) = &mut self.socket else {
-            if now >= self.reconnect_at {
+            if self.attempts.is_due(now) {
                 self.connect(now, rest);
             }
             return;
@@ -205,7 +203,7 @@ impl OrderLink {
         let watched = self.socket.as_mut().map(|socket| rest.poller.watch_order(socket));
         if !matches!(watched, Some(Ok(()))) {
             self.socket = None;
-            self.back_off(now);
+            self.attempts.failed(now);
         }
     }
 
@@ -217,13 +215,8 @@ impl OrderLink {
         if std::mem::take(&mut self.connected) {
             self.gateway.disconnected(now);
         }
-        self.back_off(now);
+        self.attempts.failed(now);
         true
-    }
-
-    fn back_off(&mut self, now: Nanos) {
-        self.reconnect_at = Nanos(now.0 + self.reconnect_ns);
-        self.reconnect_ns = (2 * self.reconnect_ns).min(nanos(self.address.reconnect_last));
     }
 
     /// Logs out and gives the last bytes a moment each way.
@@ -240,4 +233,62 @@ impl OrderLink {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When to connect again: a while after a failure, twice as long after the next one, and so on up to a bound.
+#[derive(Debug)]
+struct Attempts {
+    at: Nanos,
+    wait_ns: u64,
+    first_ns: u64,
+    last_ns: u64,
+}
+
+impl Attempts {
+    fn new(address: &OrderAddress) -> Self {
+        let first_ns = nanos(address.reconnect_first);
+        Self { at: Nanos(0), wait_ns: first_ns, first_ns, last_ns: nanos(address.reconnect_last).max(first_ns) }
+    }
+
+    fn is_due(&self, now: Nanos) -> bool {
+        now >= self.at
+    }
+
+    fn failed(&mut self, now: Nanos) {
+        self.at = Nanos(now.0.saturating_add(self.wait_ns));
+        self.wait_ns = self.wait_ns.saturating_mul(2).min(self.last_ns);
+    }
+
+    fn succeeded(&mut self) {
+        self.wait_ns = self.first_ns;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_come_at_twice_the_distance_up_to_the_bound_and_again_from_the_first_after_a_success() {
+        let [first, last] = [10, 1_000].map(Duration::from_millis);
+        let usual = OrderAddress::new("127.0.0.1:1".parse().unwrap());
+        let mut attempts =
+            Attempts::new(&OrderAddress { reconnect_first: first, reconnect_last: last, ..usual.clone() });
+        let mut now = Nanos(5);
+        assert!(attempts.is_due(now), "the first attempt waits for nothing");
+        let mut waits_ms = |attempts: &mut Attempts| {
+            attempts.failed(now);
+            let wait = attempts.at.since(now);
+            assert!(!attempts.is_due(Nanos(attempts.at.0 - 1)) && attempts.is_due(attempts.at));
+            now = attempts.at;
+            wait / Nanos::PER_MILLI
+        };
+        let waits: Vec<u64> = (0..9).map(|_| waits_ms(&mut attempts)).collect();
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
+        attempts.succeeded();
+        assert_eq!(waits_ms(&mut attempts), 10);
+        // A bound below the first wait is none.
+        let mut attempts = Attempts::new(&OrderAddress { reconnect_first: last, reconnect_last: first, ..usual });
+        assert_eq!([waits_ms(&mut attempts), waits_ms(&mut attempts)], [1_000, 1_000]);
+    }
 }

@@ -41,14 +41,15 @@ impl LineQuality {
 pub(super) struct Network {
     name: String,
     lines: [LineQuality; 2],
-    is_netem: bool,
+    /// Whether the kernel spoils the lines, or why it does not.
+    netem: Result<(), String>,
 }
 
 impl Network {
     /// Makes both namespaces and the lines between them, or says why it cannot.
     pub(super) fn new(name: &str, lines: [LineQuality; 2]) -> Result<Self, String> {
         let name = format!("{name}-{}", std::process::id());
-        let mut network = Self { name, lines, is_netem: false };
+        let mut network = Self { name, lines, netem: Ok(()) };
         let (venue, desk) = (network.venue(), network.desk());
         for side in [&venue, &desk] {
             ip(&["netns", "add", side])?;
@@ -62,9 +63,19 @@ impl Network {
                 ip(&["-n", side, "link", "set", card, "up"])?;
             }
         }
-        let impaired = (0..2).filter(|line| !lines[*line].is_clean()).map(|line| network.impair(line));
-        network.is_netem = impaired.collect::<Vec<_>>().into_iter().all(|asked| asked.is_ok());
+        network.netem = (0..2).filter(|line| !lines[*line].is_clean()).try_for_each(|line| network.impair(line));
+        if network.netem.is_err() {
+            network.unimpair();
+        }
         Ok(network)
+    }
+
+    /// Takes back what the kernel was asked for on the other line, so that no line is spoilt twice.
+    fn unimpair(&self) {
+        for card in ["venue-a", "venue-b"] {
+            // A card without a queue of ours has none to take back.
+            let _ = ip(&["netns", "exec", &self.venue(), "tc", "qdisc", "del", "dev", card, "root"]);
+        }
     }
 
     /// Has the kernel spoil what leaves on a line.
@@ -85,14 +96,14 @@ impl Network {
 
     /// What has to be injected before the cards because the kernel cannot.
     pub(super) fn injected(&self) -> [LineFaults; 2] {
-        self.lines.map(|line| if self.is_netem { LineQuality::CLEAN.faults() } else { line.faults() })
+        self.lines.map(|line| if self.netem.is_ok() { LineQuality::CLEAN.faults() } else { line.faults() })
     }
 
-    pub(super) fn describe(&self) -> &'static str {
-        match (self.lines.iter().all(LineQuality::is_clean), self.is_netem) {
-            (true, _) => "clean lines",
-            (false, true) => "faults by tc netem",
-            (false, false) => "faults injected before the cards (the kernel has no netem queue)",
+    pub(super) fn describe(&self) -> String {
+        match &self.netem {
+            _ if self.lines.iter().all(LineQuality::is_clean) => "clean lines".to_owned(),
+            Ok(()) => "faults by tc netem in the kernel".to_owned(),
+            Err(why) => format!("faults by a relay before the cards, since the kernel refuses netem ({why})"),
         }
     }
 

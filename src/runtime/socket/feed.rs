@@ -285,6 +285,80 @@ mod tests {
         assert_eq!(heard, [Some(b"tick".to_vec()), Some(b"tick".to_vec())]);
     }
 
+    /// A socket that sends to groups by the loopback interface, from this address.
+    fn sender(from: Ipv4Addr) -> Socket {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP)).unwrap();
+        socket.bind(&SocketAddrV4::new(from, 0).into()).unwrap();
+        socket.set_multicast_if_v4(&LOOPBACK).unwrap();
+        socket
+    }
+
+    #[test]
+    fn a_group_joined_for_one_source_hears_nobody_else() {
+        let (wanted, other) = (Ipv4Addr::new(127, 0, 0, 9), Ipv4Addr::new(127, 0, 0, 8));
+        let group = SocketAddrV4::new(Ipv4Addr::new(239, 77, 5, 2), unicast().local_address().port());
+        let everybody = FeedAddress::new(group, LOOPBACK);
+        let opened = FeedSocket::open(&FeedAddress { source: Some(wanted), ..everybody });
+        let (filtered, open) = match (opened, FeedSocket::open(&everybody)) {
+            (Ok(filtered), Ok(open)) => (filtered, open),
+            (Err(error), _) | (_, Err(error)) => return println!("skipped: {error}"),
+        };
+        for (from, text) in [(other, b"other"), (wanted, b"mine!")] {
+            if let Err(error) = sender(from).send_to(text, &group.into()) {
+                return println!("skipped: this host sends no multicast: {error}");
+            }
+        }
+        let Some(first) = receive_within(&open, Duration::from_secs(1)) else {
+            return println!("skipped: multicast does not loop back on this host");
+        };
+        assert_eq!(first, b"other", "both were sent, and one socket hears everybody");
+        assert_eq!(receive_within(&filtered, Duration::from_secs(1)), Some(b"mine!".to_vec()));
+        assert_eq!(receive_within(&filtered, Duration::from_millis(20)), None);
+    }
+
+    #[test]
+    fn a_group_is_joined_on_the_interface_asked_for_or_not_at_all() {
+        let group = SocketAddrV4::new(Ipv4Addr::new(239, 77, 5, 3), 0);
+        let error = FeedSocket::open(&FeedAddress::new(group, Ipv4Addr::new(192, 0, 2, 1))).unwrap_err().to_string();
+        assert!(error.starts_with("cannot join 239.77.5.3:0 on interface 192.0.2.1: "), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_feeds_options_are_in_force_on_its_socket_or_are_noticed() {
+        let asked = FeedAddress {
+            receive_buffer_bytes: 65_536,
+            busy_poll_us: 41,
+            timestamps: true,
+            ..FeedAddress::new(SocketAddrV4::new(LOOPBACK, 0), LOOPBACK)
+        };
+        let feed = FeedSocket::open(&asked).unwrap();
+        let noticed = |part: &str| feed.notices().any(|notice| notice.contains(part));
+        let socket = Socket::from(std::os::fd::AsFd::as_fd(&feed.socket).try_clone_to_owned().unwrap());
+        assert_eq!(
+            socket.recv_buffer_size().unwrap(),
+            2 * asked.receive_buffer_bytes,
+            "half of it is the kernel's own"
+        );
+        for (option, value, part) in [
+            (libc::SO_BUSY_POLL, 41, "not busy-polled"),
+            (libc::SO_RXQ_OVFL, 1, "are not counted"),
+            (libc::SO_TIMESTAMPNS, 1, "does not say when"),
+        ] {
+            assert!(options::granted(&socket, option).unwrap() == value || noticed(part), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_buffer_smaller_than_asked_is_noticed_with_its_size() {
+        let mut feed = FeedAddress::new(SocketAddrV4::new(LOOPBACK, 0), LOOPBACK);
+        feed.receive_buffer_bytes = 1 << 30;
+        let open = FeedSocket::open(&feed).unwrap();
+        let granted = socket2::SockRef::from(&open.socket).recv_buffer_size().unwrap() / 2;
+        let notice = format!("the kernel holds {granted} bytes of the {} asked for", 1 << 30);
+        assert!(open.notices().any(|said| said.contains(&notice)), "{open:?}");
+    }
+
     #[test]
     fn what_the_host_does_not_grant_is_a_notice() {
         let mut feed = FeedAddress::new(SocketAddrV4::new(LOOPBACK, 0), LOOPBACK);

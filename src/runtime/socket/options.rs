@@ -45,6 +45,19 @@ mod linux {
     }
 }
 
+/// What the kernel has in force.
+#[cfg(all(test, target_os = "linux"))]
+pub(super) fn granted(socket: &Socket, option: libc::c_int) -> io::Result<libc::c_int> {
+    use std::os::fd::AsRawFd;
+
+    let (mut value, mut length): (libc::c_int, _) = (0, size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: the descriptor is open for the call, and the kernel writes no more than `length` bytes to `value`.
+    let outcome = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut length)
+    };
+    if outcome == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(not(target_os = "linux"))]
 mod linux {
     use std::io;
@@ -57,5 +70,36 @@ mod linux {
 
     pub(super) fn set(_: &Socket, _: i32, _: i32) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this system cannot"))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    fn socket() -> Socket {
+        Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket")
+    }
+
+    #[test]
+    fn the_kernel_counts_drops_and_stamps_once_it_is_asked_to() {
+        let socket = socket();
+        for (option, ask) in [(libc::SO_RXQ_OVFL, count_drops as fn(&Socket) -> _), (libc::SO_TIMESTAMPNS, timestamps)]
+        {
+            assert_eq!(granted(&socket, option).unwrap(), 0);
+            ask(&socket).unwrap();
+            assert_eq!(granted(&socket, option).unwrap(), 1);
+        }
+    }
+
+    #[test]
+    fn the_card_is_polled_for_as_long_as_was_asked_or_the_kernel_says_why_not() {
+        let socket = socket();
+        match busy_poll(&socket, 37) {
+            Ok(()) => assert_eq!(granted(&socket, libc::SO_BUSY_POLL).unwrap(), 37),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}"),
+        }
     }
 }

@@ -336,6 +336,18 @@ mod tests {
     }
 
     #[test]
+    fn small_messages_leave_at_once_and_what_comes_is_acknowledged_at_once() {
+        let (mut socket, mut peer) = connected();
+        let mut buffer = [0; 16];
+        assert!(socket2::SockRef::from(&socket.stream).tcp_nodelay().unwrap());
+        socket2::SockRef::from(&socket.stream).set_tcp_quickack(false).unwrap();
+        peer.write_all(b"report").unwrap();
+        within_patience(|| (socket.read(&mut buffer).unwrap() > 0).then_some(()));
+        assert!(socket2::SockRef::from(&socket.stream).tcp_quickack().unwrap(), "asked again with every read");
+        assert!(socket2::SockRef::from(&OrderSocket::accepted(peer).unwrap().stream).tcp_nodelay().unwrap());
+    }
+
+    #[test]
     fn a_connection_comes_from_the_address_it_was_given() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();

@@ -163,6 +163,7 @@ impl Clerk {
 
     /// Owes the hedge the answer to a request that went nowhere.
     pub(super) fn refuse(&mut self, note: &Note, reason: u8) {
+        self.counters.thaws_refused += u64::from(matches!(note, Note::Thaw));
         for body in refusals(note, reason) {
             self.counters.refused += 1;
             self.owe(body);

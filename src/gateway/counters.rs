@@ -27,6 +27,8 @@ pub struct GatewayCounters {
     pub mass_cancel_rejects: u64,
     /// Questions about the market-maker protection to which the venue knows no answer: it is not configured there.
     pub protection_unknown: u64,
+    /// Requests to end what the market-maker protection froze that were refused, here or by the venue.
+    pub thaws_refused: u64,
     /// Messages of a type this session does not use.
     pub unused_types: u64,
     /// Messages not laid out as their type says.

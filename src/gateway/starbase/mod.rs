@@ -316,8 +316,10 @@ impl Starbase {
                 for answer in request.iter().flat_map(|note| refusals(note, r.reason as u8)) {
                     reports.0.deliver(answer)?;
                 }
-                if let Some(Note::Quote { instrument, .. }) = request {
-                    quotes.refused(instrument);
+                match request {
+                    Some(Note::Quote { instrument, .. }) => quotes.refused(instrument),
+                    Some(Note::Thaw) => clerk.counters.thaws_refused += 1,
+                    _ => {}
                 }
             }
             Message::MassQuoteMmpTriggered(r) => {
@@ -349,8 +351,10 @@ impl Starbase {
                 for answer in request.iter().flat_map(|note| refusals(note, local_reason::UNREADABLE)) {
                     reports.0.deliver(answer)?;
                 }
-                if let Some(Note::Quote { instrument, .. }) = request {
-                    quotes.refused(instrument);
+                match request {
+                    Some(Note::Quote { instrument, .. }) => quotes.refused(instrument),
+                    Some(Note::Thaw) => clerk.counters.thaws_refused += 1,
+                    _ => {}
                 }
                 clerk.counters.rejects += 1;
             }

@@ -2,15 +2,16 @@
 //!
 //! Every call works on different numbers (order, sequence, execution), so that nothing is hoisted out of the loop. The
 //! codec stands alone (`wire`), inside the session (`gateway`: table look-up, numbering, send buffer, reports), and beside
-//! it the store's updates over 512 live orders (`order`, per report). Sockets are not in it.
+//! it each update of an order in the store (`order`), with 512 orders live and every slot used before. Sockets are not in it.
 
 use std::hint::black_box;
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use hedgecore::event::{Body, Event};
 use hedgecore::gateway::{Gateway, SessionConfig};
 use hedgecore::instrument::Symbol;
-use hedgecore::order::{NewOrder, OrderStore, TimeInForce};
+use hedgecore::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, NewOrder, ORDERS_MAX, OrderStore, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::*;
@@ -134,40 +135,128 @@ fn gateway(c: &mut Criterion) {
     group.finish();
 }
 
-fn order(c: &mut Criterion) {
-    const LIVE: u64 = 512;
-    let mut group = c.benchmark_group("order");
-    let (mut store, mut number) = (OrderStore::new(), 0u64);
-    let step = |store: &mut OrderStore, number: u64| {
-        let order = ClientOrderId(number);
-        let time_in_force = TimeInForce::ImmediateOrCancel;
-        let new = NewOrder { order, instrument: INSTRUMENT, side: Side::Buy, time_in_force, price: Price(5), lots: 2 };
-        store.insert(new).expect("room");
-        let (instrument, side, price) = (INSTRUMENT, Side::Buy, Price(5));
-        let accepted = Body::Accepted { order, venue_order: VenueOrderId(number), instrument };
-        black_box(store.apply(&accepted));
-        // The order that came first fills, in two halves.
-        for half in 0..2 {
-            let order = ClientOrderId(number.saturating_sub(LIVE));
-            let execution = ExecutionId(number * 2 + half);
-            black_box(store.apply(&Body::Filled { order, execution, instrument, side, price, lots: 1 }));
-        }
-    };
-    for _ in 0..LIVE {
-        number += 1;
-        step(&mut store, number);
+/// Orders that are live at once, and whose updates are timed together.
+const BATCH: u64 = 512;
+
+/// What is told of an order, given its number.
+type Report = fn(ClientOrderId) -> Body;
+
+fn sent(order: ClientOrderId) -> Body {
+    Body::Sent { order, decided: 0, encoded: 0, written: 0 }
+}
+
+fn accepted(order: ClientOrderId) -> Body {
+    Body::Accepted { order, venue_order: VenueOrderId(order.0), instrument: INSTRUMENT }
+}
+
+fn half(order: ClientOrderId, nth: u64) -> Body {
+    let (execution, price) = (ExecutionId(order.0 * 2 + nth), Price(5));
+    Body::Filled { order, execution, instrument: INSTRUMENT, side: Side::Buy, price, lots: 1 }
+}
+
+fn first_half(order: ClientOrderId) -> Body {
+    half(order, 0)
+}
+
+fn second_half(order: ClientOrderId) -> Body {
+    half(order, 1)
+}
+
+fn cancelled(order: ClientOrderId) -> Body {
+    Body::Cancelled { order, instrument: INSTRUMENT, cum_lots: CUM_LOTS_UNKNOWN, reason: CANCELLED_ON_REQUEST }
+}
+
+/// An update, and what was told of the order before it.
+const UPDATES: [(&str, &[Report], Report); 7] = [
+    ("sent", &[], sent),
+    ("accepted", &[sent], accepted),
+    ("filled_in_part", &[sent, accepted], first_half),
+    ("filled", &[sent, accepted, first_half], second_half),
+    ("cancelled", &[sent, accepted], cancelled),
+    ("told_again", &[sent, accepted, first_half], first_half),
+    ("filled_after_its_cancel", &[sent, accepted, cancelled], first_half),
+];
+
+/// A store, and the number of the first order of the present batch.
+struct Orders {
+    store: OrderStore,
+    first: u64,
+}
+
+impl Orders {
+    fn numbers(&self) -> impl Iterator<Item = ClientOrderId> + use<> {
+        (self.first..self.first + BATCH).map(ClientOrderId)
     }
-    group.throughput(Throughput::Elements(4));
-    group.bench_function("insert_accept_fill_fill", |b| {
-        b.iter(|| {
-            number += 1;
-            step(&mut store, number);
+
+    /// A batch of new orders.
+    fn insert(&mut self) {
+        for order in self.numbers() {
+            let (instrument, side, price) = (INSTRUMENT, Side::Buy, Price(5));
+            let time_in_force = TimeInForce::GoodTilCancel;
+            let new = NewOrder { order, instrument, side, time_in_force, price, lots: 2 };
+            assert!(self.store.insert(black_box(new)).is_ok());
+        }
+    }
+
+    /// The same report on every order of the batch.
+    fn tell(&mut self, report: Report) {
+        for order in self.numbers() {
+            black_box(self.store.apply(black_box(&report(order))));
+        }
+    }
+
+    /// Whatever is left of the batch ends.
+    fn end(&mut self) {
+        self.tell(cancelled);
+        assert_eq!(self.store.open_orders(), 0);
+        self.first += BATCH;
+    }
+}
+
+/// The time of so many updates, of which `batch` takes that of [`BATCH`].
+fn timed(updates: u64, mut batch: impl FnMut() -> Duration) -> Duration {
+    let batches = updates.div_ceil(BATCH);
+    let sum: Duration = (0..batches).map(|_| batch()).sum();
+    sum.mul_f64(updates as f64 / (batches * BATCH) as f64)
+}
+
+fn order(c: &mut Criterion) {
+    let mut group = c.benchmark_group("order");
+    let mut orders = Orders { store: OrderStore::new(), first: 1 };
+    // Beyond what the table holds, so that an insertion has to find a slot to reuse.
+    for _ in 0..=ORDERS_MAX as u64 / BATCH {
+        orders.insert();
+        orders.end();
+    }
+    group.bench_function("insert", |b| {
+        b.iter_custom(|updates| {
+            let batch = || {
+                let began = Instant::now();
+                orders.insert();
+                let took = began.elapsed();
+                orders.end();
+                took
+            };
+            timed(updates, batch)
         });
     });
-    assert_eq!((store.open_orders(), store.counters().inconsistent), (LIVE as u32, 0));
-    group.throughput(Throughput::Elements(1));
-    let sent = Body::Sent { order: ClientOrderId(number), decided: 0, encoded: 0, written: 0 };
-    group.bench_function("sent", |b| b.iter(|| store.apply(black_box(&sent))));
+    for (name, before, report) in UPDATES {
+        group.bench_function(name, |b| {
+            b.iter_custom(|updates| {
+                let batch = || {
+                    orders.insert();
+                    before.iter().for_each(|&report| orders.tell(report));
+                    let began = Instant::now();
+                    orders.tell(report);
+                    let took = began.elapsed();
+                    orders.end();
+                    took
+                };
+                timed(updates, batch)
+            });
+        });
+    }
+    assert_eq!((orders.store.counters().inconsistent, orders.store.counters().unknown), (0, 0));
     group.finish();
 }
 

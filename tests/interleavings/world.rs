@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hedgecore::event::{Body, Event, Trail};
 use hedgecore::instrument::{BookQuality, Instrument};
-use hedgecore::order::{CANCELLED_ON_REQUEST, OrderState, OrderStore, Outcome, Request, TimeInForce};
+use hedgecore::order::{
+    CANCELLED_ON_REQUEST, OrderState, OrderStore, Outcome, Request, TIME_IN_FORCE_ENDED, TimeInForce,
+};
 use hedgecore::risk::{Gate, Limits, View};
 use hedgecore::units::*;
 
@@ -44,6 +46,39 @@ struct AtVenue {
     is_open: bool,
 }
 
+/// What a history has to meet to prove something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Situation {
+    /// A fill of an order that nothing was heard of.
+    FillBeforeAcceptance,
+    /// An acceptance of an order that has filled.
+    AcceptanceAfterFill,
+    /// A fill while other terms are asked for.
+    FillWhileAmending,
+    /// A fill while a cancel is asked for.
+    FillWhileCancelling,
+    /// An end while other terms are asked for.
+    EndWhileAmending,
+    /// A fill after the order's end.
+    FillAfterEnd,
+    /// An end that tells of fills not told yet.
+    EndBeforeFill,
+    /// An end that nobody asked for.
+    UnsolicitedEnd,
+    /// A report told before.
+    ToldAgain,
+    /// A fill taken back.
+    Bust,
+    /// A fill taken back before it was told.
+    BustBeforeFill,
+    /// A report on an order that is not here.
+    UnknownOrder,
+    /// A report that contradicts what is known.
+    Contradiction,
+    /// A report on an order whose fate was not known.
+    NewsOfTheLost,
+}
+
 /// What is known without cleverness.
 #[derive(Default)]
 pub(crate) struct Naive {
@@ -71,6 +106,8 @@ pub(crate) struct World {
     now: Nanos,
     /// Contradictions that the venue was made to tell, after which limits may be passed by what it then says.
     lied: bool,
+    /// How often each situation was met, in all histories.
+    pub(crate) met: BTreeMap<Situation, u64>,
 }
 
 impl World {
@@ -94,6 +131,7 @@ impl World {
             first: 0,
             now: Nanos::from_secs(1_000),
             lied: false,
+            met: BTreeMap::new(),
         }
     }
 
@@ -143,13 +181,14 @@ impl World {
 
     /// One thing happens.
     pub(crate) fn step(&mut self, random: &mut impl Chance) {
-        match random.below(16) {
+        match random.below(17) {
             0..=3 => self.order(random),
             4 => self.amend(random),
             5 => self.cancel(random),
             6..=7 => self.trade(random),
             8 => self.bust(random),
             9 => self.lie(random),
+            16 => self.end_unasked(random),
             10 => {
                 if let Some(&again) = pick(random, &self.past) {
                     self.arrive(again);
@@ -227,6 +266,15 @@ impl World {
         }
     }
 
+    /// The venue ends an order of its own accord.
+    fn end_unasked(&mut self, random: &mut impl Chance) {
+        let Some(at) = self.open(random) else { return };
+        let AtVenue { order, instrument, filled, .. } = self.venue[at];
+        self.venue[at].is_open = false;
+        let reason = if random.below(4) == 0 { TIME_IN_FORCE_ENDED } else { 7 };
+        self.wire.push(Body::Cancelled { order, instrument, cum_lots: filled, reason });
+    }
+
     fn trade(&mut self, random: &mut impl Chance) {
         let Some(at) = self.open(random) else { return };
         let AtVenue { order, instrument, side, lots, filled, .. } = self.venue[at];
@@ -281,7 +329,15 @@ impl World {
             return;
         }
         let event = Event { trail: Trail::default(), time: self.now, body };
+        self.look_at(&body);
         let outcome = self.gate.hear(&event, &mut self.store);
+        match outcome {
+            Outcome::Duplicate => self.meet(Situation::ToldAgain),
+            Outcome::Unsolicited => self.meet(Situation::UnsolicitedEnd),
+            Outcome::UnknownOrder(_) => self.meet(Situation::UnknownOrder),
+            Outcome::Inconsistent(_) => self.meet(Situation::Contradiction),
+            _ => {}
+        }
         let (execution, sign) = match body {
             Body::Filled { order, execution, instrument, side, lots, .. } => {
                 (Some((order, execution, instrument, lots, false)), side.sign())
@@ -299,6 +355,46 @@ impl World {
             if is_new {
                 self.naive.positions[instrument.index() - usize::from(self.first)] += sign * i64::from(lots);
             }
+        }
+    }
+
+    fn meet(&mut self, situation: Situation) {
+        *self.met.entry(situation).or_default() += 1;
+    }
+
+    /// Notes what a report is about to meet.
+    fn look_at(&mut self, body: &Body) {
+        let Some(known) = order_of(body).and_then(|order| self.store.find(order)).copied() else { return };
+        let is_live = !known.state.is_terminal();
+        if known.state == OrderState::Unknown {
+            self.meet(Situation::NewsOfTheLost);
+        }
+        match *body {
+            Body::Accepted { .. } if known.venue_order.is_none() && known.cum_lots > 0 => {
+                self.meet(Situation::AcceptanceAfterFill);
+            }
+            Body::Filled { order, execution, .. } if !self.naive.told.contains(&(order.0, execution.0, false)) => {
+                match known.state {
+                    _ if !is_live => self.meet(Situation::FillAfterEnd),
+                    _ if known.is_unanswered() => self.meet(Situation::FillBeforeAcceptance),
+                    OrderState::AmendPending => self.meet(Situation::FillWhileAmending),
+                    OrderState::CancelPending => self.meet(Situation::FillWhileCancelling),
+                    _ => {}
+                }
+            }
+            Body::Cancelled { cum_lots, .. } if is_live => {
+                if known.amending.is_some() {
+                    self.meet(Situation::EndWhileAmending);
+                }
+                if cum_lots > known.cum_lots {
+                    self.meet(Situation::EndBeforeFill);
+                }
+            }
+            Body::Busted { order, execution, .. } => {
+                let is_told = self.naive.told.contains(&(order.0, execution.0, false));
+                self.meet(if is_told { Situation::Bust } else { Situation::BustBeforeFill });
+            }
+            _ => {}
         }
     }
 
@@ -354,5 +450,20 @@ impl World {
                 self.arrive(Body::Cancelled { order, instrument, cum_lots, reason: CANCELLED_ON_REQUEST });
             }
         }
+    }
+}
+
+/// Which order a report is about.
+fn order_of(body: &Body) -> Option<ClientOrderId> {
+    match *body {
+        Body::Accepted { order, .. }
+        | Body::Filled { order, .. }
+        | Body::Busted { order, .. }
+        | Body::Cancelled { order, .. }
+        | Body::Rejected { order, .. }
+        | Body::CancelRejected { order, .. }
+        | Body::Amended { order, .. }
+        | Body::AmendRejected { order, .. } => Some(order),
+        _ => None,
     }
 }

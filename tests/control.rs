@@ -33,9 +33,10 @@ fn directory(test: &str) -> PathBuf {
     path
 }
 
-fn demo(seconds: u64, socket: &Path, json: &Path) -> Child {
+fn demo(seconds: u64, socket: &Path, json: &Path, more: &[&str]) -> Child {
     let mut command = program();
     command.args(["demo", "--seconds", &seconds.to_string(), "--control"]).arg(socket).arg("--json").arg(json);
+    command.args(more);
     let child = command.spawn().unwrap();
     let began = Instant::now();
     while !socket.exists() && began.elapsed() < Duration::from_secs(20) {
@@ -105,7 +106,7 @@ fn an_operator_goes_through_the_levels_and_no_way_leads_out_of_a_halt() {
     let _turn = turn();
     let directory = directory("levels");
     let (socket, json) = (directory.join("control"), directory.join("report.json"));
-    let mut child = demo(60, &socket, &json);
+    let mut child = demo(60, &socket, &json, &[]);
     until(&socket, "level open\n");
     for (command, level, gateway) in [
         ("reduce-only", "reduce_only", "gateway open"),
@@ -141,7 +142,7 @@ fn a_desk_that_was_paused_ends_as_it_was_asked_to() {
     let _turn = turn();
     let directory = directory("paused");
     let (socket, json) = (directory.join("control"), directory.join("report.json"));
-    let child = demo(5, &socket, &json);
+    let child = demo(5, &socket, &json, &[]);
     until(&socket, "level open\n");
     done(&socket, &["pause", "--operator", "alice"]);
     let output = child.wait_with_output().unwrap();
@@ -157,12 +158,36 @@ fn a_signal_halts_and_is_named() {
     let _turn = turn();
     let directory = directory("signal");
     let (socket, json) = (directory.join("control"), directory.join("report.json"));
-    let mut child = demo(60, &socket, &json);
+    let mut child = demo(60, &socket, &json, &[]);
     until(&socket, "level open\n");
     assert!(Command::new("kill").args(["-USR1", &child.id().to_string()]).status().unwrap().success());
     let status = until(&socket, "level halt\n");
     assert!(status.contains("by signal\n") && status.contains("cause operator\n"), "{status}");
     child.kill().unwrap();
     child.wait().unwrap();
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn after_a_flatten_orders_leave_until_nothing_is_left_to_hedge() {
+    let _turn = turn();
+    let directory = directory("flatten");
+    let (socket, json) = (directory.join("control"), directory.join("report.json"));
+    // Indifferent to risk: by itself it would leave everything as it is.
+    let mut child = demo(8, &socket, &json, &["--risk-aversion", "1e-12"]);
+    until(&socket, "level open\n");
+    thread::sleep(Duration::from_secs(2));
+    done(&socket, &["flatten", "--operator", "alice"]);
+    assert!(child.wait().unwrap().success());
+    let report = report(&json);
+    let mut was_exposed = false;
+    for (name, delta) in report["net_delta"].as_object().unwrap() {
+        let [before, after, lot] = ["before", "after", "band"].map(|figure| delta[figure].as_f64().unwrap());
+        // The venue's market stands still at the end, and so does whoever is flat to a lot.
+        assert!(after.abs() <= lot && delta["at_rest"] == true, "{name}: {delta}");
+        was_exposed |= before.abs() > 100.0 * lot;
+    }
+    assert!(was_exposed && report["orders"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(report["positions_reconciled"], true, "{report}");
     fs::remove_dir_all(directory).unwrap();
 }

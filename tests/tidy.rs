@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("feed", &["event", "instrument", "stage", "units", "wire"]),
     ("pricing", &["instrument", "units"]),
     ("surface", &["event", "instrument", "pricing", "stage", "units"]),
-    ("portfolio", &["event", "instrument", "pricing", "stage", "surface", "units"]),
+    ("portfolio", &["event", "instrument", "order", "pricing", "stage", "surface", "units"]),
     ("order", &["event", "instrument", "units"]),
     ("risk", &["event", "instrument", "order", "units"]),
     ("hedge", &["event", "instrument", "order", "pricing", "risk", "stage", "units"]),

@@ -12,7 +12,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use executions::EXECUTIONS_REMEMBERED;
+pub use executions::{EXECUTIONS_REMEMBERED, Executions};
 pub use ids::ClientOrderIds;
 pub use state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
 pub use store::{ORDERS_MAX, OrderCounters, OrderStore, StoreFull};

@@ -286,7 +286,7 @@ impl OrderStore {
             outcome = Outcome::UnknownOrder(Some(AppliedFill { side, ..fill }));
         }
         if outcome.fill().is_some() {
-            self.executions.take(order, number);
+            self.executions.remember(order, number);
         }
         outcome
     }

@@ -33,7 +33,6 @@ mod backlog;
 mod book;
 mod convention;
 mod engine;
-mod executions;
 mod generation;
 mod holding;
 pub mod rebuild;
@@ -45,7 +44,6 @@ pub use aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum};
 pub use anchored::{ENGINES_MAX, RebuildCounters};
 pub use backlog::BACKLOG_MAX;
 pub use convention::Neutrality;
-pub use executions::WINDOW;
 pub use holding::ByGreek;
 pub use rebuild::Rebuilds;
 pub use report::ExpiryExposure;
@@ -53,12 +51,12 @@ pub use settings::{Capacity, GreeksConfig, OpeningBook};
 
 use backlog::Backlog;
 use book::{Book, NotApplied, Total};
-use executions::ExecutionWindow;
 use survey::{FINDINGS_MAX, Survey};
 
 use crate::canary::canary;
 use crate::event::{Body, Event};
 use crate::instrument::{BookQuality, Catalogue, InstrumentKind, UNDERLYINGS_MAX, Underlying};
+use crate::order::Executions;
 use crate::stage::{Full, Outbox, Stage};
 use crate::surface::spot::Spots;
 use crate::units::{Coins, ExecutionId, InstrumentId, Lots, Nanos, Price, UnderlyingId, VenueInstrumentId};
@@ -115,7 +113,7 @@ pub struct Greeks {
     catalogue: Catalogue,
     spots: Spots,
     book: Book,
-    executions: ExecutionWindow,
+    executions: Executions,
     survey: Survey,
     backlog: Backlog,
     /// Opening positions already entered, by position in the list.
@@ -238,7 +236,7 @@ impl Greeks {
             catalogue: Catalogue::with_capacity(instruments),
             spots: Spots::default(),
             book: Book::new(&config, rebuilds),
-            executions: ExecutionWindow::new(),
+            executions: Executions::new(),
             survey: Survey::default(),
             backlog: Backlog::new(instruments),
             config,
@@ -462,7 +460,7 @@ impl Greeks {
         }
         out.send(*event)?;
         let listed = self.catalogue.find(instrument).map(|listed| (listed.underlying, listed.expiry()));
-        if self.executions.admit(order, execution) {
+        if self.executions.take(order, execution) {
             let lots = if canary!(DoubledFill) { 2 * lots } else { lots };
             match self.book.fill(instrument, lots, price, self.now) {
                 Ok(()) => self.counters.fills += 1,

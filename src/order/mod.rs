@@ -101,7 +101,9 @@ pub enum Request {
     /// Take every order back, quotes included.
     CancelAll,
     /// Quote both sides of an instrument, in place of what was quoted there. The two sides are two orders: the bid has the
-    /// number given, the offer the one after it.
+    /// number given, the offer the one after it. What it replaces stands until the venue says otherwise, so that a quote
+    /// which crosses the one before it is refused as a self-match until then: the venue may refuse one side of it, or lose
+    /// it, and the other would meet what was to be gone. Whoever is in a hurry cancels first.
     Quote {
         /// The bid's number.
         order: ClientOrderId,

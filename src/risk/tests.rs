@@ -392,6 +392,31 @@ fn a_quote_is_two_orders_or_none() {
 }
 
 #[test]
+fn a_quote_that_crosses_the_one_it_replaces_waits_until_the_venue_has_replaced_it() {
+    let (mut rig, instrument) = (Rig::new(), perpetual());
+    let quote = |order, bid: i64, ask: i64| Request::Quote {
+        order: ClientOrderId(order),
+        instrument: PERPETUAL,
+        bid: Price(bid * ONE_E9),
+        ask: Price(ask * ONE_E9),
+        bid_lots: 5,
+        ask_lots: 5,
+    };
+    assert_eq!(rig.ask(quote(10, 99_900, 100_100), &view(&instrument)), Ok(()));
+    assert_eq!(rig.ask(quote(20, 100_100, 100_300), &view(&instrument)), Err(Refusal::SelfMatch));
+    assert_eq!(
+        rig.ask(quote(30, 100_099, 100_300), &view(&instrument)),
+        Ok(()),
+        "short of it there is nothing to meet"
+    );
+    for order in [10, 11] {
+        let (order, reason) = (ClientOrderId(order), CANCELLED_ON_REQUEST);
+        rig.hear(Body::Cancelled { order, instrument: PERPETUAL, cum_lots: CUM_LOTS_UNKNOWN, reason });
+    }
+    assert_eq!(rig.ask(quote(40, 100_100, 100_301), &view(&instrument)), Ok(()));
+}
+
+#[test]
 fn what_the_venues_protection_has_frozen_does_not_rest_and_the_hedge_still_takes() {
     let (mut rig, instrument) = (Rig::new(), perpetual());
     let quote = |order| Request::Quote {

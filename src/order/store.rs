@@ -60,6 +60,8 @@ pub struct OrderStore {
     slots: Box<[Slot]>,
     index: Index,
     used: usize,
+    /// The largest number entered. Numbers ascend, so that a new one need not be looked for.
+    highest: ClientOrderId,
     /// Slots of live orders, the first `live_count` of them.
     live: Box<[u16]>,
     live_count: usize,
@@ -95,6 +97,7 @@ impl OrderStore {
             slots: vec![empty; ORDERS_MAX].into_boxed_slice(),
             index: Index::new(ORDERS_MAX),
             used: 0,
+            highest: ClientOrderId(0),
             live: vec![0; ORDERS_MAX].into_boxed_slice(),
             live_count: 0,
             ended: vec![0; ORDERS_MAX].into_boxed_slice(),
@@ -109,7 +112,8 @@ impl OrderStore {
     /// Enters an order before it leaves; from here on it counts as working at its full size.
     #[inline]
     pub fn insert(&mut self, new: NewOrder) -> Result<(), StoreFull> {
-        if self.find_slot(new.order).is_some() || new.instrument.index() >= self.sides.len() {
+        let is_taken = new.order <= self.highest && self.find_slot(new.order).is_some();
+        if is_taken || new.instrument.index() >= self.sides.len() {
             return Err(StoreFull);
         }
         let at = self.vacant().ok_or(StoreFull)?;
@@ -118,6 +122,7 @@ impl OrderStore {
             self.put_ended(at as u16);
             return Err(StoreFull);
         }
+        self.highest = self.highest.max(new.order);
         let order = Order::new(new);
         self.sides[new.instrument.index()][new.side as usize].enter(&order);
         self.slots[at] = Slot { order, live_at: self.live_count as u16 };
@@ -222,7 +227,7 @@ impl OrderStore {
 
     /// Whether an order at these terms might meet a live one of ours, or be one once more that is not answered. No is
     /// certain; yes asks for a look at the orders, before which [`tighten`](Self::tighten) makes the next yes rarer.
-    #[inline]
+    #[inline(always)]
     pub fn may_clash(&self, instrument: InstrumentId, side: Side, price: Price, lots: u32) -> bool {
         let Some(sides) = self.sides.get(instrument.index()) else { return false };
         let (own, other) = (&sides[side as usize], &sides[side.opposite() as usize]);
@@ -341,11 +346,17 @@ impl OrderStore {
     }
 
     /// A slot never used, or that of the order which ended longest ago.
+    #[inline(always)]
     fn vacant(&mut self) -> Option<usize> {
         if self.used < ORDERS_MAX {
             self.used += 1;
             return Some(self.used - 1);
         }
+        self.reuse()
+    }
+
+    /// The slot of the order which ended longest ago.
+    fn reuse(&mut self) -> Option<usize> {
         self.ended_count = self.ended_count.checked_sub(1)?;
         let at = self.ended[self.ended_first];
         self.ended_first = (self.ended_first + 1) % ORDERS_MAX;

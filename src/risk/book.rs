@@ -27,12 +27,14 @@ impl Amount {
     /// In quote currency at `spot`, 1e-18.
     #[inline]
     pub(super) fn notional_e18(self, spot: Price) -> i128 {
-        match (i64::try_from(self.coins), i64::try_from(self.dollars)) {
-            (Ok(coins), Ok(dollars)) => {
-                i128::from(coins) * i128::from(spot.0) + i128::from(dollars) * i128::from(ONE_E9)
-            }
-            _ => self.large_notional_e18(spot),
-        }
+        self.narrow().map_or_else(|| self.large_notional_e18(spot), |narrow| narrow.notional_e18(spot))
+    }
+
+    /// The same in words, which hold up to nine billion of each.
+    #[inline(always)]
+    pub(super) fn narrow(self) -> Option<Unit> {
+        let (coins, dollars) = (i64::try_from(self.coins).ok()?, i64::try_from(self.dollars).ok()?);
+        Some(Unit { coins, dollars })
     }
 
     /// The same of sums beyond nine billion coins or dollars.
@@ -47,7 +49,7 @@ impl Amount {
     }
 }
 
-/// The same of one lot, of which one of the two is zero: small enough that a number of lots takes one multiplication.
+/// The same in words: one lot, of which one of the two is zero, or a sum that fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) coins: i64,
@@ -59,6 +61,24 @@ impl Unit {
     pub(super) fn times(self, lots: i64) -> Amount {
         let lots = i128::from(lots);
         Amount { coins: i128::from(self.coins) * lots, dollars: i128::from(self.dollars) * lots }
+    }
+
+    /// The same, where it fits.
+    #[inline(always)]
+    pub(super) fn checked_times(self, lots: i64) -> Option<Self> {
+        Some(Self { coins: self.coins.checked_mul(lots)?, dollars: self.dollars.checked_mul(lots)? })
+    }
+
+    /// Both together, where they fit.
+    #[inline(always)]
+    pub(super) fn checked_plus(self, other: Self) -> Option<Self> {
+        Some(Self { coins: self.coins.checked_add(other.coins)?, dollars: self.dollars.checked_add(other.dollars)? })
+    }
+
+    /// In quote currency at `spot`, 1e-18.
+    #[inline(always)]
+    pub(super) fn notional_e18(self, spot: Price) -> i128 {
+        i128::from(self.coins) * i128::from(spot.0) + i128::from(self.dollars) * i128::from(ONE_E9)
     }
 
     /// Which way a lot bought pushes.
@@ -155,10 +175,12 @@ impl Book {
         Self { held: vec![Held::default(); INSTRUMENTS_MAX].into_boxed_slice(), groups: Default::default() }
     }
 
+    #[inline]
     pub(super) fn held(&self, instrument: InstrumentId) -> Option<&Held> {
         self.held.get(instrument.index())
     }
 
+    #[inline]
     pub(super) fn group(&self, underlying: UnderlyingId) -> Option<&Group> {
         self.groups.get(underlying.index())
     }
@@ -179,7 +201,8 @@ impl Book {
                 }
             }
             Body::Unit { instrument, delta, log_gamma, vega, .. } => {
-                if let Some(held) = self.held.get_mut(instrument.index()) {
+                // A future's lot is worth what it is, whatever is told.
+                if let Some(held) = self.held.get_mut(instrument.index()).filter(|held| held.is_option) {
                     let delta = Unit { coins: to_e9(delta), dollars: 0 };
                     let (log_gamma, vega) = (to_e9(f64::from(log_gamma)), to_e9(f64::from(vega)));
                     held.is_valued = true;
@@ -268,7 +291,7 @@ impl Book {
 
 impl Group {
     /// So many lots of an instrument more may be held, or fewer.
-    #[inline]
+    #[inline(always)]
     fn grow(&mut self, held: &Held, lots: i64) {
         let size = held.lot.times(lots);
         self.gross = self.gross.plus(size);
@@ -278,18 +301,25 @@ impl Group {
     }
 
     /// So many lots of an instrument more work on one side, or fewer.
-    #[inline]
+    #[inline(always)]
     fn work(&mut self, held: &Held, side: Side, lots: i64) {
         self.grow(held, lots);
-        let (working, per_lot) = (&mut self.working, &held.per_lot);
+        if held.is_option {
+            self.work_option(&held.per_lot, side, lots);
+        } else {
+            let pushed = direction(&mut self.working.delta, side, false);
+            *pushed = pushed.plus(held.lot.times(lots));
+        }
+    }
+
+    fn work_option(&mut self, per_lot: &PerLot, side: Side, lots: i64) {
+        let working = &mut self.working;
         let sign = per_lot.delta.sign();
         let pushed = direction(&mut working.delta, side, sign < 0);
         *pushed = pushed.plus(per_lot.delta.times(sign * lots));
-        if held.is_option {
-            let of = |greek: i64| i128::from(greek).abs() * i128::from(lots);
-            *direction(&mut working.log_gamma, side, per_lot.log_gamma < 0) += of(per_lot.log_gamma);
-            *direction(&mut working.vega, side, per_lot.vega < 0) += of(per_lot.vega);
-        }
+        let of = |greek: i64| i128::from(greek).abs() * i128::from(lots);
+        *direction(&mut working.log_gamma, side, per_lot.log_gamma < 0) += of(per_lot.log_gamma);
+        *direction(&mut working.vega, side, per_lot.vega < 0) += of(per_lot.vega);
     }
 
     /// A lot of an instrument is worth something else, those working included.
@@ -319,8 +349,8 @@ impl Group {
 }
 
 /// Where buying or selling something of this sign pushes.
-#[inline]
-pub(super) fn direction<T>(pushes: &mut Pushes<T>, side: Side, is_negative: bool) -> &mut T {
+#[inline(always)]
+fn direction<T>(pushes: &mut Pushes<T>, side: Side, is_negative: bool) -> &mut T {
     if (side == Side::Buy) != is_negative { &mut pushes.up } else { &mut pushes.down }
 }
 

@@ -2,18 +2,22 @@
 //!
 //! The collar around the present book does not see a book that was led away step by step. A second one is laid around
 //! the middle as it was between one and two windows ago: a mid is taken down each window, and the one before it is the
-//! reference. Two words and a time an instrument; a tick costs a comparison, and a division by two once a window.
+//! reference. 32 bytes an instrument; a tick costs a comparison and once a window a division, an order a comparison.
 
 use crate::instrument::INSTRUMENTS_MAX;
 use crate::units::{InstrumentId, Nanos, ONE_E9, Price};
 
 /// One instrument's reference.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Reference {
     price: Price,
+    /// How far from it a price may lie; below zero before any book was seen.
+    reach: i64,
     next: Price,
     since: Nanos,
 }
+
+const UNSEEN: Reference = Reference { price: Price::ZERO, reach: -1, next: Price::ZERO, since: Nanos(0) };
 
 /// References by instrument.
 #[derive(Clone, Debug)]
@@ -26,7 +30,7 @@ pub(super) struct DriftCollar {
 impl DriftCollar {
     /// Prices may lie up to `reach_e9` (1e-9 of the reference) away. Allocates all it will ever use.
     pub(super) fn new(window_ns: u64, reach_e9: i64) -> Self {
-        Self { references: vec![Reference::default(); INSTRUMENTS_MAX].into_boxed_slice(), window_ns, reach_e9 }
+        Self { references: vec![UNSEEN; INSTRUMENTS_MAX].into_boxed_slice(), window_ns, reach_e9 }
     }
 
     /// Takes in a sound book.
@@ -36,18 +40,24 @@ impl DriftCollar {
         if reference.next.0 == 0 || now.since(reference.since) >= self.window_ns {
             let mid = Price(bid.0 / 2 + ask.0 / 2);
             reference.price = if reference.next.0 == 0 { mid } else { reference.next };
+            reference.reach = reach(reference.price, self.reach_e9);
             reference.next = mid;
             reference.since = now;
         }
     }
 
     /// Whether a price lies within reach; not before any book was seen.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admits(&self, instrument: InstrumentId, price: Price) -> bool {
-        let reference = self.references.get(instrument.index()).map_or(0, |reference| reference.price.0);
-        let away = i128::from(price.0.abs_diff(reference)) * i128::from(ONE_E9);
-        reference > 0 && away <= i128::from(reference) * i128::from(self.reach_e9)
+        let Some(reference) = self.references.get(instrument.index()) else { return false };
+        price.0.saturating_sub(reference.price.0).saturating_abs() <= reference.reach
     }
+}
+
+/// The largest distance from a price that is within so many billionths of it.
+fn reach(price: Price, reach_e9: i64) -> i64 {
+    let reach = (i128::from(price.0) * i128::from(reach_e9)).div_euclid(i128::from(ONE_E9));
+    i64::try_from(reach).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

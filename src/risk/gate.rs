@@ -1,12 +1,12 @@
 //! The gate: one function between a decision and the wire.
 
-use super::book::{Amount, Book, Group, Held, Pushes};
+use super::book::Book;
+use super::ceilings::{Ceilings, Present};
 use super::collar::DriftCollar;
 use super::freeze::Freezes;
-use super::limits::Ceilings;
 use super::loss::{LossMeter, Paid};
 use super::repeats::Repeats;
-use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle};
+use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle, refuse_if};
 use crate::canary::canary;
 use crate::event::{Body, Event, KillCause, KillLevel};
 use crate::instrument::{BookQuality, Instrument, InstrumentState};
@@ -58,17 +58,22 @@ impl RefusalCounts {
 
 /// An order as the checks see it.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+pub(super) struct Asked {
     order: ClientOrderId,
-    side: Side,
+    pub(super) side: Side,
     price: Price,
-    lots: u32,
+    pub(super) lots: u32,
     /// By how much it adds to what may fill.
-    more: u32,
+    pub(super) more: u32,
     rests: bool,
 }
 
 impl Asked {
+    /// A size to be held against the limits on sizes.
+    pub(super) fn of(side: Side, lots: u32) -> Self {
+        Self { order: ClientOrderId(0), side, price: Price::ZERO, lots, more: lots, rests: false }
+    }
+
     /// A side of a quote.
     fn to_rest(new: &NewOrder) -> Self {
         Self { order: new.order, side: new.side, price: new.price, lots: new.lots, more: new.lots, rests: true }
@@ -128,6 +133,12 @@ impl Gate {
     /// How much may leave, and why no more.
     pub fn latch(&self) -> &Latch {
         self.kill.latch()
+    }
+
+    /// Whether only what takes a delta toward zero passes.
+    #[inline(always)]
+    fn must_reduce(&self) -> bool {
+        self.kill.latch().level != KillLevel::Open
     }
 
     /// Whether only cancels pass.
@@ -202,7 +213,6 @@ impl Gate {
         Ok(Approved(request))
     }
 
-    #[inline(always)]
     /// The most lots, up to `most`, that no limit on prices, sizes and exposures refuses to one more order at `price`, and what
     /// refuses another. One check where all pass, else one for each halving of `most`.
     pub fn room(
@@ -220,11 +230,11 @@ impl Gate {
         if !self.collar.admits(instrument, price) {
             return (0, Some(Refusal::Drift));
         }
+        let working = working_on(side, instrument, orders);
+        let present = Present { held, group, spot, working, must_reduce: self.must_reduce() };
         let check = |lots: u32| {
-            let asked = Asked { order: ClientOrderId(0), side, price, lots, more: lots, rests: false };
             refuse_if(lots > self.limits.order_lots_max, Refusal::Quantity)?;
-            self.check_size(&asked, instrument, held, spot, orders)?;
-            self.check_group(&asked, held, group, spot)
+            self.ceilings.admit(&Asked::of(side, lots), &present)
         };
         let Err(mut reason) = check(most) else { return (most, None) };
         let (mut fits, mut beyond) = (0, most);
@@ -238,6 +248,7 @@ impl Gate {
         (fits, Some(reason))
     }
 
+    #[inline(always)]
     fn admit(
         &mut self,
         request: &Request,
@@ -247,15 +258,8 @@ impl Gate {
     ) -> Result<(), Refusal> {
         match *request {
             Request::New { order, instrument, side, time_in_force, price, lots, .. } => {
-                let rests = time_in_force == TimeInForce::GoodTilCancel;
-                let asked = Asked { order, side, price, lots, more: lots, rests };
-                self.check(&asked, instrument, view, orders, now)?;
-                refuse_if(orders.open_orders() >= self.limits.open_orders_max, Refusal::OpenOrders)?;
-                refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
                 let new = NewOrder { order, instrument, side, time_in_force, price, lots };
-                orders.insert(new).map_err(|_| Refusal::OrderTable)?;
-                self.sent(instrument, side, orders, now);
-                Ok(())
+                self.admit_new(&new, view, orders, now)
             }
             Request::Amend { order, instrument, side, price, lots, .. } => {
                 let known = orders.find(order).ok_or(Refusal::OrderTable)?;
@@ -269,32 +273,13 @@ impl Gate {
                 Ok(())
             }
             Request::Quote { order, instrument, bid, ask, bid_lots, ask_lots } => {
-                refuse_if(self.freezes.holds_quotes(now), Refusal::Frozen)?;
-                refuse_if(bid >= ask, Refusal::SelfMatch)?;
-                refuse_if(orders.open_orders().saturating_add(2) > self.limits.open_orders_max, Refusal::OpenOrders)?;
-                let side = |order, side, price, lots| NewOrder {
-                    order,
-                    instrument,
-                    side,
-                    time_in_force: TimeInForce::GoodTilCancel,
-                    price,
-                    lots,
+                let side = |order, side, price, lots| {
+                    let time_in_force = TimeInForce::GoodTilCancel;
+                    NewOrder { order, instrument, side, time_in_force, price, lots }
                 };
-                let (bid, ask) =
-                    (side(order, Side::Buy, bid, bid_lots), side(offer_of(order), Side::Sell, ask, ask_lots));
-                self.check(&Asked::to_rest(&bid), instrument, view, orders, now)?;
-                orders.insert(bid).map_err(|_| Refusal::OrderTable)?;
-                self.book.count(instrument, orders);
-                // The offer is held against the book with the bid in it; refused, it takes the bid with it.
-                let offer = self.enter_offer(&ask, view, orders, now);
-                if offer.is_err() {
-                    orders.apply(&Body::Rejected { order, instrument, reason: 0 });
-                    self.book.count(instrument, orders);
-                    return offer;
-                }
-                self.sent(instrument, Side::Buy, orders, now);
-                self.sent(instrument, Side::Sell, orders, now);
-                Ok(())
+                let bid = side(order, Side::Buy, bid, bid_lots);
+                let ask = side(offer_of(order), Side::Sell, ask, ask_lots);
+                self.admit_quote(&bid, &ask, view, orders, now)
             }
             Request::Thaw { .. } => {
                 refuse_if(self.is_shut(), Refusal::Killed)?;
@@ -307,6 +292,55 @@ impl Gate {
                 Ok(())
             }
         }
+    }
+
+    /// An order goes through the checks without a call.
+    #[inline(always)]
+    fn admit_new(
+        &mut self,
+        new: &NewOrder,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+        now: Nanos,
+    ) -> Result<(), Refusal> {
+        let NewOrder { order, instrument, side, time_in_force, price, lots } = *new;
+        let rests = time_in_force == TimeInForce::GoodTilCancel;
+        let asked = Asked { order, side, price, lots, more: lots, rests };
+        self.check_here(&asked, instrument, view, orders, now)?;
+        refuse_if(orders.open_orders() >= self.limits.open_orders_max, Refusal::OpenOrders)?;
+        refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
+        orders.insert(*new).map_err(|_| Refusal::OrderTable)?;
+        self.sent(instrument, side, orders, now);
+        Ok(())
+    }
+
+    /// Both sides of a quote or neither.
+    #[inline(never)]
+    fn admit_quote(
+        &mut self,
+        bid: &NewOrder,
+        ask: &NewOrder,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+        now: Nanos,
+    ) -> Result<(), Refusal> {
+        let NewOrder { order, instrument, .. } = *bid;
+        refuse_if(self.freezes.holds_quotes(now), Refusal::Frozen)?;
+        refuse_if(bid.price >= ask.price, Refusal::SelfMatch)?;
+        refuse_if(orders.open_orders().saturating_add(2) > self.limits.open_orders_max, Refusal::OpenOrders)?;
+        self.check(&Asked::to_rest(bid), instrument, view, orders, now)?;
+        orders.insert(*bid).map_err(|_| Refusal::OrderTable)?;
+        self.book.count(instrument, orders);
+        // The offer is held against the book with the bid in it; refused, it takes the bid with it.
+        let offer = self.enter_offer(ask, view, orders, now);
+        if offer.is_err() {
+            orders.apply(&Body::Rejected { order, instrument, reason: 0 });
+            self.book.count(instrument, orders);
+            return offer;
+        }
+        self.sent(instrument, Side::Buy, orders, now);
+        self.sent(instrument, Side::Sell, orders, now);
+        Ok(())
     }
 
     /// Enters the second side of a quote, or says why not.
@@ -329,8 +363,22 @@ impl Gate {
         self.book.count(instrument, orders);
     }
 
-    #[inline]
+    /// Every check, for what is not in a hurry.
+    #[inline(never)]
     fn check(
+        &mut self,
+        asked: &Asked,
+        id: InstrumentId,
+        view: &View<'_>,
+        orders: &mut OrderStore,
+        now: Nanos,
+    ) -> Result<(), Refusal> {
+        self.check_here(asked, id, view, orders, now)
+    }
+
+    /// Every check, in the caller.
+    #[inline(always)]
+    fn check_here(
         &mut self,
         asked: &Asked,
         id: InstrumentId,
@@ -354,8 +402,9 @@ impl Gate {
         self.check_own(asked, id, orders)?;
         let held = self.book.held(id).filter(|held| held.is_valued).ok_or(Refusal::UnknownGreeks)?;
         let group = self.book.group(held.underlying).ok_or(Refusal::UnknownGreeks)?;
-        self.check_size(asked, id, held, view.spot, orders)?;
-        self.check_group(asked, held, group, view.spot)?;
+        let working = working_on(asked.side, id, orders);
+        let present = Present { held, group, spot: view.spot, working, must_reduce: self.must_reduce() };
+        self.ceilings.admit(asked, &present)?;
         if !self.repeats.admits(id, asked.side, now) {
             self.kill.throw(Latch::by_the_program(KillLevel::Pause, KillCause::Repeats, now));
             return Err(Refusal::Repeats);
@@ -374,6 +423,7 @@ impl Gate {
     }
 
     #[cold]
+    #[inline(never)]
     fn look_at_own(&self, asked: &Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
         orders.tighten(id);
         for order in orders.live(id).filter(|order| order.new.order != asked.order) {
@@ -390,66 +440,13 @@ impl Gate {
         Ok(())
     }
 
-    /// The order by itself, and with what its instrument holds and works on its side.
-    #[inline(always)]
-    fn check_size(
-        &self,
-        asked: &Asked,
-        id: InstrumentId,
-        held: &Held,
-        spot: Price,
-        orders: &OrderStore,
-    ) -> Result<(), Refusal> {
-        let notional = |lots: i64| held.lot.times(lots).notional_e18(spot);
-        refuse_if(notional(i64::from(asked.lots)) > self.ceilings.order, Refusal::Notional)?;
-        let (buying, selling) = orders.working_lots(id);
-        let working = if asked.side == Side::Buy { buying } else { selling };
-        // Reducing a position is never a larger worst case than what remains of it: what counts is where it may end, on the
-        // side the order pushes to.
-        let worst =
-            held.position.saturating_mul(asked.side.sign()).saturating_add_unsigned(working + u64::from(asked.more));
-        let is_over = notional(worst.max(0)) > self.ceilings.position && !canary!(IgnoredLimit);
-        refuse_if(is_over, Refusal::Position)
-    }
-
-    /// The order with everything held and working in its underlying: sizes, then each greek in the direction in which the
-    /// order pushes it. What reduces is never refused for being too much.
-    #[inline(always)]
-    fn check_group(&self, asked: &Asked, held: &Held, group: &Group, spot: Price) -> Result<(), Refusal> {
-        let (ceilings, more, sign) = (&self.ceilings, i64::from(asked.more), asked.side.sign());
-        let reduces = held.position.signum() * sign < 0 && (1..=held.position.saturating_abs()).contains(&more);
-        if !reduces {
-            let size = held.lot.times(more);
-            let gross = group.gross.plus(size);
-            refuse_if(gross.notional_e18(spot) > ceilings.gross, Refusal::Gross)?;
-            let futures = if held.is_option { group.futures } else { group.futures.plus(size) };
-            refuse_if(futures.notional_e18(spot) > ceilings.futures, Refusal::Credit)?;
-        }
-        let per_lot = &held.per_lot;
-        let direction = if more == 0 { 0 } else { per_lot.delta.sign() * sign };
-        let toward = Amount { coins: group.net_delta * i128::from(direction), dollars: 0 };
-        let pushed = if direction > 0 { group.working.delta.up } else { group.working.delta.down };
-        let worst_delta = toward.plus(pushed).plus(per_lot.delta.times(per_lot.delta.sign() * more)).notional_e18(spot);
-        if self.kill.latch().level != KillLevel::Open {
-            // Toward zero, and with everything working in the order's direction not through it.
-            refuse_if(toward.coins >= 0 || worst_delta > 0, Refusal::ReduceOnly)?;
-        }
-        refuse_if(direction != 0 && worst_delta > ceilings.delta, Refusal::Delta)?;
-        if held.is_option {
-            let (signed, spot_e9) = (i128::from(sign * more), i128::from(spot.0));
-            let gamma = worst(group.log_gamma, i128::from(per_lot.log_gamma) * signed, &group.working.log_gamma);
-            refuse_if(gamma * spot_e9 > ceilings.gamma, Refusal::Gamma)?;
-            let vega = worst(group.vega, i128::from(per_lot.vega) * signed, &group.working.vega);
-            refuse_if(vega * spot_e9 > ceilings.vega, Refusal::Vega)?;
-        }
-        Ok(())
-    }
-
     /// A buy may reach `collar` above the offer, a sell as far below the bid; a passive price may lie anywhere behind.
-    #[inline]
+    #[inline(always)]
     fn within_collar(&self, asked: &Asked, view: &View<'_>) -> bool {
-        let best = if asked.side == Side::Buy { view.ask.0 } else { view.bid.0 };
-        let beyond = (asked.price.0 - best) * asked.side.sign();
+        let (best, beyond) = match asked.side {
+            Side::Buy => (view.ask.0, asked.price.0 - view.ask.0),
+            Side::Sell => (view.bid.0, view.bid.0 - asked.price.0),
+        };
         i128::from(beyond) * i128::from(ONE_E9) <= i128::from(best) * i128::from(self.limits.collar_e9)
     }
 
@@ -472,19 +469,11 @@ impl Gate {
     }
 }
 
-#[inline]
-fn refuse_if(bad: bool, reason: Refusal) -> Result<(), Refusal> {
-    if bad { Err(reason) } else { Ok(()) }
-}
-
-/// How far a sum may go in the direction of `change`, if everything working that pushes there fills too.
-#[inline]
-fn worst(sum: i128, change: i128, working: &Pushes<i128>) -> i128 {
-    match change {
-        0 => 0,
-        1.. => sum + working.up + change,
-        _ => -sum + working.down - change,
-    }
+/// Lots of an instrument that work on one side.
+#[inline(always)]
+fn working_on(side: Side, instrument: InstrumentId, orders: &OrderStore) -> u64 {
+    let (buying, selling) = orders.working_lots(instrument);
+    if side == Side::Buy { buying } else { selling }
 }
 
 /// Which order a report is about.

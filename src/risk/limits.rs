@@ -78,38 +78,6 @@ impl Restricted {
     }
 }
 
-/// The limits on exposures in the units in which sums are compared with them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ceilings {
-    /// Quote currency, 1e-18.
-    pub(super) order: i128,
-    pub(super) position: i128,
-    pub(super) gross: i128,
-    pub(super) delta: i128,
-    /// Notional of futures whose margin is still within the credit: each whole unit of 1e-9 asks for its rate.
-    pub(super) futures: i128,
-    /// Coins times quote currency, 1e-18, for a move of 1.00.
-    pub(super) gamma: i128,
-    pub(super) vega: i128,
-}
-
-impl From<&Limits> for Ceilings {
-    fn from(limits: &Limits) -> Self {
-        const E9: i128 = ONE_E9 as i128;
-        let e18 = |e9: i64| i128::from(e9) * E9;
-        let units = e18(limits.credit_max_e9).checked_div(i128::from(limits.margin_rate_e9.max(0)));
-        Self {
-            order: e18(limits.order_notional_max_e9),
-            position: e18(limits.position_notional_max_e9),
-            gross: e18(limits.gross_notional_max_e9),
-            delta: e18(limits.delta_notional_max_e9),
-            futures: units.map_or(i128::MAX, |units| (units + 1) * E9 - 1),
-            gamma: e18(limits.gamma_notional_max_e9) * 100,
-            vega: e18(limits.vega_max_e9) * 100,
-        }
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         const MILLION_E9: i64 = 1_000_000 * ONE_E9;

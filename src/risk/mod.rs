@@ -38,13 +38,14 @@
 //! | venue and instrument state | session, status | `venue_down`, `not_trading` | (c)(2)(i) | 16 | exchange trading status |
 //! | kill switch | command, signal, watchdog, invariant | `killed`, `reduce_only` | (b) | 12 | kill switch |
 //! | venue's market-maker protection | `Protection` | `frozen` | (c)(2)(i) | 16 | – |
-//! | cancel on disconnect | gateway settings | – | – | 12, 18 | cancel on disconnect |
+//! | cancel on disconnect | gateway settings | – | – | 12, 14 | cancel on disconnect |
 //! | surveillance after the trade | journal, drop copy | – | (c)(2)(iv) | 13, 17 | drop copy |
 //!
 //! Control of who may change limits (15c3-5 (d), RTS 6 article 18 and the annual reviews of both) is a matter of the desk:
 //! here limits are configuration, fixed for the life of a process and hashed at the head of its journal.
 
 mod book;
+mod ceilings;
 mod collar;
 mod freeze;
 mod gate;
@@ -172,6 +173,11 @@ pub enum Refusal {
     Frozen,
     /// The order table has no room or the number is taken; to be amended, the order is not there or not in a state for it.
     OrderTable,
+}
+
+#[inline(always)]
+fn refuse_if(bad: bool, reason: Refusal) -> Result<(), Refusal> {
+    if bad { Err(reason) } else { Ok(()) }
 }
 
 impl Refusal {

@@ -30,17 +30,17 @@ impl Repeats {
     }
 
     /// Whether one more order would still be within the limit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn admits(&self, instrument: InstrumentId, side: Side, now: Nanos) -> bool {
         self.runs.get(instrument.index()).is_some_and(|run| self.length(run, side, now) <= self.max)
     }
 
     /// One more order leaves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, instrument: InstrumentId, side: Side, now: Nanos) {
         let Some(run) = self.runs.get(instrument.index()) else { return };
-        let orders = self.length(run, side, now);
-        self.runs[instrument.index()] = Run { side, orders, last: now };
+        let run = Run { side, orders: self.length(run, side, now), last: now };
+        self.runs[instrument.index()] = run;
     }
 
     /// A person has looked: every run begins anew. Touches every instrument.
@@ -48,7 +48,7 @@ impl Repeats {
         self.runs.iter_mut().for_each(|run| run.orders = 0);
     }
 
-    #[inline]
+    #[inline(always)]
     fn length(&self, run: &Run, side: Side, now: Nanos) -> u32 {
         if run.side == side && now.since(run.last) <= self.window_ns { run.orders.saturating_add(1) } else { 1 }
     }

@@ -25,7 +25,7 @@ impl Throttle {
     }
 
     /// Takes room for one message, or says that there is none.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, now: Nanos, cancel: bool) -> bool {
         self.level_ns = self.level_ns.saturating_add(now.since(self.last)).min(self.capacity_ns);
         self.last = self.last.max(now);

@@ -14,12 +14,29 @@ pub(super) const LANES: usize = 8;
 pub(super) const LOTS_MAX: i64 = i32::MAX as i64;
 /// Magnitude below which every coefficient must lie.
 const COEFFICIENT_MAX: f64 = 32_767.0;
-/// 1.5 × 2^52.
-const ROUND: f64 = 6_755_399_441_055_744.0;
+/// Magnitude below which one addition rounds a value to fixed point.
+const SMALL_MAX: f64 = 8.0;
+/// 1.5 × 2^4: a double between 2^4 and 2^5 has 48 fractional bits. 1.5 × 2^36: between 2^36 and 2^37 it has 16.
+const ROUND_48: f64 = 24.0;
+const ROUND_16: f64 = 103_079_215_104.0;
 const TWO_POW_16: f64 = 65_536.0;
 pub(super) const TWO_POW_32: f64 = 4_294_967_296.0;
 /// One unit of a coefficient's last place.
 pub(super) const ULP: f64 = 1.0 / (TWO_POW_16 * TWO_POW_32);
+
+/// One coefficient, as the bits of `I16F48`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Coefficient(i64);
+
+impl Coefficient {
+    pub(super) const ZERO: Self = Self(0);
+
+    /// The nearest to a value that is [`in_range`].
+    #[inline(always)]
+    pub(super) fn of(value: f64) -> Self {
+        Self(bits_of_wide(value))
+    }
+}
 
 /// Coefficients of every power, eight a power, as the bits of `I16F48`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +46,12 @@ pub(super) struct Coefficients<const ROWS: usize>([[i64; LANES]; ROWS]);
 impl<const ROWS: usize> Coefficients<ROWS> {
     pub(super) const ZERO: Self = Self([[0; LANES]; ROWS]);
 
-    /// Sets all to the nearest fixed-point values, ties either way. A value that is not [`in_range`] comes out as
-    /// anything.
+    /// Sets all to the nearest fixed-point values, ties to even. A value that is not [`in_range`] comes out as anything,
+    /// and so does one that is not [`is_small`] where `SMALL` says that all are; the bits are the same either way.
     #[inline(always)]
-    pub(super) fn set(&mut self, values: &[[f64; LANES]; ROWS]) {
-        // A rounded half stands in the low bits of its sum with ROUND; what ROUND itself contributes goes at the end.
-        const EXCESS: i64 = ((ROUND.to_bits() as i64) << 32).wrapping_add(ROUND.to_bits() as i64);
+    pub(super) fn set<const SMALL: bool>(&mut self, values: &[[f64; LANES]; ROWS]) {
         for (bits, &value) in self.0.as_flattened_mut().iter_mut().zip(values.as_flattened()) {
-            let scaled = value * TWO_POW_16;
-            let high = scaled + ROUND;
-            let low = (scaled - (high - ROUND)) * TWO_POW_32 + ROUND;
-            *bits = ((high.to_bits() as i64) << 32).wrapping_add(low.to_bits() as i64).wrapping_sub(EXCESS);
+            *bits = if SMALL { bits_of(value) } else { bits_of_wide(value) };
         }
     }
 
@@ -61,6 +73,27 @@ pub(super) fn in_range(value: f64) -> bool {
     value.abs() < COEFFICIENT_MAX
 }
 
+/// Whether a value may be set as a small one; false for NaN.
+#[inline(always)]
+pub(super) fn is_small(value: f64) -> bool {
+    value.abs() < SMALL_MAX
+}
+
+/// A small value's coefficient: rounded, it stands in the low bits of its sum with [`ROUND_48`].
+#[inline(always)]
+fn bits_of(value: f64) -> i64 {
+    ((value + ROUND_48).to_bits() as i64).wrapping_sub(ROUND_48.to_bits() as i64)
+}
+
+/// Any value's: what is whole in units of 2^-16, and the rest, which is small and exact.
+#[inline(always)]
+fn bits_of_wide(value: f64) -> i64 {
+    let whole = value + ROUND_16;
+    let rest = value - (whole - ROUND_16);
+    let units = (whole.to_bits() as i64).wrapping_sub(ROUND_16.to_bits() as i64);
+    (units << 32).wrapping_add(bits_of(rest))
+}
+
 /// Sums of lots × coefficients, eight a power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(64))]
@@ -75,12 +108,40 @@ impl<const ROWS: usize> Sums<ROWS> {
     /// Adds `lots` of every coefficient.
     #[inline(always)]
     pub(super) fn add(&mut self, coefficients: &Coefficients<ROWS>, lots: i32) {
-        let lots = i64::from(lots);
         let sums = self.high.as_flattened_mut().iter_mut().zip(self.low.as_flattened_mut());
         for ((high, low), &bits) in sums.zip(coefficients.0.as_flattened()) {
-            let part = i64::from(bits as i32);
-            *low += lots * part;
-            *high += lots * i64::from(((bits - part) >> 32) as i32);
+            add_product(high, low, bits, lots);
+        }
+    }
+
+    /// Adds lots of every coefficient of several: the sums are read and written once for all.
+    #[inline(always)]
+    pub(super) fn add_several<const N: usize>(&mut self, several: [&Coefficients<ROWS>; N], lots: [i32; N]) {
+        for power in 0..ROWS {
+            for lane in 0..LANES {
+                let (mut high, mut low) = (self.high[power][lane], self.low[power][lane]);
+                for n in 0..N {
+                    add_product(&mut high, &mut low, several[n].0[power][lane], lots[n]);
+                }
+                (self.high[power][lane], self.low[power][lane]) = (high, low);
+            }
+        }
+    }
+
+    /// Adds `lots` of every coefficient, and writes the sums as doubles, times a factor.
+    #[inline(always)]
+    pub(super) fn add_and_write(
+        &mut self,
+        coefficients: &Coefficients<ROWS>,
+        lots: i32,
+        factor: f64,
+        out: &mut [[f64; LANES]; ROWS],
+    ) {
+        let sums = self.high.as_flattened_mut().iter_mut().zip(self.low.as_flattened_mut());
+        let out = out.as_flattened_mut().iter_mut().zip(coefficients.0.as_flattened());
+        for ((high, low), (out, &bits)) in sums.zip(out) {
+            add_product(high, low, bits, lots);
+            *out = to_f64(*high, *low) * factor;
         }
     }
 
@@ -102,6 +163,33 @@ impl<const ROWS: usize> Sums<ROWS> {
     pub(super) fn at(&self, power: usize, lane: usize) -> I80F48 {
         I80F48::from_bits((i128::from(self.high[power][lane]) << 32) + i128::from(self.low[power][lane]))
     }
+}
+
+/// A sum of lots × coefficients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sum(i128);
+
+impl Sum {
+    pub(super) const ZERO: Self = Self(0);
+
+    /// Adds `lots` of a coefficient.
+    #[inline(always)]
+    pub(super) fn add(&mut self, coefficient: Coefficient, lots: i32) {
+        self.0 += i128::from(coefficient.0) * i128::from(lots);
+    }
+
+    /// The sum as a double.
+    pub(super) fn value(&self) -> f64 {
+        to_f64((self.0 >> 32) as i64, i64::from(self.0 as u32))
+    }
+}
+
+/// Adds lots × coefficient, by halves: the upper one is rounded, so that the lower is signed.
+#[inline(always)]
+fn add_product(high: &mut i64, low: &mut i64, bits: i64, lots: i32) {
+    let lots = i64::from(lots);
+    *low += lots * i64::from(bits as i32);
+    *high += lots * i64::from((bits.wrapping_add(1 << 31) >> 32) as i32);
 }
 
 #[inline(always)]
@@ -127,12 +215,23 @@ mod tests {
         for value in [0.5, 0.5 / TWO_POW_16, -0.5 / TWO_POW_16, 1.5 / TWO_POW_16, 32_766.5 + 0.5 / TWO_POW_16] {
             let exact = I16F48::from_num(value);
             let mut got = Coefficients::ZERO;
-            got.set(&[[value; LANES]]);
+            got.set::<false>(&[[value; LANES]]);
             assert!(got.at(0, 3).abs_diff(exact) <= I16F48::DELTA.unsigned_abs(), "{value}: {}", got.at(0, 3));
         }
     }
 
     proptest! {
+        #[test]
+        fn a_small_value_has_the_same_bits_either_way(
+            value in -8.0..8.0f64, halves in -2_000_000_000_000_000..2_000_000_000_000_000i64,
+        ) {
+            for value in [value, halves as f64 * (0.5 * ULP)] {
+                prop_assert!(is_small(value));
+                prop_assert_eq!(bits_of(value), bits_of_wide(value));
+                prop_assert_eq!(bits_of(value) as f64 * ULP, (value / ULP).round_ties_even() * ULP);
+            }
+        }
+
         #[test]
         fn sums_are_those_of_128_bit_arithmetic(
             fills in prop::collection::vec((-32_766.0..32_766.0f64, -20_000_000..20_000_000i32), 1..100),
@@ -141,7 +240,7 @@ mod tests {
             let mut naive = I80F48::ZERO;
             for &(value, lots) in &fills {
                 let mut coefficients = Coefficients::ZERO;
-                coefficients.set(&[[value; LANES]]);
+                coefficients.set::<false>(&[[value; LANES]]);
                 sums.add(&coefficients, lots);
                 naive += I80F48::from(coefficients.at(0, 7)) * I80F48::from(lots);
                 prop_assert!((coefficients.at(0, 7).to_num::<f64>() - value).abs() <= ULP);

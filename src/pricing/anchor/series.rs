@@ -9,16 +9,18 @@
 //! | premium-adjusted delta w, as w′ = φ/s − w | (ρaₘ₋₁ − h·wₘ₋₁)/m |
 //! | gamma, vega, theta, skew | aₘ times 1/s, √T, −σ/(2√T), √T·∂σ/∂ln K |
 //! | vanna −φ·d2/σ | −(d2·aₘ + ρaₘ₋₁)/σ |
-//! | volga √T·φ·d1·d2/σ | √T(d1·d2·aₘ + ρ(d1 + d2)aₘ₋₁ + ρ²aₘ₋₂)/σ |
+//! | volga √T·φ·d1·d2/σ | √T((d1·d2 − m)aₘ + ρ·d2·aₘ₋₁)/σ |
+//!
+//! Volga's is √T(d1·d2·aₘ + ρ(d1 + d2)aₘ₋₁ + ρ²aₘ₋₂)/σ with aₘ₋₂ taken out by the recurrence. A lane is a strike up to the
+//! recurrences and a greek from there on.
 //!
 //! The remainders are Lagrange's with Cramér's bound on Hermite functions, |φ⁽ᵏ⁾| ≤ C√k!, C = 1.0864/√(2π) (Abramowitz
 //! and Stegun 22.14.17): after xⁿ, Cρⁿ⁺¹√n!/(n+1)! for delta, r = Cρⁿ⁺¹/√(n+1)! times the factors above for the
 //! others, with √(n+2) and √((n+2)(n+3)) where a greek carries one or two powers of d. To each is added what rounding to
 //! fixed point and doubles can take.
 
-use super::fixed_point::{Coefficients, LANES, ULP, in_range};
-use super::lane;
-use crate::pricing::elementary::LnParts;
+use super::fixed_point::{Coefficient, Coefficients, LANES, ULP, in_range, is_small};
+use super::{Around, lane};
 use crate::pricing::strip::{self, Block};
 
 /// Cramér's constant over √(2π).
@@ -55,13 +57,10 @@ pub(super) struct Series<const ROWS: usize> {
     pub(super) rows: Coefficients<ROWS>,
     /// Bounds on the error of each lane.
     pub(super) bound: Coefficients<1>,
-    /// K/F0 in every lane, for puts.
-    pub(super) strike_ratio: Coefficients<1>,
 }
 
 impl<const ROWS: usize> Series<ROWS> {
-    pub(super) const ZERO: Self =
-        Self { rows: Coefficients::ZERO, bound: Coefficients::ZERO, strike_ratio: Coefficients::ZERO };
+    pub(super) const ZERO: Self = Self { rows: Coefficients::ZERO, bound: Coefficients::ZERO };
 }
 
 /// The constants of an order's remainders, for a half-window.
@@ -99,24 +98,6 @@ impl<const ROWS: usize> Remainder<ROWS> {
     }
 }
 
-/// Expands a block's strikes around a forward with half-window `h`. False when a coefficient does not fit.
-#[inline(always)]
-pub(super) fn expand<const ROWS: usize>(
-    block: &Block,
-    forward: f64,
-    ln_forward: LnParts,
-    h: f64,
-    remainder: &Remainder<ROWS>,
-    out: &mut [Series<ROWS>],
-) -> bool {
-    let strikes = Strikes::new(block, 1.0 / forward, ln_forward, h, remainder);
-    let mut fit = true;
-    for (i, series) in out.iter_mut().enumerate() {
-        fit &= strikes.write(block, i, h, remainder, series);
-    }
-    fit
-}
-
 /// Vectors in the making, each on its own cache line: one that straddles two is slow to read back.
 #[repr(align(64))]
 struct Rows<const ROWS: usize>([[f64; LANES]; ROWS]);
@@ -124,7 +105,7 @@ struct Rows<const ROWS: usize>([[f64; LANES]; ROWS]);
 /// Eight strikes, one a lane: d1 and d2, delta, the Hermite and premium-adjusted delta's coefficients, and the
 /// remainders of the deltas and of φ.
 #[repr(align(64))]
-struct Strikes<const ROWS: usize> {
+pub(super) struct Strikes<const ROWS: usize> {
     d1: [f64; LANES],
     d2: [f64; LANES],
     delta: [f64; LANES],
@@ -138,21 +119,45 @@ struct Strikes<const ROWS: usize> {
 }
 
 impl<const ROWS: usize> Strikes<ROWS> {
+    pub(super) const ZERO: Self = Self {
+        d1: [0.0; LANES],
+        d2: [0.0; LANES],
+        delta: [0.0; LANES],
+        ratio: [0.0; LANES],
+        rho: [0.0; LANES],
+        a: [[0.0; LANES]; ROWS],
+        coin_delta: [[0.0; LANES]; ROWS],
+        delta_remainder: [0.0; LANES],
+        coin_delta_remainder: [0.0; LANES],
+        density_remainder: [0.0; LANES],
+    };
+
+    /// Expands a block's strikes, as many as `out` has room for, and writes K/F0 of each. False when a coefficient does not
+    /// fit.
     #[inline(always)]
-    fn new(block: &Block, inv_forward: f64, ln_forward: LnParts, h: f64, remainder: &Remainder<ROWS>) -> Self {
-        const ZERO: [f64; LANES] = [0.0; LANES];
-        let mut s = Self {
-            d1: ZERO,
-            d2: ZERO,
-            delta: ZERO,
-            ratio: ZERO,
-            rho: ZERO,
-            a: [ZERO; ROWS],
-            coin_delta: [ZERO; ROWS],
-            delta_remainder: ZERO,
-            coin_delta_remainder: ZERO,
-            density_remainder: ZERO,
-        };
+    pub(super) fn expand(
+        &mut self,
+        block: &Block,
+        around: Around,
+        remainder: &Remainder<ROWS>,
+        out: &mut [Series<ROWS>],
+        ratios: &mut [Coefficient],
+    ) -> bool {
+        self.take(block, around, remainder);
+        let mut fit = true;
+        for (out, &ratio) in ratios.iter_mut().zip(&self.ratio) {
+            *out = Coefficient::of(ratio);
+        }
+        for (i, series) in out.iter_mut().enumerate().take(LANES) {
+            fit &= self.write(block, i, around.half_window, remainder, series);
+        }
+        fit
+    }
+
+    #[inline(always)]
+    fn take(&mut self, block: &Block, around: Around, remainder: &Remainder<ROWS>) {
+        let Around { forward, ln_forward, half_window: h } = around;
+        let (s, inv_forward) = (self, 1.0 / forward);
         for i in 0..LANES {
             let call = strip::call(block, i, inv_forward, ln_forward);
             s.d1[i] = call.d1;
@@ -190,7 +195,6 @@ impl<const ROWS: usize> Strikes<ROWS> {
             s.delta_remainder[i] = power[i] * remainder.root_factorial[ROWS - 1];
             s.density_remainder[i] = power[i] * remainder.density;
         }
-        s
     }
 
     /// Writes one strike's series and bounds, a greek a lane.
@@ -202,8 +206,9 @@ impl<const ROWS: usize> Strikes<ROWS> {
         let curvature = vega * inv_sigma;
         let first = [self.coin_delta[0][i], self.delta[i], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let own = [0.0, 0.0, gamma, vega, theta, -d2 * inv_sigma, curvature * d1 * d2, skew];
-        let once = [rho, rho, 0.0, 0.0, 0.0, -rho * inv_sigma, curvature * rho * (d1 + d2), 0.0];
-        let twice = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, curvature * rho * rho, 0.0];
+        let fall = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, curvature, 0.0];
+        let once = [rho, rho, 0.0, 0.0, 0.0, -rho * inv_sigma, curvature * rho * d2, 0.0];
+        let decay = [-h, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let s = block.total_vol[i];
         let scale = [
             1.0,
@@ -217,28 +222,33 @@ impl<const ROWS: usize> Strikes<ROWS> {
         ];
         let r = self.density_remainder[i];
         let left_out = [self.coin_delta_remainder[i], self.delta_remainder[i], r, r, r, r, r, r];
-
-        let decay = [-h, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let mut values = Rows([[0.0; LANES]; ROWS]);
         let mut bound = Rows([[0.0; LANES]]);
-        let mut beyond = 0;
+        let (mut beyond, mut wide) = (0, 0);
         let a: [f64; ROWS] = std::array::from_fn(|m| self.a[m][i]);
         let w: [f64; ROWS] = std::array::from_fn(|m| self.coin_delta[m][i]);
         for g in 0..LANES {
             values.0[0][g] = first[g] + a[0] * own[g];
-            values.0[1][g] = a[1] * own[g] + SHARE[1][g] * (a[0] * once[g] + w[0] * decay[g]);
-            for m in 2..ROWS {
+            let mut own_now = own[g];
+            for m in 1..ROWS {
+                own_now -= fall[g];
                 let integrand = a[m - 1] * once[g] + w[m - 1] * decay[g];
-                values.0[m][g] = (a[m] * own[g] + a[m - 2] * twice[g]) + SHARE[m][g] * integrand;
+                values.0[m][g] = a[m] * own_now + SHARE[m][g] * integrand;
             }
             bound.0[0][g] = (left_out[g] + ROUNDING) * scale[g] + (ROWS + 2) as f64 * ULP;
-            // |a| < ½, so coefficients are smaller than the factors they are made of together.
-            let factors = own[g].abs() + once[g].abs() + twice[g].abs() + bound.0[0][g];
+            // |a| < ½ and a scale exceeds m times the curvature, so coefficients are smaller than the factors they are made of
+            // together; and so are bounds, of which no remainder reaches 1.
+            let factors = own[g].abs() + once[g].abs() + scale[g];
             beyond |= u32::from(!in_range(factors));
+            wide |= u32::from(!is_small(factors));
         }
-        out.rows.set(&values.0);
-        out.bound.set(&bound.0);
-        out.strike_ratio.set(&[[self.ratio[i]; LANES]]);
+        if wide == 0 && is_small(self.ratio[i]) {
+            out.rows.set::<true>(&values.0);
+            out.bound.set::<true>(&bound.0);
+        } else {
+            out.rows.set::<false>(&values.0);
+            out.bound.set::<false>(&bound.0);
+        }
         beyond == 0 && in_range(self.ratio[i])
     }
 }

@@ -275,9 +275,11 @@ fn every_instruction_set_returns_the_same_bits() {
     }
     // The same without dispatch, as the baseline compiles it.
     let mut series = vec![Series::<9>::ZERO; 24];
-    let (ln_forward, h) = (LnParts::of(99.0), 0.25 * strip.total_vol_range().0);
+    let h = 0.25 * strip.total_vol_range().0;
+    let around = Around { forward: 99.0, ln_forward: LnParts::of(99.0), half_window: h };
+    let (mut ratios, mut strikes) = ([Coefficient::ZERO; LANES], Strikes::ZERO);
     for (block, series) in strip.blocks().iter().zip(series.chunks_exact_mut(LANES)) {
-        assert!(expand(block, 99.0, ln_forward, h, &Remainder::new(h), series));
+        assert!(strikes.expand(block, around, &Remainder::new(h), series, &mut ratios));
     }
     assert_eq!(*anchor.series, *series);
     for forward in [98.5, 99.0, 99.7] {

@@ -201,12 +201,13 @@ impl Engine {
         self.is_outdated |= !generation.reaches(forward);
         let (amount, is_inverse) = self.alike.unwrap_or_default();
         let exposure: Exposure = generation.exposure(forward);
-        let (delta, log_gamma) = if self.in_coins(is_inverse) {
-            (exposure.coin_delta, exposure.coin_log_gamma())
-        } else {
-            (exposure.delta, exposure.gamma)
-        };
-        let delta = delta + exposure.floating_smile(self.convention.stickiness);
+        let (in_coins, stickiness) = (self.in_coins(is_inverse), self.convention.stickiness);
+        let (mut delta, mut log_gamma) =
+            if in_coins { (exposure.coin_delta, exposure.coin_log_gamma()) } else { (exposure.delta, exposure.gamma) };
+        if stickiness > 0.0 {
+            delta += exposure.floating_smile(stickiness);
+            log_gamma += exposure.floating_smile_slope(stickiness, generation.skew_slope(forward), in_coins);
+        }
         let error = generation.exact_error(forward) + generation.aged(now);
         Options { delta: amount * delta, log_gamma: amount * log_gamma, error: amount * error }
     }

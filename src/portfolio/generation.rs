@@ -236,6 +236,11 @@ impl Generation {
         Exposure { delta, coin_delta, value: delta - coin_delta, ..calls }
     }
 
+    /// Change of the skew in [`exposure`](Self::exposure) per unit of ln F.
+    pub(super) fn skew_slope(&self, forward: f64) -> f64 {
+        self.strip.skew_slope(forward)
+    }
+
     /// Lots without regard to sign.
     pub(super) fn gross(&self) -> f64 {
         self.held.gross as f64

@@ -136,15 +136,16 @@ impl Holding {
     /// What one coin of amount is worth, and what that is exposed to.
     fn value(&self, market: &Market) -> Option<Value> {
         let mean = market.mean();
+        // `smile` is what a slope of one takes from delta, and its change per unit of ln F.
         let (in_coins, value, delta, log_gamma, smile, greeks) = match self.claim {
-            Claim::Coin => (false, 0.0, market.share, 0.0, 0.0, None),
+            Claim::Coin => (false, 0.0, market.share, 0.0, (0.0, 0.0), None),
             Claim::InverseFuture => {
                 let (delta, log_gamma) = black76::inverse_future(market.reach, mean);
-                (true, -1.0 / mean, delta, log_gamma * (2.0 * market.reach - 1.0), 0.0, None)
+                (true, -1.0 / mean, delta, log_gamma * (2.0 * market.reach - 1.0), (0.0, 0.0), None)
             }
             Claim::LinearOption(kind) => {
                 let greeks = self.greeks(kind, market)?;
-                let smile = greeks.vega / market.forward;
+                let smile = (greeks.vega / market.forward, greeks.vanna - greeks.vega / market.forward);
                 (false, greeks.price / market.forward, greeks.delta, market.forward * greeks.gamma, smile, Some(greeks))
             }
             Claim::InverseOption(kind) => {
@@ -156,13 +157,15 @@ impl Holding {
                 let log_gamma = x + market.forward * greeks.gamma * scale - x * y - delta * y - value * y * (1.0 - y);
                 let vanna = greeks.vanna * scale - greeks.vega / mean * y;
                 let greeks = black76::Greeks { vanna, ..scaled(&greeks, 1.0 / mean) };
-                (true, value, delta, log_gamma, greeks.vega, Some(greeks))
+                (true, value, delta, log_gamma, (greeks.vega, vanna), Some(greeks))
             }
         };
         let (delta, log_gamma) = market.convention.apply(in_coins, value, delta, log_gamma);
-        let delta = delta - market.convention.stickiness * self.slope * smile;
         let mut greeks = greeks.unwrap_or_default();
         (greeks.vanna, _) = market.convention.apply(in_coins, greeks.vega, greeks.vanna, 0.0);
+        // A volatility moves by −κ·slope per unit of ln F, and delta with it; to first order in the slope.
+        let moves = market.convention.stickiness * self.slope;
+        let (delta, log_gamma) = (delta - moves * smile.0, log_gamma - moves * (smile.1 + greeks.vanna));
         Some(Value { in_coins, value, delta, log_gamma, greeks })
     }
 

@@ -41,6 +41,14 @@ impl Exposure {
     pub fn floating_smile(&self, stickiness: f64) -> f64 {
         -stickiness * self.skew
     }
+
+    /// Change of the premium-adjusted delta, or of Black's, with [`floating_smile`](Self::floating_smile) per unit of ln F,
+    /// beyond what it is when the smile stays: what F does to the smile's part, and what the smile does to the delta. To
+    /// first order in the smile's slope; `skew_slope` is the change of `skew` per unit of ln F.
+    pub fn floating_smile_slope(&self, stickiness: f64, skew_slope: f64, in_coins: bool) -> f64 {
+        // F ∂²B/∂σ∂F / F is the change of vega over F, and vega over F more of Black's delta.
+        -stickiness * (2.0 * skew_slope + if in_coins { 0.0 } else { self.skew })
+    }
 }
 
 impl AddAssign for Exposure {

@@ -21,22 +21,25 @@ fn smile(id: u16) -> (f64, f64) {
     if id == CALL { (0.55, -0.2) } else { (0.65, -0.45) }
 }
 
-/// What one coin of an option is worth, the smile following the forward from where spot stood at 50,000.
-fn option_value(id: u16, kind: OptionKind, strike: f64, spot: f64, stickiness: f64) -> f64 {
+/// What one coin of an option is worth, the smile following the forward from where spot stood.
+fn option_value(id: u16, kind: OptionKind, strike: f64, spot: f64, stickiness: f64, stood: f64) -> f64 {
     let (sigma, slope) = smile(id);
-    let moved = (spot / 50_000.0).ln();
+    let moved = (spot / stood).ln();
     black76::price(kind, spot * RATIO, strike, sigma - stickiness * slope * moved, years()) / (spot * RATIO)
 }
 
 /// An account with an opening put, a call bought, a perpetual and a dated future sold, as coins at a spot.
 struct Naive {
     stickiness: f64,
+    spot: f64,
 }
 
 impl Naive {
     fn equity(&self, spot: f64) -> f64 {
-        let value =
-            |id: usize, spot: f64| option_value(STRIKES[id].0, STRIKES[id].1, STRIKES[id].2, spot, self.stickiness);
+        let value = |at: usize, spot: f64| {
+            let (id, kind, strike) = STRIKES[at];
+            option_value(id, kind, strike, spot, self.stickiness, self.spot)
+        };
         let future = |dollars: f64, paid: f64, now: f64| dollars / paid - dollars / now;
         // Seven puts short from the opening book, marked there at 50,000; five calls bought at 0.04 coins.
         EQUITY - 0.7 * (value(1, spot) - value(1, 50_000.0))
@@ -48,7 +51,20 @@ impl Naive {
     /// ∂E/∂ln S.
     fn in_coins(&self) -> f64 {
         let h = 1e-4_f64;
-        (self.equity(50_000.0 * h.exp()) - self.equity(50_000.0 * (-h).exp())) / (2.0 * h)
+        (self.equity(self.spot * h.exp()) - self.equity(self.spot * (-h).exp())) / (2.0 * h)
+    }
+
+    /// ∂²E/∂ln S² but for what is of second order in the smile's slope.
+    fn log_gamma(&self) -> f64 {
+        let h = 1e-4_f64;
+        let equities = [h, 0.0, -h].map(|by| self.equity(self.spot * by.exp()));
+        let second = (equities[0] - 2.0 * equities[1] + equities[2]) / (h * h);
+        let bends = STRIKES.iter().zip([0.5, -0.7]).map(|(&(id, kind, strike), coins)| {
+            let (sigma, slope) = smile(id);
+            let greeks = black76::Greeks::new(kind, self.spot * RATIO, strike, sigma, years());
+            coins * self.stickiness * self.stickiness * slope * slope * greeks.volga / (self.spot * RATIO)
+        });
+        second - bends.sum::<f64>()
     }
 
     /// ∂(S·E)/∂S.
@@ -97,7 +113,7 @@ fn desk(neutrality: Neutrality, stickiness: f64, on_anchors: bool) -> Desk {
 #[test]
 fn a_coin_neutral_book_follows_equity_in_coins_and_a_dollar_neutral_one_equity_in_dollars() {
     for on_anchors in [false, true] {
-        let naive = Naive { stickiness: 0.0 };
+        let naive = Naive { stickiness: 0.0, spot: 50_000.0 };
         let (coin, dollar) =
             (desk(Neutrality::Coin, 0.0, on_anchors).shown(), desk(Neutrality::Dollar, 0.0, on_anchors).shown());
         let near =
@@ -114,13 +130,35 @@ fn a_coin_neutral_book_follows_equity_in_coins_and_a_dollar_neutral_one_equity_i
 #[test]
 fn a_smile_between_its_strike_and_its_moneyness_moves_delta_by_what_finite_differences_say() {
     for (stickiness, on_anchors) in [(0.25, false), (0.25, true), (1.0, false), (1.0, true)] {
-        let naive = Naive { stickiness };
+        let naive = Naive { stickiness, spot: 50_000.0 };
         let coin = desk(Neutrality::Coin, stickiness, on_anchors).shown().net_delta.to_f64();
         let dollar = desk(Neutrality::Dollar, stickiness, on_anchors).shown().net_delta.to_f64();
         assert!((coin - naive.in_coins()).abs() < 1e-7, "{coin} {}", naive.in_coins());
         assert!((dollar - naive.in_dollars()).abs() < 1e-7, "{dollar} {}", naive.in_dollars());
-        let stuck = Naive { stickiness: 0.0 }.in_coins();
+        let stuck = Naive { stickiness: 0.0, spot: 50_000.0 }.in_coins();
         assert!((coin - stuck).abs() > 0.001 * stickiness, "the smile counts: {coin} {stuck}");
+    }
+}
+
+#[test]
+fn a_smile_that_moves_bends_delta_by_what_finite_differences_say() {
+    for (stickiness, on_anchors) in [(0.0, true), (0.25, false), (0.25, true), (1.0, false), (1.0, true)] {
+        // In the anchor's window, and far outside it.
+        for spot in [50_000.0, 58_000.0] {
+            let naive = Naive { stickiness, spot };
+            let shown = |neutrality| {
+                let mut desk = desk(neutrality, stickiness, on_anchors);
+                desk.spot(spot);
+                desk.shown()
+            };
+            let (coin, dollar) = (shown(Neutrality::Coin), shown(Neutrality::Dollar));
+            let (delta, log_gamma) = (coin.net_delta.to_f64(), coin.log_gamma.to_f64());
+            assert!((delta - naive.in_coins()).abs() < 1e-6, "{spot}: {delta} {}", naive.in_coins());
+            assert!((log_gamma - naive.log_gamma()).abs() < 2e-5, "{spot}: {log_gamma} {}", naive.log_gamma());
+            assert!((dollar.log_gamma.to_f64() - log_gamma - delta).abs() < 1e-6, "{dollar:?} {coin:?}");
+            let stuck = Naive { stickiness: 0.0, spot }.log_gamma();
+            assert!((log_gamma - stuck).abs() > 0.01 * stickiness, "the smile counts: {log_gamma} {stuck}");
+        }
     }
 }
 
@@ -154,7 +192,7 @@ fn what_expired_leaves_its_payoff_in_the_dollar_neutral_account() {
     desk.now = end;
     desk.spot(54_000.0);
     let future = |dollars: f64, paid: f64| dollars / paid - dollars / 54_000.0;
-    let put = option_value(PUT, OptionKind::Put, 46_000.0, 50_000.0, 0.0);
+    let put = option_value(PUT, OptionKind::Put, 46_000.0, 50_000.0, 0.0, 50_000.0);
     let equity = EQUITY
         + 0.7 * put
         + 0.5 * (2_000.0 / 54_000.0 - 0.04)

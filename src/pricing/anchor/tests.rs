@@ -159,6 +159,13 @@ fn volatility_that_has_moved_is_patched_into_the_deltas_within_their_bounds() {
     assert_eq!(state(&anchor), before, "shifts taken back and made again");
 }
 
+/// Change of an anchor's skew per unit of ln F.
+fn skew_slope(anchor: &Anchor8, forward: f64) -> f64 {
+    let (x, _) = place(anchor.forward, forward, anchor.inv_half_window);
+    let term = |power: usize| power as f64 * anchor.rows[power][lane::SKEW] * x.powi(power as i32 - 1);
+    (1..9).map(term).sum::<f64>() * anchor.inv_half_window
+}
+
 #[test]
 fn a_panel_says_what_its_anchors_say() {
     for (in_coins, stickiness) in [(true, 0.0), (false, 0.0), (true, 0.7), (false, 1.0)] {
@@ -189,7 +196,8 @@ fn a_panel_says_what_its_anchors_say() {
                     let plain =
                         if in_coins { (said.coin_delta, said.coin_log_gamma()) } else { (said.delta, said.gamma) };
                     delta += 0.5 * (plain.0 + said.floating_smile(stickiness));
-                    log_gamma += 0.5 * plain.1;
+                    let smile = said.floating_smile_slope(stickiness, skew_slope(anchor, forward), in_coins);
+                    log_gamma += 0.5 * (plain.1 + smile);
                 }
                 panel.evaluate(1 << group, ln_spot);
                 let said = panel.sum(1 << group);

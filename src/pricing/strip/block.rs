@@ -97,12 +97,18 @@ pub(super) struct Kernel {
     pub(super) tail2: f64,
 }
 
+/// A lane's d1 and d2.
 #[inline(always)]
-pub(super) fn kernel(block: &Block, lane: usize, forward: LnParts) -> Kernel {
+pub(super) fn place(block: &Block, lane: usize, forward: LnParts) -> (f64, f64) {
     let k = (forward.coarse - block.ln_coarse[lane]) + (forward.fine - block.ln_fine[lane]);
     let moneyness = k * block.inv_total_vol[lane];
     let half = 0.5 * block.total_vol[lane];
-    let (d1, d2) = (moneyness + half, moneyness - half);
+    (moneyness + half, moneyness - half)
+}
+
+#[inline(always)]
+pub(super) fn kernel(block: &Block, lane: usize, forward: LnParts) -> Kernel {
+    let (d1, d2) = place(block, lane, forward);
     let density = FRAC_1_SQRT_2PI * exp_neg(-0.5 * d1 * d1);
     let (m1, m2) = mills_pair(d1.abs(), d2.abs());
     Kernel { d1, d2, density, tail1: density * m1, tail2: density * m2 }

@@ -19,10 +19,10 @@ mod rows;
 use multiversion::multiversion;
 
 pub(super) use self::block::{Block, call};
-use self::block::{LANES, Lane};
+use self::block::{LANES, Lane, place};
 pub use self::rows::StripGreeks;
 use super::black76::{TOTAL_VOL_MAX, TOTAL_VOL_MIN};
-use super::elementary::LnParts;
+use super::elementary::{LnParts, normal_pdf};
 pub use super::exposure::Exposure;
 
 /// The strikes of one expiry and the position in each.
@@ -159,6 +159,14 @@ impl Strip {
         Exposure { value: delta - coin_delta, delta, coin_delta, gamma, vega, theta, vanna, volga, skew }
     }
 
+    /// Change of [`Exposure::skew`] per unit of ln F at a forward, volatilities as they are.
+    pub fn skew_slope(&self, forward: f64) -> f64 {
+        if !(forward > 0.0 && forward < f64::INFINITY) {
+            return 0.0;
+        }
+        sum_skew_slopes(self.blocks(), LnParts::of(forward))
+    }
+
     /// The blocks in use; lanes beyond the last strike hold an option of no weight.
     pub(super) fn blocks(&self) -> &[Block] {
         &self.blocks[..self.len.div_ceil(LANES)]
@@ -241,6 +249,20 @@ fn sum_blocks_portable(blocks: &[Block], forward: f64, ln_forward: LnParts) -> S
     sums.map(|lanes| total(&lanes))
 }
 
+/// φ(d1) falls by d1/s of itself as ln F rises.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl+avx512bw", "x86_64+avx2"))]
+fn sum_skew_slopes(blocks: &[Block], ln_forward: LnParts) -> f64 {
+    let mut sums = [0.0; LANES];
+    for block in blocks {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            let (d1, _) = place(block, lane, ln_forward);
+            let skew = block.position[lane] * block.vega_factor[lane] * block.slope[lane] * normal_pdf(d1);
+            *sum -= skew * d1 * block.inv_total_vol[lane];
+        }
+    }
+    total(&sums)
+}
+
 /// The sum of the lanes in one fixed order.
 #[inline(always)]
 fn total(lanes: &Lane) -> f64 {
@@ -252,6 +274,7 @@ mod tests {
     use super::*;
     use crate::instrument::OptionKind::{Call, Put};
     use crate::pricing::black76::Greeks;
+    use crate::pricing::elementary::exp;
     use proptest::prelude::*;
 
     fn strip(years: f64, options: &[(f64, f64, f64, f64)]) -> Strip {
@@ -263,6 +286,20 @@ mod tests {
         }
         strip.set_time(years);
         strip
+    }
+
+    #[test]
+    fn the_change_of_skew_is_its_finite_difference() {
+        let mut strip = strip(0.1, &[(90.0, 0.7, 3.0, 0.0), (100.0, 0.6, -2.0, 1.0), (115.0, 0.65, 0.0, 4.0)]);
+        for (index, slope) in [-0.4, -0.2, 0.3].into_iter().enumerate() {
+            strip.set_smile_slope(index, slope);
+        }
+        for forward in [80.0, 100.0, 112.0] {
+            let skew = |by: f64| strip.exposure(forward * exp(by)).skew;
+            let difference = (skew(1e-4) - skew(-1e-4)) / 2e-4;
+            assert!((strip.skew_slope(forward) - difference).abs() < 1e-6, "{forward}: {difference}");
+        }
+        assert_eq!((strip.skew_slope(0.0), strip.skew_slope(f64::NAN)), (0.0, 0.0));
     }
 
     #[test]

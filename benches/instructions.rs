@@ -8,8 +8,7 @@
 //! Times on a shared machine come and go; an instruction count comes back to the last digit. The program runs itself
 //! under callgrind, which pretends a processor without AVX-512: vector code is counted in its AVX2 form. Each step is a
 //! function that is never inlined, called [`REPEATS`] times after a setting-up that is not counted. What allocates,
-//! draws or waits is outside it. Without valgrind nothing is counted, and it says so. The greeks' tick is missing: valgrind
-//! 3.19 does not know a form of `vmovq` that the anchors' rebuild is compiled to.
+//! draws or waits is outside it. Without valgrind nothing is counted, and it says so.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::BTreeMap;
@@ -19,6 +18,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::{env, fs};
 
 mod rig {
+    pub(crate) mod greeks;
     pub(crate) mod orders;
 }
 #[path = "rig/steps.rs"]
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
 }
 
 /// Instructions of a step, by its name; `None` without valgrind. A group that this valgrind does not know an instruction
-/// of is left out: 3.19 lacks a form of `vmovq`.
+/// of is left out.
 fn count() -> Result<Option<BTreeMap<&'static str, u64>>, String> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         return Ok(None);

@@ -7,8 +7,9 @@ use hedgecore::feed::book::Books;
 use hedgecore::hedge::{Hedge, HedgeConfig};
 use hedgecore::instrument::{BookQuality, InstrumentKind, InstrumentState, OptionKind, Payoff};
 use hedgecore::order::{OrderStore, Outcome, Request};
+use hedgecore::portfolio::Greeks;
 use hedgecore::pricing::implied_vol::implied_vol_near;
-use hedgecore::pricing::{Exposure, Strip};
+use hedgecore::pricing::{Anchor8, Exposure, Strip};
 use hedgecore::ring::{Producer, broadcast};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
 use hedgecore::stage::{Full, Outbox, Stage};
@@ -16,16 +17,17 @@ use hedgecore::units::*;
 use hedgecore::wire::deribit_multicast::{BookBlock, BookChange, BookEntry, Message, Packet, PacketBuilder};
 use hedgecore::wire::starbase::orders::Encoder;
 
-use crate::rig::orders;
+use crate::rig::{greeks as rig, orders};
 
 /// What the hedge trades.
 const PERPETUAL: InstrumentId = InstrumentId(0);
 /// Calls of every step.
 pub(crate) const REPEATS: u64 = 1_000;
 /// Steps by name, in groups that are run and counted together.
-pub(crate) const GROUPS: [(&str, &[&str]); 4] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("market data", &["decode", "book_update"]),
     ("prices", &["strip", "implied_volatility"]),
+    ("greeks", &["greeks_tick", "greeks_fill", "anchor_rebuild"]),
     ("hedge", &["hedge_no_trade", "hedge_order"]),
     ("orders", &["approval", "order_state", "encode", "ring_publish"]),
 ];
@@ -56,6 +58,24 @@ fn book_update(books: &mut Books, price: Price, amount: Quantity) -> [i64; 2] {
 #[inline(never)]
 fn strip(strip: &Strip, forward: f64) -> Exposure {
     strip.exposure(forward)
+}
+
+/// A move of the perpetual's mid, with 12 expiries held.
+#[inline(never)]
+fn greeks_tick(greeks: &mut Greeks, top: &Event) {
+    greeks.step(top, &mut rig::Nowhere);
+}
+
+/// A fill of an option of theirs, and the exposure that contains it.
+#[inline(never)]
+fn greeks_fill(greeks: &mut Greeks, fill: &Event) {
+    greeks.step(fill, &mut rig::Nowhere);
+}
+
+/// An expiry of 46 strikes expanded and summed.
+#[inline(never)]
+fn anchor_rebuild(anchor: &mut Anchor8, strip: &Strip, forward: f64) -> bool {
+    anchor.rebuild(strip, forward).is_ok()
 }
 
 /// From half a percent off.
@@ -108,6 +128,7 @@ pub(crate) fn run(group: &str) {
     match group {
         "market data" => market_data(),
         "prices" => prices(),
+        "greeks" => greeks(),
         "hedge" => hedges(),
         _ => order_path(),
     }
@@ -132,7 +153,8 @@ fn market_data() {
     }
 }
 
-fn prices() {
+/// 46 strikes a month from expiry.
+fn strikes() -> Strip {
     let mut strikes = Strip::with_capacity(46);
     for i in 0..46 {
         let index = strikes.push(54_000.0 + 500.0 * f64::from(i)).expect("room");
@@ -140,6 +162,22 @@ fn prices() {
         strikes.set_position(index, 1.0, -0.5);
     }
     strikes.set_time(0.08);
+    strikes
+}
+
+fn greeks() {
+    let mut greeks = rig::anchored(552, rig::EXPIRIES);
+    let (strikes, mut anchor) = (strikes(), Anchor8::with_capacity(46, 0.1));
+    anchor.replace((0..46).map(|slot| (OptionKind::Call, slot - 20))).expect("room");
+    for i in 0..REPEATS {
+        greeks_tick(&mut greeks, &rig::top(50_000.0 + (i * 7 % 64) as f64));
+        greeks_fill(&mut greeks, &rig::fill(i + 1));
+        assert!(anchor_rebuild(&mut anchor, &strikes, 64_000.0 + i as f64));
+    }
+}
+
+fn prices() {
+    let strikes = strikes();
     for i in 0..REPEATS {
         black_box(strip(&strikes, 64_000.0 + i as f64));
         black_box(implied_volatility(3_400.0 + 0.01 * i as f64));

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hedgecore::event::{Body, Event};
-use hedgecore::feed::{Feed, FeedConfig, Line, LineStats, Packet, Protocol, RecoveryStats};
+use hedgecore::feed::{Feed, FeedConfig, Line, LineStats, Packet, Protocol, RecoveryConfig, RecoveryStats};
 use hedgecore::runtime::socket::{FeedAddress, FeedSocket, SocketStats};
 use hedgecore::sim::relay::Relay;
 use hedgecore::sim::venue::{Channel, PublishConfig, Venue, VenueConfig};
@@ -149,7 +149,9 @@ fn open() -> Vec<FeedSocket> {
 
 /// Feeds what the sockets bring until the end.
 fn receive(mut sockets: Vec<FeedSocket>, clock: Clock, stop: &AtomicBool) -> (Feed, BTreeMap<u16, Top>, SocketStats) {
-    let (mut feed, mut tops) = (Feed::new(FeedConfig::starbase()), BTreeMap::new());
+    // A busy host may keep either side from its socket for long: what is asked for is waited for as long.
+    let recovery = RecoveryConfig { give_up_ns: 5 * Nanos::PER_SECOND, ..RecoveryConfig::default() };
+    let (mut feed, mut tops) = (Feed::new(FeedConfig { recovery, ..FeedConfig::starbase() }), BTreeMap::new());
     let mut events: Vec<Event> = Vec::new();
     while !stop.load(Ordering::Acquire) {
         let mut requests = Vec::new();

@@ -55,6 +55,8 @@ struct Closing {
     orders_sent: u64,
     /// Kept back by a dry run.
     withheld: u64,
+    /// Requests to thaw the venue's protection that were refused.
+    thaws_refused: u64,
     fills: u64,
     /// Connections lost, the last one that was closed included.
     disconnects: u64,
@@ -168,6 +170,7 @@ fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {
         requests_decided: decided,
         orders_sent: finished.gateway.counters().orders,
         withheld: finished.gateway.counters().withheld,
+        thaws_refused: finished.gateway.counters().thaws_refused,
         fills: fills.max(report.fills),
         disconnects: finished.gateway.counters().disconnects,
         hot_allocations: report.hot_allocations,

@@ -22,8 +22,6 @@ const SECRET: &str = "HEDGECORE_SECRET";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a journal that grows.
 const LOOK: Duration = Duration::from_millis(200);
-/// A desk that does nothing for so long has nothing under way.
-const CALM: Duration = Duration::from_secs(1);
 /// A venue whose client brings the book that [`config`] says it holds.
 const SHORT: [&str; 2] = ["--opening", "short-every-option"];
 
@@ -173,21 +171,6 @@ fn wait_for_sessions(directory: &Path, expected: &[bool]) {
     }
 }
 
-/// Waits until a while has passed in which nothing was decided or filled, so that nothing is under way at the end.
-fn wait_for_calm(directory: &Path) {
-    let (mut seen, mut since) = ((0, 0), Instant::now());
-    let deadline = Instant::now() + PATIENCE;
-    while since.elapsed() < CALM {
-        let last = recover(&Directory::open(directory).unwrap()).unwrap().last.unwrap();
-        let now = (last.orders.len(), last.executions.len());
-        if now != seen {
-            (seen, since) = (now, Instant::now());
-        }
-        assert!(Instant::now() < deadline, "{seen:?} orders and executions, and no calm");
-        thread::sleep(LOOK);
-    }
-}
-
 /// A run that keeps its journal in `directory`.
 fn run<'a>(config: &'a Path, directory: &'a Path) -> [&'a str; 5] {
     ["run", "--config", config.to_str().unwrap(), "--journal", directory.to_str().unwrap()]
@@ -221,7 +204,6 @@ fn trade_and_agree(
     let mut desk = Process::start(&run(&path, &directory));
     desk.until("ARMED");
     wait_for_fills(&directory, 1, 2);
-    wait_for_calm(&directory);
     let (ours, theirs) = (desk.end(), venue.end());
     assert!(ours["orders_sent"].as_u64().unwrap() > 0 && theirs["fills"].as_u64().unwrap() > 0);
     assert_eq!(differing(&ours, &theirs), [], "{protocol}: {}", figures(&ours));
@@ -286,7 +268,6 @@ fn what_the_venue_states_otherwise_is_shown_and_halts_a_start_or_is_adopted() {
     desk.until("-1 lots by our executions, 0 by the venue's account");
     desk.until("contracts held");
     wait_until(&directory, "began", |last| last.head.run == 2 && !last.contracts.is_empty());
-    wait_for_calm(&directory);
     let (ours, theirs) = (desk.end(), venue.end());
     assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
 }
@@ -331,7 +312,6 @@ fn a_desk_that_is_killed_goes_on_from_its_journal_and_agrees_with_the_venue() {
         desk.until("read its journal back to");
         desk.until("contracts held");
         wait_for_fills(&directory, 2, 1);
-        wait_for_calm(&directory);
         let (ours, theirs) = (desk.end(), venue.end());
         assert_eq!(differing(&ours, &theirs), [], "{protocol}: {}", figures(&ours));
         assert_eq!(ours["journal"]["run"], 2, "{}", figures(&ours));

@@ -9,12 +9,13 @@
 //!          [ control ]           commands ──► greeks; a halt ──► gateway too
 //! ```
 //!
-//! Start: sockets are opened and stages built before any thread runs, so what cannot work is told at once. Stop: the feed
-//! ends first and closes its ring, each next stage drains what was published and follows, the gateway logs out last; what
+//! Start: sockets are opened and stages built before any thread runs, so what cannot work is told at once. Stop: trading is
+//! paused and what is under way at the venue given a moment to end; then the feed ends first and closes its ring, each next stage drains what was published and follows, the gateway logs out last; what
 //! it still reported is then given to the greeks and the hedge. Nothing published is lost, and every stage comes back.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::alloc::mark_hot;
 use super::clock::StampClock;
@@ -50,6 +51,10 @@ const MARKET_SLOTS: usize = 1 << 15;
 const ORDER_SLOTS: usize = 1 << 12;
 /// Slots of the ring that carries an operator's commands.
 const COMMAND_SLOTS: usize = 1 << 6;
+/// How long orders may take to end before a stop.
+const SETTLE: Duration = Duration::from_millis(500);
+/// Between two looks at whether they have.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Everything a pipeline is made from.
 #[derive(Clone, Debug)]
@@ -307,8 +312,20 @@ impl Pipeline {
         drop((self.surface.join(), self.recorder.join(), self.desk.join()));
     }
 
+    /// Sends nothing more, and gives the venue a moment to say what becomes of what it has: a fill that is on its way
+    /// belongs to what was held at the end.
+    fn settle(&self) {
+        let began = Instant::now();
+        let sent = self.controls.command(KillLevel::Pause, KillCause::Shutdown, Operator::NOBODY);
+        let is_settled = |risk: RiskShown| risk.level >= KillLevel::Pause && risk.open_orders == 0;
+        while sent && !is_settled(self.risk()) && began.elapsed() < SETTLE {
+            thread::sleep(LOOK);
+        }
+    }
+
     /// Stops it in order and brings back every stage. A thread that panicked is an error that names it.
     pub fn stop(self) -> Result<Finished, PipelineError> {
+        self.settle();
         self.control.stop();
         let apart = |mut fused: threads::FusedPipeline| {
             let lost = fused.tap_lost() + fused.instructions().tap_lost;

@@ -25,6 +25,11 @@ pub const PAYLOAD_BYTES: usize = 56;
 
 const _: () = assert!(size_of::<Event>() <= PAYLOAD_BYTES);
 
+/// Jumps after which books and hedges are revalued.
+pub const JUMPS: usize = 6;
+/// How large each is, relative to the spot.
+pub const JUMP_SIZES: [f64; JUMPS] = [-0.20, -0.12, -0.06, 0.06, 0.12, 0.20];
+
 /// When the packet behind an event was received, and how many counter steps later each hop let go of it.
 /// Stages copy it; the outbox between two stages stamps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -365,6 +370,16 @@ pub enum Body {
         /// Slope of the smile there, by moneyness.
         slope: f32,
     },
+    /// What the book gains by the options of one expiry when the spot jumps, beyond what a future of their delta gains.
+    /// Follows the expiry's [`Smile`](Self::Smile), and holds of the same positions.
+    Jumps {
+        /// Which underlying.
+        underlying: UnderlyingId,
+        /// Which expiry.
+        expiry_s: u32,
+        /// Coins, in the order of [`JUMP_SIZES`].
+        gains: [f32; JUMPS],
+    },
     /// The greeks of one lot of an option that may serve as a hedge.
     Unit {
         /// Which option.
@@ -377,6 +392,14 @@ pub enum Body {
         vega: f32,
         /// Change of value per 1.00 of slope, coins.
         skew: f32,
+    },
+
+    /// What one lot of that option gains when the spot jumps, as in [`Jumps`](Self::Jumps); follows its greeks.
+    UnitJumps {
+        /// Which option.
+        instrument: InstrumentId,
+        /// Coins, in the order of [`JUMP_SIZES`].
+        gains: [f32; JUMPS],
     },
 
     /// A position that was not built by fills seen here: the opening book.

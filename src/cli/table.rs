@@ -224,12 +224,14 @@ impl Row {
             }
             Body::Underlying { id: underlying, .. }
             | Body::Forward { underlying, .. }
-            | Body::Rebuilt { underlying, .. } => self.underlying = Some(underlying),
+            | Body::Rebuilt { underlying, .. }
+            | Body::Jumps { underlying, .. } => self.underlying = Some(underlying),
             Body::Terms { instrument, .. }
             | Body::TickStep { instrument, .. }
             | Body::Named { instrument, .. }
             | Body::Status { instrument, .. }
-            | Body::Unit { instrument, .. } => self.instrument = Some(instrument),
+            | Body::Unit { instrument, .. }
+            | Body::UnitJumps { instrument, .. } => self.instrument = Some(instrument),
             Body::Clock
             | Body::Diverged { .. }
             | Body::Kill { .. }

@@ -7,6 +7,7 @@ use super::execution::taking_price;
 use super::factors::Unit;
 use super::orders::Orders;
 use super::program::HEDGES_MAX;
+use crate::event::JUMPS;
 use crate::instrument::{Instrument, InstrumentKind, InstrumentState};
 use crate::risk::Refusal;
 use crate::units::{InstrumentId, Nanos, Price, Side};
@@ -73,6 +74,11 @@ impl Excluded {
 }
 
 impl Choice {
+    /// Takes in what a lot gains in jumps.
+    pub(super) fn see_jumps(&mut self, gains: [f64; JUMPS]) {
+        self.unit.jumps = gains;
+    }
+
     /// Greeks of a lot at a spot, and that it may be traded at all.
     pub(super) fn unit(&self, instrument: &Instrument, top: &Top, spot: f64, now: Nanos) -> Result<Unit, Excluded> {
         if instrument.state != InstrumentState::Open || instrument.lot.0 <= 0 {
@@ -88,7 +94,8 @@ impl Choice {
             return Ok(Unit::of_future(instrument, top.mid()));
         }
         let unit = self.unit.moved(self.spot, spot);
-        let is_finite = (unit.delta + unit.log_gamma + unit.vega + unit.skew).is_finite();
+        let gains: f64 = unit.jumps.iter().sum();
+        let is_finite = (unit.delta + unit.log_gamma + unit.vega + unit.skew + gains).is_finite();
         let is_known = is_finite && unit.vega > 0.0 && now.since(self.told) <= GREEKS_AGE_MAX_NS;
         if is_known { Ok(unit) } else { Err(Excluded::NoGreeks) }
     }

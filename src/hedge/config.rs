@@ -3,7 +3,9 @@
 use super::costs::CostConfig;
 use super::market::CovarianceConfig;
 use super::policy::{BandConfig, Policy};
+use crate::event::{JUMP_SIZES, JUMPS};
 use crate::instrument::INSTRUMENTS_MAX;
+use crate::pricing::elementary::{exp, ln};
 use crate::risk::Limits;
 use crate::units::{Nanos, ONE_E9};
 
@@ -60,8 +62,8 @@ pub struct ProgramConfig {
     pub horizon_ns: u64,
     /// Gamma in coins per unit of ln(spot) below which following delta costs as if it were that large.
     pub log_gamma_min: f64,
-    /// Fourth moment of relative jumps per year.
-    pub jump_fourth: f64,
+    /// The jumps of the spot that a book is insured against.
+    pub jumps: JumpConfig,
     /// How old costs may be that standing still is certified with. What is sent is decided at present ones.
     pub refresh_ns: u64,
     /// Time between the moments at which it is seen how fast what is wanted of a hedge moves; what would soon have to be
@@ -80,13 +82,42 @@ impl Default for ProgramConfig {
         Self {
             horizon_ns: 86_400 * Nanos::PER_SECOND,
             log_gamma_min: 1e-3,
-            jump_fourth: 0.0,
+            jumps: JumpConfig::default(),
             refresh_ns: 20 * Nanos::PER_MILLI,
             waiting_sample_ns: 60 * Nanos::PER_SECOND,
             waiting_memory_ns: 2 * 86_400 * Nanos::PER_SECOND,
             covariance: CovarianceConfig::default(),
             costs: CostConfig::default(),
         }
+    }
+}
+
+/// Jumps of the spot, whose logarithms are normal. No estimate moves them: a year without a jump says little of the next.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct JumpConfig {
+    /// How many come a year; zero insures against none.
+    pub per_year: f64,
+    /// Mean of their logarithm.
+    pub mean: f64,
+    /// Standard deviation of it.
+    pub sd: f64,
+}
+
+impl Default for JumpConfig {
+    fn default() -> Self {
+        Self { per_year: 6.0, mean: 0.0, sd: 0.1 }
+    }
+}
+
+impl JumpConfig {
+    /// How often a year each of [`JUMP_SIZES`] comes: all jumps, each counted as one of these sizes.
+    pub fn rates(&self) -> [f64; JUMPS] {
+        let density = JUMP_SIZES.map(|jump| {
+            let z = (ln(1.0 + jump) - self.mean) / self.sd;
+            exp(-0.5 * z * z)
+        });
+        let sum: f64 = density.iter().sum();
+        density.map(|share| if self.per_year > 0.0 { self.per_year * share / sum } else { 0.0 })
     }
 }
 
@@ -124,5 +155,18 @@ impl Default for ExecutionConfig {
             reversal_share: 0.5,
             growth: 2.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jumps_come_as_often_as_configured_and_the_likelier_sizes_more_often() {
+        let rates = JumpConfig { per_year: 8.0, mean: -0.03, sd: 0.08 }.rates();
+        assert!((rates.iter().sum::<f64>() - 8.0).abs() < 1e-12, "{rates:?}");
+        assert!(rates[2] > rates[1] && rates[1] > rates[0] && rates[1] > rates[4], "{rates:?}");
+        assert_eq!(JumpConfig { per_year: 0.0, ..JumpConfig::default() }.rates(), [0.0; JUMPS]);
     }
 }

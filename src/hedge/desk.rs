@@ -178,7 +178,7 @@ impl Desk {
             band: config.band,
             horizon_years: config.program.horizon_years(),
             gamma_min: config.program.log_gamma_min / spot,
-            jump_fourth: config.program.jump_fourth,
+            jumps: config.program.jumps.rates(),
         };
         let view = MarketView { spot, delta_cost, sigma, gamma: log_gamma / spot };
         let stress = config.program.covariance.stress;
@@ -242,6 +242,9 @@ fn held(target: &Target, now: Nanos) -> Result<[f64; FACTORS], Fallback> {
     }
     exposure[SKEW] = held.skew * spot;
     exposure[GAMMA] = target.log_gamma.to_f64() / spot;
+    for (x, gain) in exposure[GAMMA + 1..].iter_mut().zip(&held.jumps) {
+        *x = gain * spot;
+    }
     Ok(exposure)
 }
 

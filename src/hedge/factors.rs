@@ -1,23 +1,25 @@
 //! The factors a book is exposed to, and which place each has.
 //!
 //! ```text
-//!  0       1 .. BUCKETS                    BUCKETS + 1   BUCKETS + 2
-//!  delta   vega by maturity, soonest first  skew          gamma
+//!  0       1 .. BUCKETS                    BUCKETS + 1   BUCKETS + 2   BUCKETS + 3 ..
+//!  delta   vega by maturity, soonest first  skew          gamma         gain in each jump
 //! ```
 //!
 //! Delta in coins; vega in quote currency per 1.00 of volatility; skew per 1.00 of the smile's slope by moneyness
-//! ln(K/F)/√T; gamma is ∂Δ/∂S, coins per unit of quote currency. Gamma is last because the program wants it there.
+//! ln(K/F)/√T; gamma is ∂Δ/∂S, coins per unit of quote currency; what a jump of the spot gains, delta hedged, in quote currency. What moves
+//! comes first, then gamma, then jumps: the program wants them in that order.
 
 use super::policy::delta_per_lot;
 use super::program::FACTORS_MAX;
+use crate::event::JUMPS;
 use crate::instrument::{Instrument, Payoff};
 use crate::units::Nanos;
 
 /// Maturity buckets of vega.
 pub const BUCKETS: usize = 6;
 /// Factors of one underlying.
-pub const FACTORS: usize = BUCKETS + 3;
-/// Factors that move, gamma not among them.
+pub const FACTORS: usize = BUCKETS + 3 + JUMPS;
+/// Factors that move continuously.
 pub const RISKS: usize = BUCKETS + 2;
 /// Where skew stands.
 pub const SKEW: usize = BUCKETS + 1;
@@ -46,6 +48,8 @@ pub struct Unit {
     pub vega: f64,
     /// Change of value per 1.00 of slope.
     pub skew: f64,
+    /// Gain in each jump of [`JUMP_SIZES`](crate::event::JUMP_SIZES), beyond what a future of the same delta gains.
+    pub jumps: [f64; JUMPS],
 }
 
 impl Unit {
@@ -53,7 +57,7 @@ impl Unit {
     pub fn of_future(instrument: &Instrument, price: f64) -> Self {
         let delta = delta_per_lot(instrument, price);
         let log_gamma = if instrument.payoff == Payoff::Inverse { -delta } else { 0.0 };
-        Self { delta, log_gamma, vega: 0.0, skew: 0.0 }
+        Self { delta, log_gamma, ..Self::default() }
     }
 
     /// The same after the spot went from `from` to `to`.
@@ -68,6 +72,9 @@ impl Unit {
         loading[1 + bucket.min(BUCKETS - 1)] = self.vega * spot;
         loading[SKEW] = self.skew * spot;
         loading[GAMMA] = self.log_gamma / spot;
+        for (l, gain) in loading[GAMMA + 1..].iter_mut().zip(&self.jumps) {
+            *l = gain * spot;
+        }
         loading
     }
 }
@@ -88,9 +95,11 @@ mod tests {
 
     #[test]
     fn a_unit_follows_the_spot_by_its_gamma() {
-        let unit = Unit { delta: 0.5, log_gamma: 2.0, vega: 0.1, skew: 0.0 };
+        let jumps = [0.5, 0.0, 0.0, 0.0, 0.0, 0.25];
+        let unit = Unit { delta: 0.5, log_gamma: 2.0, vega: 0.1, skew: 0.0, jumps };
         assert!((unit.moved(100.0, 101.0).delta - 0.52).abs() < 1e-12);
         let loading = unit.loading(2, 100.0);
         assert_eq!((loading[0], loading[3], loading[GAMMA]), (0.5, 10.0, 0.02));
+        assert_eq!((loading[GAMMA + 1], loading[FACTORS - 1]), (50.0, 25.0));
     }
 }

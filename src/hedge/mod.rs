@@ -37,7 +37,7 @@ mod volatility;
 
 pub use attribution::{Attribution, Decision, Fallback, RECENT_MAX};
 pub use choices::{Binding, Excluded};
-pub use config::{ExecutionConfig, HedgeConfig, ProgramConfig};
+pub use config::{ExecutionConfig, HedgeConfig, JumpConfig, ProgramConfig};
 pub use costs::{CostConfig, Costs, Surroundings};
 pub use counters::{HedgeCounters, Hold, HoldCounts};
 pub use market::CovarianceConfig;
@@ -56,7 +56,7 @@ use market::Together;
 use orders::Orders;
 use program::Stress;
 
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, JUMPS};
 use crate::instrument::{Catalogue, InstrumentKind, Symbol, UNDERLYINGS_MAX};
 use crate::order::OrderStore;
 use crate::risk::{Gate, Instruction, Latch};
@@ -122,12 +122,13 @@ impl Stage for Hedge {
                     target.index = price;
                 }
             }
-            Body::Smile { underlying, .. } => {
+            Body::Smile { underlying, .. } | Body::Jumps { underlying, .. } => {
                 if let Some(target) = self.targets.get_mut(underlying.index()) {
                     target.volatility.see(&event.body, event.time);
                 }
             }
             Body::Unit { instrument, .. } => self.see_unit(instrument, event),
+            Body::UnitJumps { instrument, gains } => self.see_jumps(instrument, gains),
             Body::Position { .. }
             | Body::Mark { .. }
             | Body::Diverged { .. }
@@ -263,8 +264,18 @@ impl Hedge {
         let Some(instrument) = self.catalogue.find(instrument) else { return };
         let spot = self.targets[instrument.underlying.index()].spot.to_f64();
         if let Some(desk) = self.desks.get_mut(instrument.underlying.index()).filter(|_| spot > 0.0) {
-            let unit = Unit { delta, log_gamma: log_gamma.into(), vega: vega.into(), skew: skew.into() };
+            let (log_gamma, vega, skew) = (log_gamma.into(), vega.into(), skew.into());
+            let unit = Unit { delta, log_gamma, vega, skew, ..Unit::default() };
             desk.choices.see_unit(instrument, unit, spot, event.time);
+        }
+    }
+
+    /// Completes the greeks of an option, which came just before.
+    fn see_jumps(&mut self, instrument: InstrumentId, gains: [f32; JUMPS]) {
+        let Some(underlying) = self.catalogue.find(instrument).map(|instrument| instrument.underlying) else { return };
+        let desk = self.desks.get_mut(underlying.index());
+        if let Some(choice) = desk.and_then(|desk| desk.choices.find_mut(instrument)) {
+            choice.see_jumps(gains.map(f64::from));
         }
     }
 

@@ -91,7 +91,9 @@ impl Planner {
         self.problem.reset();
         self.end();
         let mut worst = None;
-        for stress in Stress::ALL {
+        // Without an amount every stress is the base.
+        let stresses = if stress_amount == 0.0 { &[Stress::Base][..] } else { &Stress::ALL };
+        for &stress in stresses {
             objective::write(&mut self.scratch, config, view, &covariance.stressed(stress, stress_amount)?)?;
             let risk = self.scratch.half_form(exposure);
             if worst.is_none_or(|most| risk > most) {

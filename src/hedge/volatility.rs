@@ -8,7 +8,7 @@
 use arrayvec::ArrayVec;
 
 use super::factors::{BUCKETS, Unit, bucket_of};
-use crate::event::Body;
+use crate::event::{Body, JUMPS};
 use crate::units::Nanos;
 
 /// Expiries of an underlying at most; while those beyond are held, what is held is not told.
@@ -32,6 +32,8 @@ struct Expiry {
     vanna: f64,
     sigma: f64,
     slope: f64,
+    /// Gains in jumps.
+    jumps: [f64; JUMPS],
     told: Nanos,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Held {
     pub(super) vega: [f64; BUCKETS],
     /// Change of value per 1.00 of slope.
     pub(super) skew: f64,
+    /// Gains in jumps, delta hedged.
+    pub(super) jumps: [f64; JUMPS],
 }
 
 /// One option that stands for a book, for bands that ask for its volatility and time.
@@ -64,16 +68,24 @@ pub(super) struct Volatility {
 impl Volatility {
     /// Takes in a survey.
     pub(super) fn see(&mut self, body: &Body, now: Nanos) {
+        if let Body::Jumps { expiry_s, gains, .. } = *body {
+            if let Some(known) = self.expiries.iter_mut().find(|expiry| expiry.expiry_s == expiry_s) {
+                known.jumps = gains.map(f64::from);
+            }
+            return;
+        }
         let Body::Smile { expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope, .. } = *body else { return };
         let [vega, skew, log_gamma, vanna, sigma, slope] = [vega, skew, log_gamma, vanna, sigma, slope].map(f64::from);
-        let fresh = Expiry { expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope, told: now };
+        let jumps = [0.0; JUMPS];
+        let fresh = Expiry { expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope, jumps, told: now };
         self.expiries.retain(|expiry| Nanos::from_secs(expiry.expiry_s) > now);
         match self.expiries.iter_mut().find(|expiry| expiry.expiry_s == expiry_s) {
             Some(known) => {
                 let passed = now.since(known.told) as f64;
                 let weight = passed / (passed + SMOOTHING_NS as f64);
                 let toward = |from: f64, to: f64| from + weight * (to - from);
-                *known = Expiry { sigma: toward(known.sigma, sigma), slope: toward(known.slope, slope), ..fresh };
+                let (sigma, slope) = (toward(known.sigma, sigma), toward(known.slope, slope));
+                *known = Expiry { sigma, slope, jumps: known.jumps, ..fresh };
             }
             // Without room it is not known, and missed among those that are held.
             None => drop(self.expiries.try_push(fresh)),
@@ -87,6 +99,9 @@ impl Volatility {
             known.vega += unit.map_or(f64::NAN, |unit| lots * unit.vega);
             known.skew += unit.map_or(f64::NAN, |unit| lots * unit.skew);
             known.log_gamma += unit.map_or(0.0, |unit| lots * unit.log_gamma);
+            for (at, gain) in known.jumps.iter_mut().enumerate() {
+                *gain += unit.map_or(0.0, |unit| lots * unit.jumps[at]);
+            }
         }
     }
 
@@ -97,12 +112,16 @@ impl Volatility {
             return None;
         }
         for expiry in self.alive(now).filter(|expiry| expiry.is_held) {
-            let is_sane = expiry.vega.abs() < COINS_MAX && expiry.skew.abs() < COINS_MAX;
+            let is_small = |coins: &f64| coins.abs() < COINS_MAX;
+            let is_sane = is_small(&expiry.vega) && is_small(&expiry.skew) && expiry.jumps.iter().all(is_small);
             if !is_sane || now.since(expiry.told) > AGE_MAX_NS {
                 return None;
             }
             held.vega[bucket_of(expiry.expiry_s, now)] += expiry.vega;
             held.skew += expiry.skew;
+            for (sum, gain) in held.jumps.iter_mut().zip(&expiry.jumps) {
+                *sum += gain;
+            }
         }
         Some(held)
     }
@@ -162,6 +181,10 @@ mod tests {
         }
     }
 
+    fn jumps(expiry_s: u32, gain: f32) -> Body {
+        Body::Jumps { underlying: UnderlyingId(0), expiry_s, gains: [gain; JUMPS] }
+    }
+
     fn after(seconds: u64) -> Nanos {
         Nanos(NOW.0 + seconds * Nanos::PER_SECOND)
     }
@@ -195,6 +218,10 @@ mod tests {
         assert_eq!(volatility.held(2, after(11)), None);
         volatility.see(&survey(EXPIRY_S, f32::NAN, 0.6), after(11));
         assert_eq!(volatility.held(2, after(11)), None);
+        volatility.see(&survey(EXPIRY_S, 1.0, 0.6), after(11));
+        assert!(volatility.held(2, after(11)).is_some());
+        volatility.see(&jumps(EXPIRY_S, f32::NAN), after(11));
+        assert_eq!(volatility.held(2, after(11)), None);
     }
 
     #[test]
@@ -211,10 +238,18 @@ mod tests {
     fn a_fill_counts_until_the_survey_that_includes_it() {
         let mut volatility = Volatility::default();
         volatility.see(&survey(EXPIRY_S, 2.0, 0.6), NOW);
-        volatility.fill(EXPIRY_S, -3.0, Some(&Unit { delta: 0.1, log_gamma: 0.2, vega: 0.5, skew: 0.1 }));
-        assert_eq!(volatility.held(1, after(2)).unwrap().vega[3], 0.5);
+        volatility.see(&jumps(EXPIRY_S, 1.0), NOW);
+        volatility.fill(
+            EXPIRY_S,
+            -3.0,
+            Some(&Unit { delta: 0.1, log_gamma: 0.2, vega: 0.5, skew: 0.1, jumps: [0.25; JUMPS] }),
+        );
+        let held = volatility.held(1, after(2)).unwrap();
+        assert_eq!((held.vega[3], held.jumps), (0.5, [0.25; JUMPS]));
         volatility.see(&survey(EXPIRY_S, 0.5, 0.6), after(2));
-        assert_eq!(volatility.held(1, after(2)).unwrap().vega[3], 0.5);
+        volatility.see(&jumps(EXPIRY_S, 0.25), after(2));
+        let held = volatility.held(1, after(2)).unwrap();
+        assert_eq!((held.vega[3], held.jumps), (0.5, [0.25; JUMPS]));
     }
 
     #[test]

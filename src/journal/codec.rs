@@ -129,15 +129,17 @@ impl Field for bool {
     }
 }
 
-impl<const N: usize> Field for [u8; N] {
+impl<T: Field + Copy + Default, const N: usize> Field for [T; N] {
     fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self);
+        self.iter().for_each(|value| value.put(out));
     }
 
     fn take(input: &mut &[u8]) -> Option<Self> {
-        let (bytes, rest) = input.split_first_chunk()?;
-        *input = rest;
-        Some(*bytes)
+        let mut values = [T::default(); N];
+        for value in &mut values {
+            *value = T::take(input)?;
+        }
+        Some(values)
     }
 }
 
@@ -234,6 +236,8 @@ choices!(Body {
     28 => Unit { instrument, delta, log_gamma, vega, skew },
     29 => Protection { scope, until },
     30 => Diverged { copies },
+    31 => Jumps { underlying, expiry_s, gains },
+    32 => UnitJumps { instrument, gains },
 });
 
 /// Takes a value that must be all of `bytes`.

@@ -4,14 +4,19 @@
 //! reports show. A pure function of its inputs, about one Black-76 evaluation; what is missing or absurd gives `None`.
 
 use super::aggregate::{COEFFICIENT_ERROR, Coefficient, coefficient};
-use super::convention::Convention;
+use super::convention::{Convention, Neutrality};
+use crate::event::{JUMP_SIZES, JUMPS};
 use crate::instrument::{Instrument, InstrumentKind, OptionKind, Payoff};
 use crate::pricing::black76;
+use crate::pricing::elementary::ln_ratio;
 use crate::pricing::settlement::{Averaging, WINDOW_YEARS, variance_years};
 use crate::units::Nanos;
 
 /// Error of the kernel's delta per coin of amount, and per unit of K/F for premium-adjusted puts.
 const KERNEL_ERROR: f64 = 2e-13;
+
+/// Least share of its volatility that a jump leaves an option.
+const SIGMA_LEFT_MIN: f64 = 0.1;
 
 /// How a row pays.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -194,6 +199,24 @@ impl Holding {
         })
     }
 
+    /// Coins that one lot gains when the forward jumps by each of [`JUMP_SIZES`], beyond what a future of its delta gains;
+    /// volatility moves with the forward as the convention says. Only what settles in coins gains them on both sides of a
+    /// jump: what is neutral in dollars counts them at their new price.
+    pub(super) fn jump_gains(&self, market: &Market) -> Option<[f64; JUMPS]> {
+        let now = self.value(market)?;
+        let stickiness = market.convention.stickiness;
+        let mut gains = [0.0; JUMPS];
+        for (gain, jump) in gains.iter_mut().zip(JUMP_SIZES) {
+            let moved = self.sigma - stickiness * self.slope * ln_ratio(1.0 + jump, 1.0);
+            let after = Self { sigma: moved.max(SIGMA_LEFT_MIN * self.sigma), ..*self };
+            let then = after.value(&market.jumped(jump))?;
+            let counts_coins = now.in_coins && market.convention.neutrality == Neutrality::Coin;
+            let (scale, future) = if counts_coins { (1.0, jump / (1.0 + jump)) } else { (1.0 + jump, jump) };
+            *gain = self.amount * (then.value * scale - now.value - now.delta * future);
+        }
+        Some(gains)
+    }
+
     /// Bound on the error of one lot's delta.
     pub(super) fn error_a_lot(&self, market: &Market) -> f64 {
         let smile = market.convention.stickiness * self.slope.abs();
@@ -248,6 +271,13 @@ impl Market {
         let open = share * forward;
         let reach = open / (averaging.elapsed * averaging.mean + open);
         Self { forward, years: variance_years(years, WINDOW_YEARS), averaging, share, reach, convention }
+    }
+
+    /// The same after the forward jumped.
+    fn jumped(&self, jump: f64) -> Self {
+        let forward = self.forward * (1.0 + jump);
+        let open = self.share * forward;
+        Self { forward, reach: open / (self.averaging.elapsed * self.averaging.mean + open), ..*self }
     }
 
     /// Expected settlement price.

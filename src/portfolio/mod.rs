@@ -211,6 +211,8 @@ impl Stage for Greeks {
             | Body::Exposure { .. }
             | Body::Smile { .. }
             | Body::Unit { .. }
+            | Body::Jumps { .. }
+            | Body::UnitJumps { .. }
             | Body::Position { .. } => {}
         }
         self.revisit();
@@ -409,7 +411,7 @@ impl Greeks {
             return;
         }
         let Some(found) = self.survey.step(&self.book, self.counters.fills, self.now) else { return };
-        for body in std::iter::once(found.smile).chain(found.units.into_iter().flatten()) {
+        for body in found {
             // Room was seen above; what is not told this time is told the next time round.
             let _ = out.send(Event { trail: event.trail, time: self.now, body });
         }

@@ -2,34 +2,31 @@
 //!
 //! Expiry by expiry, at most [`ROWS_MAX`] options a step, the survey adds up what is held of volatility and of its slope,
 //! reads where the smile stands at the forward, and values one lot of the two options that would hedge it: those half a
-//! standard deviation out of the money, which are liquid and hold both level and slope. What it says of an expiry is true
+//! standard deviation out of the money, which are liquid and hold both level and slope. Book and hedges are revalued after a few
+//! jumps of the spot too: what no greek tells. What it says of an expiry is true
 //! of one instant: a fill or a listing in between begins that expiry anew. An expiry of which something held has no
 //! value is passed over, and whoever listens notices by its age.
 
+use arrayvec::ArrayVec;
+
 use super::book::Book;
 use super::holding::{Holding, Market};
-use crate::event::Body;
+use crate::event::{Body, JUMPS};
 use crate::instrument::OptionKind;
 use crate::pricing::elementary::ln_ratio;
 use crate::units::Nanos;
 
-/// Options looked at in a step: a few microseconds.
-const ROWS_MAX: usize = 32;
-/// Events that one expiry makes.
-pub(super) const FINDINGS_MAX: usize = 3;
+/// Options looked at in a step, each revalued after every jump if it is held: a few microseconds.
+const ROWS_MAX: usize = 12;
+/// Events that one expiry makes: smile and jumps of the book, greeks and jumps of two hedges.
+pub(super) const FINDINGS_MAX: usize = 6;
 /// Where hedges stand, in standard deviations from the forward.
 const OUT_OF_THE_MONEY: f64 = 0.5;
 /// Time below which moneyness is measured as if so much were left: a day.
 const YEARS_MIN: f64 = 1.0 / 365.0;
 
-/// What one expiry came to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Findings {
-    /// The smile and what is held of it.
-    pub(super) smile: Body,
-    /// One lot of the put and of the call that may hedge it.
-    pub(super) units: [Option<Body>; 2],
-}
+/// What one expiry came to: its smile and what is held of it, and one lot of the put and of the call that may hedge it.
+pub(super) type Findings = ArrayVec<Body, FINDINGS_MAX>;
 
 /// How far the survey is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,9 +64,11 @@ impl Survey {
         let sums = self.sums;
         *self = Self { slice: self.slice + 1, version, ..Self::default() };
         let (sigma, slope) = sums.smile(view.root)?;
-        let smile = Body::Smile {
-            underlying: slice.underlying,
-            expiry_s: slice.expiry_s,
+        let (underlying, expiry_s) = (slice.underlying, slice.expiry_s);
+        let mut findings = Findings::new();
+        findings.push(Body::Smile {
+            underlying,
+            expiry_s,
             is_held: sums.is_held,
             vega: sums.held.vega as f32,
             skew: sums.held.skew as f32,
@@ -77,14 +76,16 @@ impl Survey {
             vanna: sums.held.vanna as f32,
             sigma: sigma as f32,
             slope: slope as f32,
-        };
-        let units = sums.hedges.map(|hedge| {
-            let row = &rows[hedge?.1];
-            let Lot { delta, log_gamma, vega, skew, .. } = view.lots(&Holding { lots: 1, ..row.data })?;
-            let (log_gamma, vega, skew) = (log_gamma as f32, vega as f32, skew as f32);
-            Some(Body::Unit { instrument: row.key.instrument, delta, log_gamma, vega, skew })
         });
-        Some(Findings { smile, units })
+        findings.push(Body::Jumps { underlying, expiry_s, gains: sums.held.jumps.map(|gain| gain as f32) });
+        for (_, at) in sums.hedges.into_iter().flatten() {
+            let (instrument, one) = (rows[at].key.instrument, Holding { lots: 1, ..rows[at].data });
+            let Some(Lot { delta, log_gamma, vega, skew, jumps, .. }) = view.lots(&one) else { continue };
+            let (log_gamma, vega, skew) = (log_gamma as f32, vega as f32, skew as f32);
+            findings.push(Body::Unit { instrument, delta, log_gamma, vega, skew });
+            findings.push(Body::UnitJumps { instrument, gains: jumps.map(|gain| gain as f32) });
+        }
+        Some(findings)
     }
 }
 
@@ -96,6 +97,8 @@ struct Lot {
     vega: f64,
     skew: f64,
     vanna: f64,
+    /// Gained in each jump beyond what a future of the same delta gains.
+    jumps: [f64; JUMPS],
 }
 
 /// What an expiry is seen with.
@@ -119,7 +122,11 @@ impl View {
             _ => greeks.vega,
         };
         let skew = if vega == 0.0 { 0.0 } else { vega * self.log_moneyness(holding) / self.root };
-        Some(Lot { delta: greeks.delta, log_gamma: greeks.log_gamma, vega, skew, vanna: greeks.vanna })
+        let jumps = match holding.option() {
+            Some(_) => holding.jump_gains(&self.market)?.map(|gain| holding.lots as f64 * gain),
+            None => [0.0; JUMPS],
+        };
+        Some(Lot { delta: greeks.delta, log_gamma: greeks.log_gamma, vega, skew, vanna: greeks.vanna, jumps })
     }
 }
 
@@ -146,6 +153,9 @@ impl Sums {
                     self.held.vega += lots.vega;
                     self.held.skew += lots.skew;
                     self.held.vanna += lots.vanna;
+                    for (sum, gain) in self.held.jumps.iter_mut().zip(lots.jumps) {
+                        *sum += gain;
+                    }
                 }
                 None => self.is_unvalued = true,
             }

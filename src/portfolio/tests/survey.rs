@@ -1,6 +1,7 @@
 //! What the hedge is told of volatility, against the sums done by hand.
 
 use super::*;
+use crate::event::JUMP_SIZES;
 use crate::pricing::elementary::ln;
 
 const STRIKES: [f64; 5] = [30_000.0, 40_000.0, 50_000.0, 60_000.0, 70_000.0];
@@ -143,4 +144,51 @@ fn exposures_say_of_how_many_expiries_options_are_held() {
         held.push(desk.shown().expiries);
     }
     assert_eq!(held, [0, 1, 1, 1, 0]);
+}
+
+#[test]
+fn what_jumps_gain_is_a_revaluation_less_what_a_future_gains() {
+    for payoff in [Payoff::Inverse, Payoff::Linear] {
+        let mut desk = desk(payoff);
+        desk.step(Body::Clock);
+        desk.step(Body::Clock);
+        let jumps: Vec<_> = desk
+            .out
+            .drain(..)
+            .filter_map(|event| match event.body {
+                Body::Jumps { gains, .. } => Some((None, gains)),
+                Body::UnitJumps { instrument, gains } => Some((Some(instrument), gains)),
+                _ => None,
+            })
+            .collect();
+        let years = variance_years(30.0 / 365.0, WINDOW_YEARS);
+        let naive = |kind, strike, sigma, jump: f64| {
+            let value = |spot: f64| black76::Greeks::new(kind, spot, strike, sigma, years);
+            let (now, then) = (value(SPOT), value(SPOT * (1.0 + jump)));
+            let gain = match payoff {
+                Payoff::Inverse => {
+                    let delta = now.delta - now.price / SPOT;
+                    then.price / (SPOT * (1.0 + jump)) - now.price / SPOT - delta * jump / (1.0 + jump)
+                }
+                Payoff::Linear => (then.price - now.price) / SPOT - now.delta * jump,
+            };
+            0.1 * gain
+        };
+        let [(None, book), (Some(InstrumentId(5)), put), (Some(InstrumentId(8)), call)] = jumps[..] else {
+            panic!("{jumps:?}")
+        };
+        for (at, jump) in JUMP_SIZES.into_iter().enumerate() {
+            let close = |told: f32, expected: f64| (f64::from(told) - expected).abs() < 1e-6 * expected.abs() + 1e-8;
+            let of_book: f64 = (0..)
+                .zip(STRIKES)
+                .map(|(k, strike)| {
+                    let one = |kind| naive(kind, strike, sigma_at(k), jump);
+                    -one(OptionKind::Put) - one(OptionKind::Call)
+                })
+                .sum();
+            assert!(close(book[at], of_book) && of_book < 0.0, "{payoff:?} {jump}: {} {of_book}", book[at]);
+            assert!(close(put[at], naive(OptionKind::Put, 50_000.0, sigma_at(2), jump)), "{payoff:?} {jump}");
+            assert!(close(call[at], naive(OptionKind::Call, 60_000.0, sigma_at(3), jump)), "{payoff:?} {jump}");
+        }
+    }
 }

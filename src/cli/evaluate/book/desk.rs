@@ -3,18 +3,19 @@
 use super::market::{Market, State};
 use super::tick::{
     Book, DAY, EXPIRIES, FACTORS, GAMMA, PERPETUAL_COST, Quote, SPOT, STEP_YEARS, STEPS, STRIKES, Tick, expiries,
-    nearest_strike,
+    nearest_strike, strike_price,
 };
 use crate::cli::evaluate::lab::{Random, trade_to_edge};
+use crate::event::JUMPS;
 use crate::hedge::program::{
     Candidate, Covariance, Estimator, FACTORS_MAX, MarketView, NotConvex, ObjectiveConfig, Waiting,
 };
-use crate::hedge::{BandConfig, Plan, Planner};
+use crate::hedge::{BandConfig, JumpConfig, Plan, Planner};
 
-/// Perpetual, then one option an expiry.
-const HEDGES: usize = 1 + EXPIRIES;
+/// Perpetual, then a put and a call an expiry.
+const HEDGES: usize = 1 + 2 * EXPIRIES;
 const PERPETUAL_LOT: f64 = 1e-3;
-const LOTS: [f64; HEDGES] = [PERPETUAL_LOT, 0.1, 0.1, 0.1, 0.1];
+const OPTION_LOT: f64 = 0.1;
 const HEDGE_LIMIT: f64 = 1_000.0;
 /// For how long the estimate has watched the market before the week, and what it and the desk remember.
 const WATCHED_STEPS: usize = 2 * 288;
@@ -61,13 +62,15 @@ pub(super) struct Result {
 pub(super) struct Desk {
     policy: Policy,
     risk_aversion: f64,
-    /// Coins of the perpetual, and of the calls by strike and expiry.
+    /// Coins of the perpetual, and of the calls by strike and expiry. A put is held as a call less a coin.
     perpetual: f64,
     calls: Box<[[f64; EXPIRIES]; STRIKES]>,
     cash: f64,
     result: Result,
     planner: Planner,
     waiting: Waiting,
+    /// How often a year each jump comes that the program insures against.
+    jumps: [f64; JUMPS],
 }
 
 impl Desk {
@@ -82,6 +85,7 @@ impl Desk {
             result: Result::default(),
             planner: Planner::new(FACTORS),
             waiting: Waiting::new(FACTORS, MEMORY_YEARS),
+            jumps: JumpConfig::default().rates(),
         }
     }
 
@@ -134,8 +138,8 @@ impl Desk {
         match self.planner.decide(exposure, 0.0) {
             Plan::StandStill | Plan::NotWorthwhile => {}
             Plan::Trade(trade) => {
-                for (i, (lots, lot)) in trade.rounded.lots.iter().zip(&LOTS).enumerate() {
-                    self.trade(tick, i, f64::from(*lots) * lot);
+                for (i, lots) in trade.rounded.lots.into_iter().enumerate().filter(|(_, lots)| *lots != 0) {
+                    self.trade(tick, i, f64::from(lots) * lot(i));
                 }
             }
             Plan::Unsolved => {
@@ -153,13 +157,13 @@ impl Desk {
             Beliefs::Estimated => tick.estimate.clone().ok_or(NotConvex)?,
         };
         let horizon_years = tick.years_left.max(DAY / 4.0);
-        let config = ObjectiveConfig { band: self.band(), horizon_years, gamma_min: 1e-3, jump_fourth: 0.0 };
+        let config = ObjectiveConfig { band: self.band(), horizon_years, gamma_min: 1e-3, jumps: self.jumps };
         let sigma = covariance.at(0, 0).sqrt() / spot;
         let view = MarketView { spot, delta_cost: PERPETUAL_COST, sigma, gamma: exposure[GAMMA] };
         // Correlations as they are believed: what a wrong belief costs is another desk's to show.
         self.planner.begin(&config, &view, &covariance, 0.0, exposure)?;
-        for (i, lot) in LOTS.iter().enumerate() {
-            let (held, quote) = self.hedge(tick, i);
+        for i in 0..HEDGES {
+            let (held, quote, lot) = (self.held_of(tick, i), quote_of(tick, i), lot(i));
             let mut loading = [0.0; FACTORS_MAX];
             for (l, exposure) in loading.iter_mut().zip(&quote.exposure) {
                 *l = lot * exposure;
@@ -173,24 +177,49 @@ impl Desk {
         Ok(())
     }
 
-    /// What is held of hedge `i`, and what is shown of it.
-    fn hedge<'a>(&self, tick: &'a Tick, i: usize) -> (f64, &'a Quote) {
-        match i.checked_sub(1) {
-            None => (self.perpetual, &tick.perpetual),
-            Some(expiry) => (self.calls[tick.strike][expiry], &tick.calls[tick.strike - tick.lowest][expiry]),
-        }
+    /// What is held of hedge `i`.
+    fn held_of(&self, tick: &Tick, i: usize) -> f64 {
+        option(i).map_or(self.perpetual, |(expiry, side)| self.calls[tick.strikes[expiry][side]][expiry])
     }
 
     fn trade(&mut self, tick: &Tick, i: usize, coins: f64) {
-        let (_, quote) = self.hedge(tick, i);
+        let quote = quote_of(tick, i);
         let cost = coins.abs() * quote.cost;
-        match i.checked_sub(1) {
+        match option(i) {
             None => self.perpetual += coins,
-            Some(expiry) => self.calls[tick.strike][expiry] += coins,
+            Some((expiry, side)) => {
+                let strike = tick.strikes[expiry][side];
+                self.calls[strike][expiry] += coins;
+                if side == PUT {
+                    self.perpetual -= coins;
+                    self.cash += coins * strike_price(strike);
+                }
+            }
         }
         self.cash -= coins * quote.price + cost;
         self.result.cost += cost;
         self.waiting.traded(&quote.exposure, coins);
+    }
+}
+
+/// Of the two options an expiry.
+const PUT: usize = 0;
+
+/// Expiry and side of hedge `i`; `None` for the perpetual.
+fn option(i: usize) -> Option<(usize, usize)> {
+    i.checked_sub(1).map(|k| (k / 2, k % 2))
+}
+
+fn lot(i: usize) -> f64 {
+    option(i).map_or(PERPETUAL_LOT, |_| OPTION_LOT)
+}
+
+/// What is shown of hedge `i`.
+fn quote_of(tick: &Tick, i: usize) -> &Quote {
+    match option(i) {
+        None => &tick.perpetual,
+        Some((expiry, PUT)) => &tick.puts[expiry],
+        Some((expiry, side)) => &tick.calls[tick.strikes[expiry][side] - tick.lowest][expiry],
     }
 }
 
@@ -230,8 +259,8 @@ pub(super) fn run_path(book: &Book, market: &Market, desks: &mut [Desk], random:
         market.step(&mut watched, STEP_YEARS, random);
         estimator.observe(&moves(&before, &factors(market, &watched, 0)), STEP_YEARS);
     }
-    let (mut state, mut strikes) = (market.start(SPOT), (nearest_strike(SPOT), nearest_strike(SPOT)));
-    let mut tick = book.tick(market, state, 0, &mut strikes);
+    let (mut state, mut range) = (market.start(SPOT), (nearest_strike(SPOT), nearest_strike(SPOT)));
+    let mut tick = book.tick(market, state, 0, &mut range);
     let opening = tick.value;
     for step in 0..STEPS {
         tick.estimate = estimator.covariance();
@@ -241,7 +270,7 @@ pub(super) fn run_path(book: &Book, market: &Market, desks: &mut [Desk], random:
         let before = factors(market, &state, step);
         market.step(&mut state, STEP_YEARS, random);
         estimator.observe(&moves(&before, &factors(market, &state, step + 1)), STEP_YEARS);
-        tick = book.tick(market, state, step + 1, &mut strikes);
+        tick = book.tick(market, state, step + 1, &mut range);
     }
     desks
         .iter_mut()

@@ -4,7 +4,17 @@
 //! minutes: Whalley and Wilmott's band on delta, the same with a floating smile, and the quadratic program over
 //! perpetual and options: with the market's own covariance, with one that the live estimator has from the market's
 //! moves, and under a wrong belief (half the volatility of variance, no jumps). Each gives a frontier of cost against
-//! [risk](frontier), and frontiers are compared at equal cost. Decisions are made by the live band, sizing and planner.
+//! [risk](frontier), and frontiers are compared at equal cost. Decisions are made by the live band, sizing and planner. The
+//! program may trade what it is offered live: the perpetual and, an expiry, the put and the call half a standard deviation
+//! out of the money. In every market and under every belief it insures against the jumps that the live configuration
+//! names by default, which are none of these markets' own.
+//!
+//! What bounds the tail in the Bates market (512 paths, seed 1, which parameters were looked at with): with one option an
+//! expiry and no jumps in the objective, half of what the worst twentieth loses is lost in jumps, by the difference of
+//! strikes that no greek tells, and a third is cost; CVaR is 2.8 times lower than the band's. Jumps in the objective alone
+//! make that 3.1, two or three options an expiry alone 3.2, both together 4.3 and more: there a quarter is lost in jumps,
+//! and half is cost.
+//!
 //! Nothing was tuned on these paths and books: the grid of risk aversions is fixed and the whole frontier is shown;
 //! `--seed` draws others.
 
@@ -201,13 +211,14 @@ fn compare(model: Model, frontiers: &[Frontier]) -> Table {
         "Dollars at a spot of 100, positions up to 10 coins. Risk is that of a book's result net of costs over its",
     );
     table.note("paths, averaged over the books; all books together count what differs between books as risk as well.");
+    table.note("Every program insures against six jumps a year of 10%, up or down, whatever its covariance believes.");
     table.note(
         "References: an earlier study of ours, other books. A budget need not be spent. Errors of ratios are those of",
     );
     table.note("independent figures; the policies meet the same paths.");
     if model != Model::Gbm {
         table.note(
-            "Wrong beliefs: half the volatility of variance, no jumps. Estimated: the live estimator over two days.",
+            "Wrong beliefs: a covariance of half the volatility of variance and no jumps. Estimated: the live one, over two days.",
         );
     }
     table

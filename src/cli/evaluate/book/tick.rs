@@ -5,9 +5,10 @@
 
 use super::market::{Market, State};
 use crate::cli::evaluate::lab::Random;
+use crate::event::{JUMP_SIZES, JUMPS};
 use crate::hedge::program::Covariance;
 use crate::instrument::OptionKind;
-use crate::pricing::black76::Greeks;
+use crate::pricing::black76::{Greeks, price};
 use crate::pricing::elementary::exp;
 
 pub(super) const SPOT: f64 = 100.0;
@@ -31,9 +32,12 @@ const OPTION_FEE_SHARE_MAX: f64 = 0.125;
 /// Strikes listed: this many times [`STRIKE_STEP`] at most.
 pub(super) const STRIKES: usize = 64;
 const STRIKE_STEP: f64 = 5.0;
+/// Where the put and the call that may be traded stand, in standard deviations from the spot: where the greeks look for
+/// hedges.
+const OUT_OF_THE_MONEY: f64 = 0.5;
 
-/// Delta, vega by expiry, gamma.
-pub(super) const FACTORS: usize = GAMMA + 1;
+/// Delta, vega by expiry, gamma, and the gain in each jump beyond what delta gains.
+pub(super) const FACTORS: usize = GAMMA + 1 + JUMPS;
 pub(super) const GAMMA: usize = EXPIRIES + 1;
 
 /// One option line.
@@ -71,10 +75,13 @@ pub(super) struct Tick {
     pub(super) book: [f64; FACTORS],
     pub(super) value: f64,
     pub(super) perpetual: Quote,
-    /// The strike nearest the spot, and the lowest that it has been.
-    pub(super) strike: usize,
+    /// By expiry, the strikes of the put and of the call that may be traded.
+    pub(super) strikes: [[usize; 2]; EXPIRIES],
+    /// Those puts.
+    pub(super) puts: [Quote; EXPIRIES],
+    /// The lowest strike that could ever be traded.
     pub(super) lowest: usize,
-    /// Calls of every strike from the lowest to the highest that it has been, by expiry.
+    /// Calls of every strike from there to the highest that could, by expiry.
     pub(super) calls: Vec<[Quote; EXPIRIES]>,
     /// Covariance a year of spot and volatilities as it was estimated.
     pub(super) estimate: Option<Covariance>,
@@ -102,8 +109,8 @@ impl Book {
         Self { lines }
     }
 
-    /// What is shown after `step` steps in which the nearest strike went from `strikes.0` to `strikes.1`.
-    pub(super) fn tick(&self, market: &Market, state: State, step: usize, strikes: &mut (usize, usize)) -> Tick {
+    /// What is shown after `step` steps in which strikes from `range.0` to `range.1` could be traded.
+    pub(super) fn tick(&self, market: &Market, state: State, step: usize, range: &mut (usize, usize)) -> Tick {
         let expiries = expiries(step);
         let sigmas = expiries.map(|years| market.sigma(&state, years));
         let view = View { spot: state.spot, sigmas, expiries };
@@ -115,21 +122,35 @@ impl Book {
             }
             value += line.position * quote.price;
         }
-        let strike = nearest_strike(state.spot);
-        *strikes = (strikes.0.min(strike), strikes.1.max(strike));
-        let call = |strike: usize, expiry| Line {
-            kind: OptionKind::Call,
-            expiry,
-            strike: strike as f64 * STRIKE_STEP,
-            position: 1.0,
-        };
-        let calls = (strikes.0..=strikes.1)
-            .map(|strike| std::array::from_fn(|expiry| view.quote(&call(strike, expiry))))
+        let strikes = std::array::from_fn(|expiry| {
+            let aside = OUT_OF_THE_MONEY * sigmas[expiry] * expiries[expiry].max(0.0).sqrt();
+            [-aside, aside].map(|aside| nearest_strike(state.spot * exp(aside)))
+        });
+        for strike in strikes.iter().flatten() {
+            *range = (range.0.min(*strike), range.1.max(*strike));
+        }
+        let one =
+            |kind, strike, expiry| view.quote(&Line { kind, expiry, strike: strike_price(strike), position: 1.0 });
+        let puts = std::array::from_fn(|expiry| one(OptionKind::Put, strikes[expiry][0], expiry));
+        let calls = (range.0..=range.1)
+            .map(|strike| std::array::from_fn(|expiry| one(OptionKind::Call, strike, expiry)))
             .collect();
         let mut perpetual = Quote { price: state.spot, cost: PERPETUAL_COST * state.spot, ..Quote::default() };
         perpetual.exposure[0] = 1.0;
         let years_left = HORIZON_YEARS - step as f64 * STEP_YEARS;
-        Tick { state, years_left, expiries, book, value, perpetual, strike, lowest: strikes.0, calls, estimate: None }
+        Tick {
+            state,
+            years_left,
+            expiries,
+            book,
+            value,
+            perpetual,
+            strikes,
+            puts,
+            lowest: range.0,
+            calls,
+            estimate: None,
+        }
     }
 }
 
@@ -141,9 +162,18 @@ impl View {
         exposure[0] = g.delta;
         exposure[1 + line.expiry] = g.vega;
         exposure[GAMMA] = g.gamma;
+        for (gain, jump) in exposure[GAMMA + 1..].iter_mut().zip(JUMP_SIZES) {
+            let after = price(line.kind, self.spot * (1.0 + jump), line.strike, sigma, years);
+            *gain = after - g.price - g.delta * self.spot * jump;
+        }
         let fee = (OPTION_FEE * self.spot).min(OPTION_FEE_SHARE_MAX * g.price);
         Quote { exposure, price: g.price, cost: OPTION_HALF_SPREAD * g.vega + fee }
     }
+}
+
+/// The strike of this number.
+pub(super) fn strike_price(number: usize) -> f64 {
+    number as f64 * STRIKE_STEP
 }
 
 /// The number of the listed strike nearest to `spot`.
@@ -162,15 +192,29 @@ mod tests {
     use crate::cli::evaluate::book::market::Model;
 
     #[test]
-    fn every_strike_that_was_nearest_stays_quoted() {
-        let (market, mut strikes) = (Model::Gbm.market(), (20, 20));
+    fn a_put_is_a_call_less_the_coin_and_both_gain_alike_in_jumps() {
+        let view = View { spot: 100.0, sigmas: [0.6; EXPIRIES], expiries: expiries(0) };
+        let quote = |kind| view.quote(&Line { kind, expiry: 1, strike: 95.0, position: 1.0 });
+        let (put, call) = (quote(OptionKind::Put), quote(OptionKind::Call));
+        assert!((call.price - put.price - 5.0).abs() < 1e-9 && (call.exposure[0] - put.exposure[0] - 1.0).abs() < 1e-9);
+        for k in 1..FACTORS {
+            assert!((put.exposure[k] - call.exposure[k]).abs() < 1e-9, "{k}: {put:?} {call:?}");
+        }
+        assert!(put.exposure[GAMMA + 1..].iter().all(|gain| *gain > 0.0), "what is long gains on both sides: {put:?}");
+    }
+
+    #[test]
+    fn every_strike_that_could_be_traded_stays_quoted() {
+        let (market, mut range) = (Model::Gbm.market(), (20, 20));
         let book = Book::draw(&mut Random::new(1, 0), 0.6);
         for spot in [100.0, 111.0, 93.0] {
-            let tick = book.tick(&market, State { spot, ..market.start(SPOT) }, 0, &mut strikes);
-            assert_eq!(tick.lowest + tick.calls.len() - 1, strikes.1);
-            let nearest = &tick.calls[tick.strike - tick.lowest][0];
-            assert!((nearest.exposure[0] - 0.5).abs() < 0.1, "at the money: {nearest:?}");
+            let tick = book.tick(&market, State { spot, ..market.start(SPOT) }, 0, &mut range);
+            assert_eq!((tick.lowest, tick.lowest + tick.calls.len() - 1), range);
+            for (expiry, [_, call]) in tick.strikes.into_iter().enumerate() {
+                let (put, call) = (tick.puts[expiry].exposure[0], tick.calls[call - tick.lowest][expiry].exposure[0]);
+                assert!(put > -0.45 && put < -0.15 && call > 0.15 && call < 0.45, "{put} {call}");
+            }
         }
-        assert_eq!(strikes, (19, 22));
+        assert_eq!(range, (16, 26));
     }
 }

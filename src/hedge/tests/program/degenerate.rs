@@ -1,0 +1,121 @@
+//! What a market may show that cannot be hedged with as it stands: each is left alone or left to the band, and counted.
+
+use super::*;
+
+#[test]
+fn while_an_expiry_that_is_held_was_not_told_of_the_band_hedges_delta() {
+    let mut play = play().holding(-3.0, -20.0, -2.0);
+    play.expiries = 2;
+    play.expose();
+    let orders = play.orders();
+    assert!(matches!(orders[..], [(_, PERPETUAL, 1.., false)]), "{orders:?}");
+    assert!(play.fallbacks(Fallback::Volatility) > 0);
+}
+
+#[test]
+fn without_news_of_volatility_the_band_hedges_delta() {
+    let mut play = play();
+    (play.delta, play.log_gamma) = (-3.0, -1.0);
+    play.expose();
+    let orders = play.orders();
+    assert!(matches!(orders[..], [(_, PERPETUAL, 1.., false)]), "{orders:?}");
+    assert!(play.fallbacks(Fallback::Volatility) > 0);
+}
+
+#[test]
+fn a_covariance_that_is_not_positive_definite_leaves_delta_to_the_band() {
+    for spot_level in [2.0, f64::NAN] {
+        let covariance = CovarianceConfig { spot_level, ..CovarianceConfig::default() };
+        let program = ProgramConfig { covariance, ..ProgramConfig::default() };
+        let mut play = Play::new(HedgeConfig { program, ..taking() }).holding(-3.0, -1.0, -3.0);
+        play.expose();
+        let orders = play.orders();
+        assert!(matches!(orders[..], [(_, PERPETUAL, 1.., false)]), "{spot_level}: {orders:?}");
+        assert!(play.fallbacks(Fallback::Covariance) > 0);
+    }
+}
+
+#[test]
+fn absurd_figures_leave_delta_to_the_band() {
+    let mut play = Play::new(taking()).holding(-3.0, -1.0, 1e38);
+    play.expose();
+    assert!(play.orders().iter().all(|order| order.1 == PERPETUAL));
+    assert!(play.attribution().fallbacks.iter().sum::<u64>() > 0, "{:?}", play.attribution());
+}
+
+#[test]
+fn books_that_cannot_be_traded_on_are_left_out_and_counted() {
+    type Spoil = dyn Fn(&mut Play, InstrumentId);
+    let cases: [(&Spoil, Excluded); 5] = [
+        (&|play, id| play.top(id, BookQuality::Good, 0.05, 0.0, 9), Excluded::BadBook),
+        (&|play, id| play.top(id, BookQuality::Good, 0.0, 0.0, 0), Excluded::BadBook),
+        (&|play, id| play.top(id, BookQuality::Stale, 0.05, 0.0501, 9), Excluded::BadBook),
+        (&|play, id| play.top(id, BookQuality::Good, 0.05, 0.0501, 0), Excluded::NoDepth),
+        (
+            &|play, instrument| play.rig.tell(Body::Status { instrument, state: InstrumentState::Closed }),
+            Excluded::NotTrading,
+        ),
+    ];
+    for (spoil, reason) in cases {
+        let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);
+        spoil(&mut play, PUT);
+        spoil(&mut play, CALL);
+        play.expose();
+        let orders = play.orders();
+        assert!(!orders.is_empty() && orders.iter().all(|order| order.1.0 < 2), "{reason:?} {orders:?}");
+        assert!(play.excluded(reason) >= 2, "{reason:?} {:?}", play.attribution());
+    }
+}
+
+#[test]
+fn greeks_that_are_not_numbers_or_old_are_not_traded_on() {
+    for spoil in [f32::NAN, f32::INFINITY, 0.0] {
+        let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);
+        for instrument in [PUT, CALL] {
+            play.rig.tell(Body::Unit { instrument, delta: 0.1, log_gamma: 0.1, vega: spoil, skew: 0.0 });
+        }
+        play.expose();
+        assert!(play.orders().iter().all(|order| order.1.0 < 2), "{spoil}");
+        assert!(play.excluded(Excluded::NoGreeks) >= 2, "{:?}", play.attribution());
+    }
+    let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);
+    play.rig.now += 6 * Nanos::PER_SECOND;
+    play.expose();
+    assert!(play.orders().iter().all(|order| order.1.0 < 2));
+    assert!(play.excluded(Excluded::NoGreeks) >= 2);
+}
+
+#[test]
+fn a_halted_perpetual_is_replaced_by_the_future_which_is_its_copy() {
+    let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
+    play.expose();
+    let both = play.orders();
+    assert!(
+        !both.is_empty() && both.iter().map(|order| order.2).sum::<i64>() > 0,
+        "copies do not confuse it: {both:?}"
+    );
+    let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
+    play.rig.tell(Body::Status { instrument: PERPETUAL, state: InstrumentState::Closed });
+    play.expose();
+    let orders = play.orders();
+    assert!(orders.iter().any(|order| order.1 == FUTURE && order.2 > 0), "{orders:?}");
+    assert!(orders.iter().all(|order| order.1 != PERPETUAL), "{orders:?}");
+}
+
+#[test]
+fn without_any_hedge_nothing_is_done_and_the_reason_is_counted() {
+    let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);
+    for instrument in [PERPETUAL, FUTURE, PUT, CALL] {
+        play.top(instrument, BookQuality::Gapped, 1.0, 2.0, 9);
+    }
+    play.expose();
+    assert_eq!(play.orders(), []);
+    assert!(play.fallbacks(Fallback::NoHedge) > 0 && play.hold(Hold::BadBook) > 0);
+}
+
+#[test]
+fn a_book_without_gamma_is_hedged_like_any_other() {
+    let mut play = Play::new(taking()).holding(2.0, 0.0, 0.0);
+    let traded = play.run_to_rest();
+    assert!(traded[0] + traded[1] < 0 && play.delta.abs() < 0.1, "{traded:?} {}", play.delta);
+}

@@ -15,10 +15,10 @@ use super::target::{InFlight, Target};
 use super::{BAND_IN_FLIGHT_MAX, Hedge, HedgeConfig};
 use crate::canary::{allocate, canary};
 use crate::event::{Event, KillLevel};
-use crate::instrument::BookQuality;
+use crate::instrument::{BookQuality, Instrument};
 use crate::risk::Instruction;
 use crate::stage::Outbox;
-use crate::units::{InstrumentId, Nanos, Side, UnderlyingId};
+use crate::units::{InstrumentId, Nanos, Price, Side, UnderlyingId};
 
 fn hold_if(condition: bool, hold: Hold) -> Result<(), Hold> {
     if condition { Err(hold) } else { Ok(()) }
@@ -159,6 +159,10 @@ impl Hedge {
             let offered = self.desks[at].offered[index];
             let Some(instrument) = self.catalogue.find(offered.instrument).copied() else { continue };
             self.orders.name(&instrument, self.catalogue.symbol(instrument.id), out);
+            let child = self.within_room(child, &instrument, self.targets[at].spot);
+            if child.lots == 0 {
+                continue;
+            }
             match self.send(underlying, &child, instrument.id, offered.unit, event, out) {
                 Ok(()) => {
                     outcome = Ok(());
@@ -192,6 +196,14 @@ impl Hedge {
             self.recent.add(decision);
         }
         outcome
+    }
+
+    /// An order no larger than what the orders before it have left of the room they share.
+    fn within_room(&self, child: Child, instrument: &Instrument, spot: Price) -> Child {
+        let top = self.books.top(instrument.id);
+        let room = Room::of(instrument, &top, self.config.slippage_e9, spot, &self.orders);
+        let most = if child.side == Side::Buy { room.upper } else { -room.lower };
+        Child { lots: child.lots.min(most as u32), ..child }
     }
 
     fn send(

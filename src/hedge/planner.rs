@@ -7,7 +7,8 @@
 
 use super::program::objective::{self, MarketView, ObjectiveConfig};
 use super::program::{
-    Candidate, Certificate, Covariance, Curvature, FACTORS_MAX, NotConvex, Outcome, Problem, Rounded, Solver, Stress,
+    Candidate, Certificate, Covariance, Curvature, FACTORS_MAX, HEDGES_MAX, NotConvex, Outcome, Problem, Rounded,
+    Solver, Stress,
 };
 
 /// What a decision came to.
@@ -53,12 +54,14 @@ pub struct Planner {
     refused: Option<Refused>,
 }
 
-/// A solution that gained too little: its dual point bounds the gain at other exposures too, since for the marginal risk w
-/// of one point, `P(z; x) ≥ w·x + constant` whatever x and z.
+/// A solution that gained too little, or could not be had in whole lots: its dual point bounds the gain at other exposures
+/// too, since for the marginal risk w of one point, `P(z; x) ≥ w·x + constant` whatever x and z.
 #[derive(Debug)]
 struct Refused {
     marginal: [f64; FACTORS_MAX],
     constant: f64,
+    /// What has to be gained before it is worth solving again: the batch, or what was not enough for a lot.
+    least: f64,
 }
 
 impl Refused {
@@ -139,36 +142,35 @@ impl Planner {
     }
 
     /// Decides at an exposure. Lots are the units in which hedges were offered; `batch_cost` is what sending anything costs.
-    /// After a solution that gained less than that, nothing is solved again while its bound holds where the exposure went.
+    /// After a solution that gained less than that, or nothing in whole lots, nothing is solved again while its bound says that
+    /// no more is to be gained where the exposure went.
     pub fn decide(&mut self, exposure: &[f64], batch_cost: f64) -> Plan {
         if !self.is_begun {
             return Plan::Unsolved;
         }
-        let gain_max = self.refused.as_ref().map(|refused| refused.gain_max(self.problem.curvature(), exposure));
-        if gain_max.is_some_and(|gain| gain <= batch_cost) {
+        let curvature = self.problem.curvature();
+        if self.refused.as_ref().is_some_and(|refused| refused.gain_max(curvature, exposure) <= refused.least) {
             return Plan::NotWorthwhile;
         }
         self.refused = None;
         match self.solve(exposure) {
             Outcome::StandStill => Plan::StandStill,
             Outcome::Unsolved(_) => Plan::Unsolved,
-            Outcome::Trade(Certificate { untraded, objective, gap, .. })
-                if untraded - objective + gap <= batch_cost =>
-            {
-                let marginal = self.solver.marginal_risk(&self.problem);
-                let at_exposure: f64 = marginal.iter().zip(exposure).map(|(w, x)| w * x).sum();
-                self.refused = Some(Refused { marginal, constant: objective - gap - at_exposure });
-                Plan::NotWorthwhile
-            }
             Outcome::Trade(certificate) => {
-                match self.solver.to_lots(&self.problem, &[1.0; super::program::HEDGES_MAX], batch_cost) {
-                    None => Plan::NotWorthwhile,
-                    Some(rounded) => {
-                        let lots = rounded.lots.iter().take(self.problem.hedges()).enumerate();
-                        let cost = lots.map(|(i, lots)| self.problem.cost(i, f64::from(*lots))).sum();
-                        Plan::Trade(Trade { rounded, certificate, cost })
-                    }
-                }
+                let gain_max = certificate.untraded - certificate.objective + certificate.gap;
+                // Taken before rounding moves the trades.
+                let marginal = self.solver.marginal_risk(&self.problem);
+                let pays = gain_max > batch_cost;
+                let rounded = pays.then(|| self.solver.to_lots(&self.problem, &[1.0; HEDGES_MAX], batch_cost));
+                let Some(rounded) = rounded.flatten() else {
+                    let at_exposure: f64 = marginal.iter().zip(exposure).map(|(w, x)| w * x).sum();
+                    let constant = certificate.objective - certificate.gap - at_exposure;
+                    self.refused = Some(Refused { marginal, constant, least: gain_max.max(batch_cost) });
+                    return Plan::NotWorthwhile;
+                };
+                let lots = rounded.lots.iter().take(self.problem.hedges()).enumerate();
+                let cost = lots.map(|(i, lots)| self.problem.cost(i, f64::from(*lots))).sum();
+                Plan::Trade(Trade { rounded, certificate, cost })
             }
         }
     }
@@ -218,6 +220,16 @@ mod tests {
         assert_eq!(planner.decide(&[1.0, 0.0], 0.2), Plan::NotWorthwhile);
         planner.end();
         assert_eq!(planner.decide(&[1.0, 0.0], 0.2), Plan::Unsolved);
+    }
+
+    #[test]
+    fn what_was_too_little_for_a_lot_is_not_solved_again_before_more_is_to_be_gained() {
+        let mut planner = planner();
+        assert_eq!(planner.decide(&[0.9, 0.0], 0.0), Plan::NotWorthwhile, "0.4 of a lot");
+        let solved = planner.solver.counts().solved;
+        assert_eq!(planner.decide(&[0.85, 0.0], 0.0), Plan::NotWorthwhile);
+        assert_eq!(planner.solver.counts().solved, solved);
+        assert!(matches!(planner.decide(&[1.2, 0.0], 0.0), Plan::Trade(_)), "0.7 of a lot");
     }
 
     proptest! {

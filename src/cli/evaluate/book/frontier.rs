@@ -13,7 +13,7 @@ use crate::cli::evaluate::lab::Sample;
 /// Share of outcomes that the tail risk is the mean of.
 const TAIL: f64 = 0.05;
 
-/// A risk of the week's result net of trading costs, and its standard error.
+/// A risk of the week's result net of trading costs, and its standard error: not a number where paths are too few to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Figure {
     pub(super) value: f64,
@@ -80,7 +80,9 @@ impl Risk {
         // The tail's mean is the mean of quantile + (loss − quantile)⁺/share; its error is that of a mean.
         let parts: Vec<f64> = gains.iter().map(|g| quantile + (-g - quantile).max(0.0) * n / worst as f64).collect();
         let tail = Sample::of(&parts);
-        Self { sd, cvar95: Figure { value: tail.mean, error: tail.mean_error() } }
+        // A tail of one path says nothing of its spread.
+        let error = if worst > 1 { tail.mean_error() } else { f64::NAN };
+        Self { sd, cvar95: Figure { value: tail.mean, error } }
     }
 
     /// Over books: means, of standard deviations the root mean square.
@@ -157,5 +159,7 @@ mod tests {
         let risk = Risk::of(&results);
         assert_eq!(risk.cvar95.value, -2.0);
         assert!(risk.cvar95.error > 0.0 && risk.sd.error > 0.0);
+        assert!(Risk::of(&results[..29]).cvar95.error.is_nan(), "one path");
+        assert!(Risk::of(&results[..30]).cvar95.error > 0.0, "two");
     }
 }

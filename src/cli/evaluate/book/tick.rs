@@ -215,6 +215,6 @@ mod tests {
                 assert!(put > -0.45 && put < -0.15 && call > 0.15 && call < 0.45, "{put} {call}");
             }
         }
-        assert_eq!(range, (16, 26));
+        assert_eq!(range, (16, 25));
     }
 }

@@ -13,7 +13,7 @@
 //! expiry and no jumps in the objective, half of what the worst twentieth loses is lost in jumps, by the difference of
 //! strikes that no greek tells, and a third is cost; CVaR is 2.8 times lower than the band's. Jumps in the objective alone
 //! make that 3.1, two or three options an expiry alone 3.2, both together 4.3 and more: there a quarter is lost in jumps,
-//! and half is cost.
+//! and half is cost. On the default seed, which nothing was looked at with, it is 4.6 ± 0.3.
 //!
 //! Nothing was tuned on these paths and books: the grid of risk aversions is fixed and the whole frontier is shown;
 //! `--seed` draws others.

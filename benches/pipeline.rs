@@ -4,7 +4,8 @@
 //! Every tick is a packet that moves the perpetual's offer by a price step, so each is decoded, moves the spot, revalues the
 //! whole book and ends in a decision: `no_trade` inside a band as wide as the world, `order` outside one of no width. `exact`
 //! values every option on every tick (no clock event ever let the greeks take up anchors), `anchored` does not. `journaled`
-//! also publishes what the greeks consume, which is what a journal costs this thread; `stamped` stamps every hop.
+//! also publishes what the greeks consume, which is what a journal costs this thread; `stamped` stamps every hop. `listed`
+//! books are larger than what the embedded venue quotes: their options are listed and calibrated, and anchored.
 //!
 //! Each tick is timed by itself, with the caches that making its packet and ending its order leave; a reading of the counter
 //! is in it. The percentiles at the end are of the same ticks.
@@ -21,6 +22,8 @@ use hedgecore::runtime::clock::StampClock;
 #[derive(Clone, Copy)]
 struct Case {
     held: usize,
+    /// Whether a venue plays the opening, with quotes of every option, or options are but listed and calibrated.
+    is_played: bool,
     is_anchored: bool,
     is_stamped: bool,
     is_journaled: bool,
@@ -28,19 +31,31 @@ struct Case {
 
 impl Case {
     const fn anchored(held: usize) -> Self {
-        Self { held, is_anchored: true, is_stamped: false, is_journaled: false }
+        Self { held, is_played: true, is_anchored: true, is_stamped: false, is_journaled: false }
+    }
+
+    const fn listed(held: usize) -> Self {
+        Self { is_played: false, ..Self::anchored(held) }
     }
 
     fn name(&self, outcome: Outcome) -> String {
         let outcome = if outcome == Outcome::Order { "order" } else { "no_trade" };
-        let valued = if self.is_anchored { "anchored" } else { "exact" };
+        let valued = match (self.is_played, self.is_anchored) {
+            (false, _) => "listed",
+            (true, true) => "anchored",
+            (true, false) => "exact",
+        };
         let stamped = if self.is_stamped { "/stamped" } else { "" };
         let journaled = if self.is_journaled { "/journaled" } else { "" };
         format!("{outcome}/{valued}/{}{stamped}{journaled}", self.held)
     }
 
     fn open(&self, outcome: Outcome, clock: StampClock) -> FusedRig {
-        let opening = Opening::record(BookSize::holding(self.held)).expect("the venue lists what it holds");
+        let opening = if self.is_played {
+            Opening::record(BookSize::holding(self.held)).expect("the venue lists what it holds")
+        } else {
+            Opening::of_options(self.held)
+        };
         let opening = if self.is_anchored { opening } else { opening.without_clocks() };
         let config = FusedConfig { outcome, is_stamped: self.is_stamped, is_journaled: self.is_journaled };
         let rig = FusedRig::open(&opening, config, clock).expect("it opens");
@@ -59,6 +74,9 @@ fn pipeline(c: &mut Criterion) {
         Case::anchored(552),
         Case { is_stamped: true, ..Case::anchored(552) },
         Case::anchored(1_920),
+        Case::listed(500),
+        Case::listed(5_000),
+        Case::listed(50_000),
     ];
     let clock = StampClock::calibrate();
     let mut percentiles = Vec::new();

@@ -20,9 +20,9 @@ const OUTCOMES: [Outcome; 2] = [Outcome::NoTrade, Outcome::Order];
 #[derive(Debug)]
 enum Rigs {
     /// On one thread: once without the stamps of hops, once with them.
-    Fused { bare: [FusedRig; 2], stamped: [FusedRig; 2] },
+    Fused { bare: Box<[FusedRig; 2]>, stamped: Box<[FusedRig; 2]> },
     /// On four. The stamps of hops are how a thread hears of another's work, and part of it.
-    Split([SplitRig; 2]),
+    Split(Box<[SplitRig; 2]>),
 }
 
 /// A topology and what was measured of it.
@@ -51,10 +51,10 @@ impl Measured {
         let split = |outcome| SplitRig::open(opening, outcome, cores, clock);
         let [quiet, trading] = OUTCOMES;
         let rigs = match topology {
-            Topology::Split => Rigs::Split([split(quiet)?, split(trading)?]),
+            Topology::Split => Rigs::Split(Box::new([split(quiet)?, split(trading)?])),
             _ => Rigs::Fused {
-                bare: [fused(FusedConfig::bare(quiet))?, fused(FusedConfig::bare(trading))?],
-                stamped: [fused(FusedConfig::stamped(quiet))?, fused(FusedConfig::stamped(trading))?],
+                bare: Box::new([fused(FusedConfig::bare(quiet))?, fused(FusedConfig::bare(trading))?]),
+                stamped: Box::new([fused(FusedConfig::stamped(quiet))?, fused(FusedConfig::stamped(trading))?]),
             },
         };
         let ways = || HOPS.map(|hops| Way::new(hops, &clock));
@@ -95,7 +95,7 @@ impl Measured {
 
     /// Whether threads share cores.
     pub(super) fn shares_cores(&self) -> bool {
-        matches!(&self.rigs, Rigs::Split([rig, _]) if rig.is_sharing())
+        matches!(&self.rigs, Rigs::Split(rigs) if rigs[0].is_sharing())
     }
 
     /// Enters everything.

@@ -80,6 +80,8 @@ pub(super) struct Channel {
     /// Whether its changes, and its snapshots, were heard.
     pub(super) has_begun: [bool; 2],
     is_silent: bool,
+    /// Whether the message delivered last was within a transaction that goes on.
+    pub(super) is_amid: bool,
     /// Since when its changes lack something that was asked for.
     suspended: Option<Nanos>,
     /// The last message delivered.
@@ -256,9 +258,12 @@ impl Market {
                 }
             }
         }
-        let ends = message.header.flags.get() & message_flags::END_OF_TRANSACTION != 0;
-        if ends && carries == Carries::Changes {
-            self.show_touched(board);
+        if carries == Carries::Changes {
+            let ends = message.header.flags.get() & message_flags::END_OF_TRANSACTION != 0;
+            self.channels[channel].is_amid = !ends;
+            if ends {
+                self.show_touched(channel, board);
+            }
         }
     }
 
@@ -483,7 +488,7 @@ impl Market {
 
     /// Notes that a book's top may have changed within a transaction.
     #[inline]
-    fn touch(&mut self, id: InstrumentId, board: &mut Board) {
+    pub(super) fn touch(&mut self, id: InstrumentId, board: &mut Board) {
         if self.touched.contains(&id) {
             return;
         }
@@ -492,10 +497,17 @@ impl Market {
         }
     }
 
+    /// A transaction of the channel is over.
     #[inline]
-    pub(super) fn show_touched(&mut self, board: &mut Board) {
-        while let Some(id) = self.touched.pop() {
-            self.show(id, board);
+    pub(super) fn show_touched(&mut self, channel: usize, board: &mut Board) {
+        let mut at = 0;
+        while let Some(&id) = self.touched.get(at) {
+            if self.standings[id.index()].home == channel as u16 {
+                self.touched.swap_remove(at);
+                self.show(id, board);
+            } else {
+                at += 1;
+            }
         }
     }
 
@@ -507,7 +519,7 @@ impl Market {
         }
     }
 
-    /// Works out an instrument's top and how far to trust it.
+    /// Works out an instrument's top and how far to trust it. A good one waits for the end of the transaction that touches it.
     #[inline]
     pub(super) fn show(&mut self, id: InstrumentId, board: &mut Board) {
         let book = id.index();
@@ -522,6 +534,7 @@ impl Market {
                 BookQuality::Gapped
             }
             Integrity::Whole if channel.is_none_or(|channel| channel.is_silent) => BookQuality::Stale,
+            Integrity::Whole if self.touched.contains(&id) => return,
             Integrity::Whole => BookQuality::Good,
         };
         board.show(id, quality, [bid, ask].map(|best| best.ok().flatten()));

@@ -51,7 +51,11 @@ impl Market {
             standing.gapped_since = now;
         }
         self.seed(id, channel, as_of, now, board);
-        self.show(id, board);
+        if self.channels[channel].is_amid {
+            self.touch(id, board);
+        } else {
+            self.show(id, board);
+        }
     }
 
     /// Takes a book from the snapshot staged on a channel, then applies the messages held back since.
@@ -103,7 +107,8 @@ impl Market {
     pub(super) fn miss(&mut self, channel: usize, carries: Carries, first: u64, now: Nanos, board: &mut Board) {
         match carries {
             Carries::Changes => {
-                self.show_touched(board);
+                self.channels[channel].is_amid = false;
+                self.show_touched(channel, board);
                 self.lose(channel, first.saturating_sub(1), now, board);
             }
             Carries::Snapshots => board.counters.snapshots_broken += u64::from(self.staged[channel].abandon()),

@@ -171,6 +171,20 @@ fn a_transaction_is_shown_when_it_ends() {
 }
 
 #[test]
+fn a_channel_heard_again_within_a_transaction_shows_no_half_of_it() {
+    let mut rig = Rig::new();
+    rig.bid(message_flags::START_OF_TRANSACTION, 1, 70, 100);
+    rig.now.0 += 20 * Nanos::PER_SECOND;
+    rig.feed.tick(rig.now, &mut rig.events);
+    assert_eq!(rig.top(1).0, BookQuality::Stale);
+    rig.bid(0, 1, 71, 98);
+    assert_eq!(rig.top(1).0, BookQuality::Stale, "it goes on");
+    assert_eq!(rig.top(2), (BookQuality::Good, 99, 101), "whom it does not touch");
+    rig.bid(message_flags::END_OF_TRANSACTION, 1, 72, 97);
+    assert_eq!(rig.top(1), (BookQuality::Good, 100, 101));
+}
+
+#[test]
 fn what_contradicts_one_book_leaves_the_others_alone() {
     let mut rig = Rig::new();
     let delete = BidDelete { order_id: 12_345.into(), instrument_id: 1.into() };

@@ -62,14 +62,14 @@ fn strip(strip: &Strip, forward: f64) -> Exposure {
 
 /// A move of the perpetual's mid, with 12 expiries held.
 #[inline(never)]
-fn greeks_tick(greeks: &mut Greeks, top: &Event) {
-    greeks.step(top, &mut rig::Nowhere);
+fn greeks_tick(greeks: &mut Greeks, mid: f64) {
+    greeks.step(&rig::top(mid), &mut rig::Nowhere);
 }
 
 /// A fill of an option of theirs, and the exposure that contains it.
 #[inline(never)]
-fn greeks_fill(greeks: &mut Greeks, fill: &Event) {
-    greeks.step(fill, &mut rig::Nowhere);
+fn greeks_fill(greeks: &mut Greeks, execution: u64) {
+    greeks.step(&rig::fill(execution), &mut rig::Nowhere);
 }
 
 /// An expiry of 46 strikes expanded and summed.
@@ -170,8 +170,8 @@ fn greeks() {
     let (strikes, mut anchor) = (strikes(), Anchor8::with_capacity(46, 0.1));
     anchor.replace((0..46).map(|slot| (OptionKind::Call, slot - 20))).expect("room");
     for i in 0..REPEATS {
-        greeks_tick(&mut greeks, &rig::top(50_000.0 + (i * 7 % 64) as f64));
-        greeks_fill(&mut greeks, &rig::fill(i + 1));
+        greeks_tick(&mut greeks, 50_000.0 + (i * 7 % 64) as f64);
+        greeks_fill(&mut greeks, i + 1);
         assert!(anchor_rebuild(&mut anchor, &strikes, 64_000.0 + i as f64));
     }
 }

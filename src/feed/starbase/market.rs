@@ -193,6 +193,9 @@ impl Market {
             }
             Arrival::Restart => {
                 board.counters.restarts += 1;
+                if carries == Carries::Changes {
+                    self.begin_anew(channel, delivery.first, now, board);
+                }
                 self.miss(channel, carries, delivery.first, now, board);
             }
         }

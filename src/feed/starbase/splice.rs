@@ -115,6 +115,22 @@ impl Market {
         }
     }
 
+    /// The venue counts a channel's messages anew from `first`: what its books were true as of compares with nothing to
+    /// come, so that every one of them waits for a snapshot.
+    #[cold]
+    pub(super) fn begin_anew(&mut self, channel: usize, first: u64, now: Nanos, board: &mut Board) {
+        self.channels[channel].last = first.saturating_sub(1);
+        for index in 0..board.listings.catalogue().instruments().len() {
+            let standing = &mut self.standings[index];
+            if standing.home == channel as u16 {
+                (standing.as_of, standing.touched, standing.floor, standing.doubted) = (0, 0, 0, None);
+                let id = InstrumentId(index as u16);
+                self.quarantine(id, first.saturating_sub(1), now, board);
+                self.show(id, board);
+            }
+        }
+    }
+
     /// Messages of a channel up to `last` are lost: every book of it that does not stand beyond waits for its snapshot.
     pub(super) fn lose(&mut self, channel: usize, last: u64, now: Nanos, board: &mut Board) {
         for index in 0..board.listings.catalogue().instruments().len() {

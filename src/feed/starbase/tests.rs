@@ -185,6 +185,28 @@ fn a_channel_heard_again_within_a_transaction_shows_no_half_of_it() {
 }
 
 #[test]
+fn books_of_a_channel_that_counts_anew_wait_for_a_snapshot_of_the_new_count() {
+    let mut rig = Rig::new();
+    for order in 100..200 {
+        rig.bid(WHOLE, 1, order, 90);
+    }
+    rig.next[0] = 1;
+    for order in 300..340 {
+        rig.bid(WHOLE, 2, order, 98);
+    }
+    assert_eq!(rig.feed.counters().restarts, 1);
+    for order in 340..440 {
+        rig.bid(WHOLE, 1, order, 98);
+    }
+    assert_eq!([1, 2].map(|instrument| rig.top(instrument).0), [BookQuality::Gapped; 2], "of the count before");
+    let as_of = rig.next[0] - 1;
+    for instrument in [1, 2] {
+        rig.snapshot(instrument, as_of, &[(1_000 + instrument, 97), (2_000 + instrument, 103)]);
+        assert_eq!(rig.top(instrument), (BookQuality::Good, 97, 103));
+    }
+}
+
+#[test]
 fn what_contradicts_one_book_leaves_the_others_alone() {
     let mut rig = Rig::new();
     let delete = BidDelete { order_id: 12_345.into(), instrument_id: 1.into() };

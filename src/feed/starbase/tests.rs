@@ -150,6 +150,8 @@ proptest! {
             let packet = Packet { time: rig.now, received: Ticks(0), port: 1, line: Line::A, bytes: &buffer[..len] };
             rig.feed.step(&packet, &mut rig.events);
         }
+        // Whatever the last flags said, a transaction is over.
+        rig.bid(WHOLE, 1, 900, 50);
         let as_of = rig.next[0] - 1;
         for _ in 0..3 {
             rig.snapshot(1, as_of, &[(901, 98), (902, 102)]);

@@ -83,12 +83,12 @@ impl Classic {
         }
     }
 
-    /// What a line did, over all channels.
     /// Second copies that were other bytes, over all streams.
     pub(super) fn divergent(&self) -> u64 {
         self.arbiter.divergent()
     }
 
+    /// What a line did, over all channels.
     pub(super) fn line(&self, line: Line) -> LineStats {
         self.arbiter.total(line)
     }

@@ -436,7 +436,8 @@ impl Book {
             bucket.held = bucket.held - u16::from(holding.lots != 0) + u16::from(lots != 0);
             let net = &mut self.nets[key.underlying.index()];
             net.count_option(bucket, holding.lots != 0, lots != 0);
-            holding.lots = lots;
+            // The engine values it, also what it held none of when it came in.
+            (holding.lots, holding.is_valued) = (lots, true);
         } else {
             let market = self.market(slice, now);
             self.set(row, slice, lots, &market);

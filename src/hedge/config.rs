@@ -105,7 +105,7 @@ pub struct JumpConfig {
 
 impl Default for JumpConfig {
     fn default() -> Self {
-        Self { per_year: 6.0, mean: 0.0, sd: 0.1 }
+        Self { per_year: 1.0, mean: 0.0, sd: 0.1 }
     }
 }
 

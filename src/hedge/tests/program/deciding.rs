@@ -115,7 +115,7 @@ fn a_book_that_loses_in_jumps_alone_buys_options_and_one_insured_against_none_do
         let traded = play.run_to_rest();
         (traded[2] + traded[3], play.jumps)
     };
-    let (options, left) = bought(JumpConfig::default());
+    let (options, left) = bought(JumpConfig { per_year: 6.0, ..JumpConfig::default() });
     assert!(options > 10 && left.abs() < 0.19, "{options} {left}");
     assert_eq!(bought(JumpConfig { per_year: 0.0, ..JumpConfig::default() }).0, 0);
 }

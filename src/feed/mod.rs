@@ -159,14 +159,13 @@ impl Feed {
     /// Takes one packet, and sends what it changed.
     #[inline]
     pub fn step(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
-        self.take(packet, out);
-        self.flush(packet, out);
+        self.step_of_many(packet, true, out);
     }
 
-    /// Takes one packet of several that came together. What it changed waits for [`Feed::flush`] and goes out as it stands by
-    /// then: of what two packets changed the later state alone is sent, and the other is counted as conflated.
+    /// Takes one packet of several that came together. What they changed goes out with the last one, as it stands by then: of
+    /// what two packets changed the later state alone is sent, and the other is counted as conflated.
     #[inline]
-    pub fn take(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
+    pub fn step_of_many(&mut self, packet: &Packet<'_>, is_last: bool, out: &mut impl Outbox<Event>) {
         self.board.counters.packets += 1;
         self.board.counters.bytes += packet.bytes.len() as u64;
         match &mut self.adapter {
@@ -174,13 +173,11 @@ impl Feed {
             Adapter::Starbase(starbase) => starbase.step(packet, &mut self.board, out),
         }
         self.board.publisher.end_packet();
-        self.alarm(Stamp::of(packet), out);
-    }
-
-    /// Sends what changed up to `packet`, the last one taken.
-    #[inline]
-    pub fn flush(&mut self, packet: &Packet<'_>, out: &mut impl Outbox<Event>) {
-        self.board.flush(Stamp::of(packet), out);
+        let stamp = Stamp::of(packet);
+        self.alarm(stamp, out);
+        if is_last {
+            self.board.flush(stamp, out);
+        }
     }
 
     /// Says once of each second copy that was other bytes; what finds no room is said with the next packet.

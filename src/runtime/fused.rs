@@ -64,10 +64,7 @@ where
     /// Takes one of several packets that came together, all the way once the last of them is in.
     #[inline]
     pub fn packet_of_many(&mut self, packet: &Packet<'_>, is_last: bool) {
-        self.feed.take(packet, &mut self.greeks);
-        if is_last {
-            self.feed.flush(packet, &mut self.greeks);
-        }
+        self.feed.step_of_many(packet, is_last, &mut self.greeks);
     }
 
     /// Takes an execution report, a calibration or a command, which enter at the greeks.

@@ -372,10 +372,7 @@ pub(super) fn run_feed(
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
         let taken = ingest.turn(|packet, is_last| {
-            feed.take(packet, &mut out);
-            if is_last {
-                feed.flush(packet, &mut out);
-            }
+            feed.step_of_many(packet, is_last, &mut out);
             feed.take_request()
         });
         let now = clock.now();

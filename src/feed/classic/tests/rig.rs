@@ -86,10 +86,7 @@ impl Rig {
         self.now.0 += 1_000_000;
         if !is_lost {
             let packet = Packet { time: self.now, received: Ticks(7), port, line: Line::A, bytes };
-            self.feed.take(&packet, &mut self.events);
-            if !self.more_follow {
-                self.feed.flush(&packet, &mut self.events);
-            }
+            self.feed.step_of_many(&packet, !self.more_follow, &mut self.events);
         }
     }
 

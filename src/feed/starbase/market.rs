@@ -193,10 +193,10 @@ impl Market {
             }
             Arrival::Restart => {
                 board.counters.restarts += 1;
-                if carries == Carries::Changes {
-                    self.begin_anew(channel, delivery.first, now, board);
+                match carries {
+                    Carries::Changes => self.begin_anew(channel, delivery.first, now, board),
+                    Carries::Snapshots => self.miss(channel, carries, delivery.first, now, board),
                 }
-                self.miss(channel, carries, delivery.first, now, board);
             }
         }
         if std::mem::take(&mut self.channels[channel].is_silent) {

@@ -119,16 +119,18 @@ impl Market {
     /// come, so that every one of them waits for a snapshot.
     #[cold]
     pub(super) fn begin_anew(&mut self, channel: usize, first: u64, now: Nanos, board: &mut Board) {
-        self.channels[channel].last = first.saturating_sub(1);
+        let last = first.saturating_sub(1);
+        (self.channels[channel].last, self.channels[channel].is_amid) = (last, false);
         for index in 0..board.listings.catalogue().instruments().len() {
             let standing = &mut self.standings[index];
             if standing.home == channel as u16 {
                 (standing.as_of, standing.touched, standing.floor, standing.doubted) = (0, 0, 0, None);
                 let id = InstrumentId(index as u16);
-                self.quarantine(id, first.saturating_sub(1), now, board);
+                self.quarantine(id, last, now, board);
                 self.show(id, board);
             }
         }
+        self.show_touched(channel, board);
     }
 
     /// Messages of a channel up to `last` are lost: every book of it that does not stand beyond waits for its snapshot.

@@ -3,7 +3,8 @@
 //! State is conflatable. A touched instrument has a bit set for each part that changed and stands once in a queue that
 //! has room for all; the queue is flushed at the end of every step, or once for several packets that came together. When
 //! the outbox is full the rest stays queued and goes out with a later flush, then as it stands at that time: a full ring
-//! and a late reader cost intermediate states, which are counted, never the last one. Listings go out in index order, underlyings before them, and an instrument's listing before all else about it.
+//! and a late reader cost intermediate states, which are counted, never the last one. Listings go out in index order,
+//! underlyings before them, and an instrument's listing before all else about it.
 
 use super::counters::FeedCounters;
 use super::listing::Listings;
@@ -36,8 +37,6 @@ pub(in crate::feed) struct Top {
 struct Shown {
     top: Top,
     sent_top: Top,
-    /// Lots of the amounts in `sent_top`, and whether they were not whole ones.
-    sent_lots: [(u32, bool); 2],
     mark: Price,
     has_mark: bool,
     touched: u8,
@@ -128,7 +127,7 @@ impl Publisher {
     pub(in crate::feed) fn resend_top(&mut self, id: InstrumentId, counters: &mut FeedCounters) {
         let shown = &mut self.shown[id.index()];
         if shown.top != Top::default() {
-            (shown.sent_top, shown.sent_lots) = (Top::default(), Default::default());
+            shown.sent_top = Top::default();
             self.touch(id, part::TOP, counters);
         }
     }
@@ -237,20 +236,11 @@ impl Shown {
         if self.touched & part::TOP != 0 {
             if self.top != self.sent_top {
                 let Top { quality, bid, ask, bid_amount, ask_amount } = self.top;
-                let lots = |amount: Quantity, sent: Quantity, sent_lots: (u32, bool)| {
-                    // Most often one side alone has changed, and the other is spared a division.
-                    if amount == sent {
-                        return sent_lots;
-                    }
-                    let (lots, is_odd) = amount.to_lots(instrument.lot);
-                    (lots.magnitude_u32(), is_odd)
-                };
-                let bid_sent = lots(bid_amount, self.sent_top.bid_amount, self.sent_lots[0]);
-                let ask_sent = lots(ask_amount, self.sent_top.ask_amount, self.sent_lots[1]);
-                let (bid_lots, ask_lots) = (bid_sent.0, ask_sent.0);
+                let ((bid_lots, bid_odd), (ask_lots, ask_odd)) =
+                    (bid_amount.to_lots(instrument.lot), ask_amount.to_lots(instrument.lot));
+                let (bid_lots, ask_lots) = (bid_lots.magnitude_u32(), ask_lots.magnitude_u32());
                 send(Body::Top { instrument: id, quality, bid, ask, bid_lots, ask_lots })?;
-                counters.off_lot += u64::from(bid_sent.1) + u64::from(ask_sent.1);
-                self.sent_lots = [bid_sent, ask_sent];
+                counters.off_lot += u64::from(bid_odd) + u64::from(ask_odd);
                 self.sent_top = self.top;
             }
             self.clear(part::TOP);

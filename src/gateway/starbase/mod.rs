@@ -290,6 +290,26 @@ impl Starbase {
         Ok(())
     }
 
+    /// Answers a request that the venue refused as a whole.
+    fn refused(
+        &mut self,
+        request: Option<Note>,
+        reason: u8,
+        clerk: &mut Clerk,
+        out: &mut impl Outbox<Event>,
+    ) -> Result<(), Full> {
+        let mut delivery = clerk.delivery(out);
+        for answer in request.iter().flat_map(|note| refusals(note, reason)) {
+            delivery.deliver(answer)?;
+        }
+        match request {
+            Some(Note::Quote { instrument, .. }) => self.quotes.refused(instrument),
+            Some(Note::Thaw) => clerk.counters.thaws_refused += 1,
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn report(&mut self, message: &Message<'_>, clerk: &mut Clerk, out: &mut impl Outbox<Event>) -> Result<(), Full> {
         let request = match message {
             Message::Reject(reject, _) => clerk.noted(reject.ref_sequence_number.get()),
@@ -312,16 +332,7 @@ impl Starbase {
             Message::CancelOrderReject(r, _) => reports.cancel_reject(r, request)?,
             Message::MassQuoteResponse(r, groups) => reports.quoted(r, groups, quotes)?,
             Message::MassQuoteOrdersPlaced(_, orders, fills) => reports.quotes_placed(orders, fills)?,
-            Message::MassQuoteReject(r, _) => {
-                for answer in request.iter().flat_map(|note| refusals(note, r.reason as u8)) {
-                    reports.0.deliver(answer)?;
-                }
-                match request {
-                    Some(Note::Quote { instrument, .. }) => quotes.refused(instrument),
-                    Some(Note::Thaw) => clerk.counters.thaws_refused += 1,
-                    _ => {}
-                }
-            }
+            Message::MassQuoteReject(r, _) => self.refused(request, r.reason as u8, clerk, out)?,
             Message::MassQuoteMmpTriggered(r) => {
                 let scope = Protected::Quotes { group: r.mmp_group_id.get() };
                 reports.protection(Some(scope), frozen_until(r.frozen_until.get()))?;
@@ -348,14 +359,7 @@ impl Starbase {
                 clerk.counters.protection_unknown += 1;
             }
             Message::Reject(..) => {
-                for answer in request.iter().flat_map(|note| refusals(note, local_reason::UNREADABLE)) {
-                    reports.0.deliver(answer)?;
-                }
-                match request {
-                    Some(Note::Quote { instrument, .. }) => quotes.refused(instrument),
-                    Some(Note::Thaw) => clerk.counters.thaws_refused += 1,
-                    _ => {}
-                }
+                self.refused(request, local_reason::UNREADABLE, clerk, out)?;
                 clerk.counters.rejects += 1;
             }
             Message::MassCancelReject(..) => clerk.counters.mass_cancel_rejects += 1,

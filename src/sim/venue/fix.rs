@@ -279,15 +279,13 @@ impl FixFront {
             .map(|(at, listing)| (&listing.contract, floor.account.position(at)))
             .filter(|(_, lots)| lots.0 != 0)
             .collect();
-        let pages: Vec<_> = held.chunks(HOLDINGS_A_REPORT).collect();
-        for number in 0..pages.len().max(1) {
-            let page = pages.get(number).copied().unwrap_or_default();
+        let reports = held.len().div_ceil(HOLDINGS_A_REPORT).max(1);
+        let mut pages = held.chunks(HOLDINGS_A_REPORT);
+        for number in 1..=reports {
+            let page = pages.next().unwrap_or_default();
             self.acceptor.send(kind::POSITION_REPORT, floor.now, |report| {
-                report.number(b"721=", number as u64 + 1).number(b"710=", request).byte(b"724=", b'0');
-                report
-                    .number(b"727=", pages.len().max(1) as u64)
-                    .byte(b"728=", b'0')
-                    .number(b"702=", page.len() as u64);
+                report.number(b"721=", number as u64).number(b"710=", request).byte(b"724=", b'0');
+                report.number(b"727=", reports as u64).byte(b"728=", b'0').number(b"702=", page.len() as u64);
                 for (contract, lots) in page {
                     let qty = contracts(lots.to_quantity(contract.lot), contract.size);
                     report.bytes(b"703=", b"TQ").decimal_e9(b"704=", qty.max(0)).decimal_e9(b"705=", (-qty).max(0));

@@ -18,6 +18,7 @@ use super::policy::{taker_fee, taking_cost};
 use super::program::objective::{MarketView, ObjectiveConfig};
 use super::program::{Covariance, HEDGES_MAX, Waiting};
 use super::target::Target;
+use crate::event::JUMPS;
 use crate::instrument::{BookQuality, Catalogue};
 use crate::units::{InstrumentId, Nanos, Side};
 
@@ -60,6 +61,8 @@ pub(super) struct Desk {
     watched: Nanos,
     begun: Nanos,
     begun_spot: f64,
+    /// How often a year each jump comes.
+    jumps: [f64; JUMPS],
 }
 
 impl Desk {
@@ -76,6 +79,7 @@ impl Desk {
             watched: Nanos::default(),
             begun: Nanos::default(),
             begun_spot: 0.0,
+            jumps: config.program.jumps.rates(),
         }
     }
 
@@ -178,7 +182,7 @@ impl Desk {
             band: config.band,
             horizon_years: config.program.horizon_years(),
             gamma_min: config.program.log_gamma_min / spot,
-            jumps: config.program.jumps.rates(),
+            jumps: self.jumps,
         };
         let view = MarketView { spot, delta_cost, sigma, gamma: log_gamma / spot };
         let stress = config.program.covariance.stress;

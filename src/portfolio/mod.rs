@@ -48,6 +48,7 @@ pub use holding::ByGreek;
 pub use rebuild::Rebuilds;
 pub use report::ExpiryExposure;
 pub use settings::{Capacity, GreeksConfig, OpeningBook};
+pub use survey::OUT_OF_THE_MONEY;
 
 use backlog::Backlog;
 use book::{Book, NotApplied, Total};

@@ -21,7 +21,7 @@ const ROWS_MAX: usize = 12;
 /// Events that one expiry makes: smile and jumps of the book, greeks and jumps of two hedges.
 pub(super) const FINDINGS_MAX: usize = 6;
 /// Where hedges stand, in standard deviations from the forward.
-const OUT_OF_THE_MONEY: f64 = 0.5;
+pub const OUT_OF_THE_MONEY: f64 = 0.5;
 /// Time below which moneyness is measured as if so much were left: a day.
 const YEARS_MIN: f64 = 1.0 / 365.0;
 

@@ -8,6 +8,7 @@ use crate::cli::evaluate::lab::Random;
 use crate::event::{JUMP_SIZES, JUMPS};
 use crate::hedge::program::Covariance;
 use crate::instrument::OptionKind;
+use crate::portfolio::OUT_OF_THE_MONEY;
 use crate::pricing::black76::{Greeks, price};
 use crate::pricing::elementary::exp;
 
@@ -32,9 +33,6 @@ const OPTION_FEE_SHARE_MAX: f64 = 0.125;
 /// Strikes listed: this many times [`STRIKE_STEP`] at most.
 pub(super) const STRIKES: usize = 64;
 const STRIKE_STEP: f64 = 5.0;
-/// Where the put and the call that may be traded stand, in standard deviations from the spot: where the greeks look for
-/// hedges.
-const OUT_OF_THE_MONEY: f64 = 0.5;
 
 /// Delta, vega by expiry, gamma, and the gain in each jump beyond what delta gains.
 pub(super) const FACTORS: usize = GAMMA + 1 + JUMPS;

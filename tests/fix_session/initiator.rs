@@ -68,16 +68,7 @@ impl Venue {
     }
 
     pub(crate) fn script(&self, kind: &str, body: &str) -> Script {
-        let (sender, target, sent) = ("VENUE".to_owned(), "DESK".to_owned(), time(self.now));
-        Script {
-            kind: kind.into(),
-            number: self.number,
-            sender,
-            target,
-            sent,
-            header: String::new(),
-            body: body.into(),
-        }
+        Script::new(["VENUE", "DESK"], self.number, self.now, kind, body)
     }
 
     pub(crate) fn say(&mut self, kind: &str, body: &str) {

@@ -33,6 +33,19 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// One that breaks no rule by itself.
+    pub(crate) fn new([sender, target]: [&str; 2], number: u64, now: Nanos, kind: &str, body: &str) -> Self {
+        Self {
+            kind: kind.into(),
+            number,
+            sender: sender.into(),
+            target: target.into(),
+            sent: time(now),
+            header: String::new(),
+            body: body.into(),
+        }
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let Self { kind, number, sender, target, sent, header, body } = self;
         let sent = if sent.is_empty() { String::new() } else { format!("52={sent}|") };

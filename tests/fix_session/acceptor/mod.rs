@@ -47,16 +47,7 @@ impl Client {
     }
 
     fn script(&self, kind: &str, body: &str) -> Script {
-        let (sender, target, sent) = ("DESK".to_owned(), "VENUE".to_owned(), time(self.now));
-        Script {
-            kind: kind.into(),
-            number: self.number,
-            sender,
-            target,
-            sent,
-            header: String::new(),
-            body: body.into(),
-        }
+        Script::new(["DESK", "VENUE"], self.number, self.now, kind, body)
     }
 
     fn send(&mut self, bytes: &[u8]) {

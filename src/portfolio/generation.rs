@@ -100,9 +100,11 @@ pub(super) struct Generation {
     held: Held,
     /// Whether the anchor took the positions.
     has_room: bool,
-    /// The oldest volatility of what was held, the largest |∂σ/∂ln K|.
+    /// The oldest volatility of what was held.
     pub(super) sigma_oldest: Nanos,
+    /// The largest |∂σ/∂ln K| and total volatility that it was ever given.
     steepest: f64,
+    most: f64,
     /// The highest strike, and 1 + K/F of it at the lowest forward of the window: the most that a lot's deltas can be.
     highest: f64,
     reach: f64,
@@ -126,6 +128,7 @@ impl Generation {
             has_room: false,
             sigma_oldest: Nanos(0),
             steepest: 0.0,
+            most: 0.0,
             highest: 0.0,
             reach: 0.0,
             until: Nanos(0),
@@ -169,13 +172,10 @@ impl Generation {
                 self.sigma_oldest = self.sigma_oldest.min(term.sigma_time);
             }
         }
-        let Centre { forward, years, left_ns, stickiness } = self.centre;
+        let Centre { forward, years, left_ns, .. } = self.centre;
         self.strip.set_time(years);
-        // |∂Δ/∂T| ≤ (0.242 + 0.399 s)/2T and |∂(φ(d1)√T)/∂T| ≤ √T(0.693 + 0.242 s)/2T, at the least T before a tenth of it
-        // has passed.
-        let (_, most) = self.strip.total_vol_range();
-        let smile = stickiness * self.steepest * years.sqrt() * (0.693 + 0.242 * most);
-        self.drift = (0.242 + 0.399 * most + smile) / (2.0 * 0.8 * years * Nanos::PER_YEAR as f64);
+        (_, self.most) = self.strip.total_vol_range();
+        self.drift = self.drift_of_any();
         self.until = Nanos(self.ticket.time.0 + left_ns / 10);
         // Within its window a forward is at most a tenth below the anchor's.
         self.reach = 1.0 + self.highest / (0.9 * forward);
@@ -218,9 +218,18 @@ impl Generation {
     pub(super) fn set_vol(&mut self, slot: usize, sigma: f64, slope: f64) {
         self.strip.set_vol(slot, sigma);
         self.strip.set_smile_slope(slot, slope);
-        self.steepest = self.steepest.max(slope.abs());
+        (self.steepest, self.most) = (self.steepest.max(slope.abs()), self.most.max(sigma * self.centre.years.sqrt()));
+        self.drift = self.drift_of_any();
         let built = &self.terms[slot];
         self.anchor.shift_vol(slot, (built.sigma, built.slope), (sigma, slope));
+    }
+
+    /// The error that a nanosecond adds to a lot's delta, at most: |∂Δ/∂T| ≤ (0.242 + 0.399 s)/2T and |∂(φ(d1)√T)/∂T| ≤
+    /// √T(0.693 + 0.242 s)/2T, at the least T before a tenth of it has passed.
+    fn drift_of_any(&self) -> f64 {
+        let Centre { years, stickiness, .. } = self.centre;
+        let smile = stickiness * self.steepest * years.sqrt() * (0.693 + 0.242 * self.most);
+        (0.242 + 0.399 * self.most + smile) / (2.0 * 0.8 * years * Nanos::PER_YEAR as f64)
     }
 
     /// Whether a tick would be answered from its window.

@@ -212,6 +212,16 @@ fn volatilities_count_before_the_anchor_is_rebuilt() {
 }
 
 #[test]
+fn a_volatility_that_rises_ages_faster_than_those_that_were_built_in() {
+    let mut twins = Twins::new(Payoff::Linear);
+    twins.make(Move::Forward(0.9), false);
+    twins.make(Move::Jump(20_000.0), false);
+    twins.make(Move::Fill(2, false, 50), false);
+    twins.make(Move::Volatility(2, 2.635_233_466_110_541_7), false);
+    assert!(twins.excess() <= 0.0, "{} beyond the bound", twins.excess());
+}
+
+#[test]
 fn a_volatility_that_comes_while_the_option_is_flat_counts_when_it_is_held_again() {
     let mut twins = Twins::new(Payoff::Inverse);
     twins.make(Move::Fill(3, true, 1), false);

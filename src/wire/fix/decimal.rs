@@ -10,7 +10,8 @@ const SAFE_DIGITS: usize = 19;
 pub fn number(text: &[u8]) -> Option<u64> {
     match text.len() {
         0 => None,
-        1..=SAFE_DIGITS => digits_of(text),
+        1..=8 => digits_value(right_aligned(text)?),
+        9..=SAFE_DIGITS => digits_of(text),
         _ => long_number(text),
     }
 }

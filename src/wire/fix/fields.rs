@@ -2,7 +2,8 @@
 //!
 //! A party writes its messages to one pattern: the field at a place of a message mostly has the tag that stood there in the
 //! message before. The tape remembers the text of the tag at each place and compares it whole, `=` included, with one
-//! instruction; only where another tag stands are its digits read. What is remembered changes the time and nothing else.
+//! instruction; only where another tag stands are its digits read. Two patterns are kept, so that acknowledgements and fills
+//! that take turns are both known. What is remembered changes the time and nothing else.
 
 use super::scan::{LANES, separators_from};
 use super::tags::tag;
@@ -55,52 +56,148 @@ pub struct Fault {
     pub reason: RejectReason,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// A field, and by what its like is known at this place of the next message.
+#[derive(Clone, Copy, Debug)]
 struct Field {
+    /// The text of the tag up to and including `=`, in the highest bytes, and how far it was shifted there.
+    text: u64,
     tag: u32,
     start: u16,
     end: u16,
-}
-
-/// The tag seen last at a place of a message.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    /// Its text up to and including `=`, in the highest bytes, and how far it was shifted there.
-    text: u64,
-    shift: u8,
+    shift: u32,
     /// Bytes of the text.
-    len: u8,
-    tag: u32,
+    len: u32,
 }
 
-impl Seen {
+impl Field {
     /// No text is like this.
-    const NOTHING: Self = Self { text: 1, shift: 32, len: 4, tag: 0 };
+    const NOTHING: Self = Self { text: 1, tag: 0, start: 0, end: 0, shift: 32, len: 4 };
 
     /// A tag, and the eight bytes from its first digit on: it has at most seven.
     fn new(tag: u32, word: u64) -> Self {
-        let len = tag.ilog10() as u8 + 2;
+        let len = tag.ilog10() + 2;
         let shift = 64 - 8 * len;
-        Self { text: word << shift, shift, len, tag }
+        Self { text: word << shift, tag, shift, len, ..Self::NOTHING }
     }
 
     #[inline]
-    fn is_at(&self, word: u64) -> bool {
-        word << self.shift == self.text
+    fn value<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        body.get(usize::from(self.start)..usize::from(self.end)).unwrap_or_default()
+    }
+
+    /// Whether the field in `start..end` has this tag; if so it is noted.
+    #[inline]
+    fn is_next(&mut self, body: &[u8], start: u32, end: u32) -> bool {
+        let value = start + self.len;
+        let is_like = word_at(body, start) << self.shift == self.text && value < end;
+        if is_like {
+            (self.start, self.end) = (value as u16, end as u16);
+        }
+        is_like
     }
 }
 
-/// Room for the fields of one message, 32 KiB, and the tags of those before, 64 KiB, of which few are touched by a short one.
+/// How far a message is read.
+struct Course<'a> {
+    body: &'a [u8],
+    /// Where the block begins, and what is left of its separators.
+    base: usize,
+    separators: u64,
+    /// Where the next field begins.
+    start: u32,
+}
+
+impl<'a> Course<'a> {
+    fn new(body: &'a [u8]) -> Self {
+        Self { body, base: 0, separators: separators_from(body, 0), start: 0 }
+    }
+
+    /// Where the next field ends.
+    #[inline]
+    fn end(&self) -> u32 {
+        self.base as u32 | self.separators.trailing_zeros()
+    }
+
+    #[inline]
+    fn pass(&mut self, end: u32) {
+        self.separators &= self.separators.wrapping_sub(1);
+        self.start = end + 1;
+    }
+
+    /// Goes on at a place behind the next field's begin.
+    fn pass_over(&mut self, until: usize) {
+        self.base = until - until % LANES;
+        self.separators = separators_from(self.body, self.base) & (u64::MAX << (until % LANES));
+    }
+
+    /// Notes the fields from the `place`th on, up to one whose tag is another than it was at that place, and returns
+    /// which one that is. No separator is left when the body is read whole.
+    #[inline]
+    fn follow(&mut self, fields: &mut [Field; FIELDS_MAX], mut place: usize) -> usize {
+        loop {
+            while self.separators != 0 {
+                let Some(field) = fields.get_mut(place) else { return place };
+                let end = self.end();
+                if !field.is_next(self.body, self.start, end) {
+                    return place;
+                }
+                self.pass(end);
+                place += 1;
+            }
+            if self.base + LANES >= self.body.len() {
+                return place;
+            }
+            self.base += LANES;
+            self.separators = separators_from(self.body, self.base);
+        }
+    }
+}
+
+/// Room for the fields of one message, and of one before that was not like it: 192 KiB, of which short messages touch few.
 #[derive(Debug)]
 pub struct Tape {
+    pattern: Box<Pattern>,
+    other: Box<Pattern>,
+}
+
+/// The fields of a message, and where they stand.
+#[derive(Debug)]
+struct Pattern {
     fields: Box<[Field; FIELDS_MAX]>,
-    seen: Box<[Seen; FIELDS_MAX]>,
-    places: Box<Places>,
+    places: Places,
+    /// How many fields the places are those of.
+    placed: usize,
 }
 
 /// By the lowest byte of a tag, where the last field of such a tag stands. What a message before left here names a place
 /// where no such tag stands.
 type Places = [u16; 256];
+
+impl Pattern {
+    fn new() -> Self {
+        // Never on the stack.
+        let fields = vec![Field::NOTHING; FIELDS_MAX].try_into().expect("as many as asked for");
+        Self { fields, places: [0; 256], placed: 0 }
+    }
+
+    /// Takes over the first fields of another; the places hold if the tags are the same.
+    fn begin_as(&mut self, fields: &[Field]) {
+        let mut is_same = true;
+        for (own, field) in self.fields.iter_mut().zip(fields) {
+            is_same &= own.tag == field.tag;
+            *own = *field;
+        }
+        self.placed = if is_same { self.placed } else { 0 };
+    }
+
+    #[cold]
+    fn place(&mut self, len: usize) {
+        for (place, field) in self.fields[..len].iter().enumerate() {
+            self.places[usize::from(field.tag as u8)] = place as u16;
+        }
+        self.placed = len;
+    }
+}
 
 impl Default for Tape {
     fn default() -> Self {
@@ -111,87 +208,81 @@ impl Default for Tape {
 impl Tape {
     /// An empty tape.
     pub fn new() -> Self {
-        Self { fields: room(Field::default()), seen: room(Seen::NOTHING), places: Box::new([0; 256]) }
+        Self { pattern: Box::new(Pattern::new()), other: Box::new(Pattern::new()) }
     }
 
     /// Reads the fields of a message's body, which ends with a separator. The first fault ends the reading; what was
     /// read before it is returned with it.
     #[inline]
     pub fn read<'a>(&'a mut self, body: &'a [u8]) -> (Fields<'a>, Option<Fault>) {
-        let (mut len, mut start) = (0, 0);
-        // Separators of a data field, which are passed over, lie below this.
-        let mut data_until = 0;
-        for base in (0..body.len()).step_by(LANES) {
-            let mut separators = from(separators_from(body, base), data_until, base);
-            while separators != 0 {
-                let end = base + separators.trailing_zeros() as usize;
-                separators &= separators - 1;
-                let (Some(slot), Some(seen)) = (self.fields.get_mut(len), self.seen.get_mut(len)) else {
-                    return (self.fields(len, body), Some(Fault { tag: 0, reason: RejectReason::Other }));
-                };
-                let value = start + usize::from(seen.len);
-                *slot = if seen.is_at(word_at(body, start)) && value < end {
-                    Field { tag: seen.tag, start: value as u16, end: end as u16 }
-                } else {
-                    match other_tag(body, start, end, seen) {
-                        Ok(field) => {
-                            if is_length_of_data(field.tag) {
-                                data_until = data_end(body, field);
-                                separators = from(separators, data_until, base);
-                            }
-                            field
-                        }
-                        Err(fault) => return (self.fields(len, body), Some(fault)),
-                    }
-                };
-                self.places[usize::from(slot.tag as u8)] = len as u16;
-                len += 1;
-                start = end + 1;
-            }
+        let mut course = Course::new(body);
+        let mut len = course.follow(&mut self.pattern.fields, 0);
+        let mut fault = None;
+        if course.separators != 0 {
+            (len, fault) = self.read_other(&mut course, len);
         }
-        (self.fields(len, body), None)
+        if len != self.pattern.placed {
+            self.pattern.place(len);
+        }
+        let Pattern { fields, places, .. } = &*self.pattern;
+        (Fields { all: Entries { fields: &fields[..len], body }, places }, fault)
     }
 
-    #[inline]
-    fn fields<'a>(&'a self, len: usize, body: &'a [u8]) -> Fields<'a> {
-        Fields { all: Entries { fields: &self.fields[..len], body }, places: &self.places }
-    }
-}
-
-/// As many of these as a message may have fields, never on the stack.
-fn room<T: Copy + std::fmt::Debug>(blank: T) -> Box<[T; FIELDS_MAX]> {
-    vec![blank; FIELDS_MAX].try_into().expect("as many as asked for")
-}
-
-/// What is left of a block's separators from `until` on.
-#[inline]
-fn from(separators: u64, until: usize, base: usize) -> u64 {
-    match until.checked_sub(base) {
-        None => separators,
-        Some(passed) => separators & u64::MAX.checked_shl(passed as u32).unwrap_or_default(),
+    /// Goes on where a message is not like the last one: from there it may be like the other.
+    #[cold]
+    #[inline(never)]
+    fn read_other(&mut self, course: &mut Course<'_>, mut len: usize) -> (usize, Option<Fault>) {
+        self.other.begin_as(&self.pattern.fields[..len]);
+        std::mem::swap(&mut self.pattern, &mut self.other);
+        let Pattern { fields, placed, .. } = &mut *self.pattern;
+        loop {
+            len = course.follow(fields, len);
+            if course.separators == 0 {
+                return (len, None);
+            }
+            *placed = 0;
+            let Some(field) = fields.get_mut(len) else {
+                return (len, Some(Fault { tag: 0, reason: RejectReason::Other }));
+            };
+            let end = course.end();
+            if let Err(fault) = other_tag(course.body, course.start, end as usize, field) {
+                return (len, Some(fault));
+            }
+            course.pass(end);
+            if is_length_of_data(field.tag)
+                && let Some(until) = data_end(course.body, field)
+            {
+                course.pass_over(until);
+            }
+            len += 1;
+        }
     }
 }
 
 /// The eight bytes from `start` on; behind the end of the body they are zero.
 #[inline]
-fn word_at(body: &[u8], start: usize) -> u64 {
-    match body[start..].first_chunk() {
-        Some(word) => u64::from_le_bytes(*word),
-        None => last_word(&body[start..]),
+fn word_at(body: &[u8], start: u32) -> u64 {
+    let start = start as usize;
+    if let Some(Ok(word)) = body.get(start..start + 8).map(<[u8; 8]>::try_from) {
+        return u64::from_le_bytes(word);
+    }
+    match (body.last_chunk(), (start + 8).checked_sub(body.len())) {
+        (Some(last), Some(behind)) => u64::from_le_bytes(*last).checked_shr(8 * behind as u32).unwrap_or_default(),
+        _ => short_word(body.get(start..).unwrap_or_default()),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn last_word(rest: &[u8]) -> u64 {
-    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+fn short_word(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// The field in `start..end`, whose tag is remembered unless it announces data; written without leading zeros.
 #[cold]
 #[inline(never)]
-fn other_tag(body: &[u8], start: usize, end: usize, seen: &mut Seen) -> Result<Field, Fault> {
-    let text = &body[start..end];
+fn other_tag(body: &[u8], start: u32, end: usize, field: &mut Field) -> Result<(), Fault> {
+    let text = &body[start as usize..end];
     let mut tag = 0u32;
     for (at, byte) in text.iter().enumerate().take(TAG_DIGITS_MAX + 1) {
         match byte {
@@ -200,10 +291,13 @@ fn other_tag(body: &[u8], start: usize, end: usize, seen: &mut Seen) -> Result<F
                 if at + 1 == text.len() {
                     return Err(Fault { tag, reason: RejectReason::NoValue });
                 }
-                if !is_length_of_data(tag) {
-                    *seen = Seen::new(tag, word_at(body, start));
-                }
-                return Ok(Field { tag, start: (start + at + 1) as u16, end: end as u16 });
+                *field = if is_length_of_data(tag) {
+                    Field { tag, ..Field::NOTHING }
+                } else {
+                    Field::new(tag, word_at(body, start))
+                };
+                (field.start, field.end) = ((start as usize + at + 1) as u16, end as u16);
+                return Ok(());
             }
             _ => break,
         }
@@ -221,14 +315,14 @@ fn is_length_of_data(tag: u32) -> bool {
 /// Where the data field behind a length field ends; nowhere when the length makes no sense.
 #[cold]
 #[inline(never)]
-fn data_end(body: &[u8], field: Field) -> usize {
+fn data_end(body: &[u8], field: &Field) -> Option<usize> {
     let end = usize::from(field.end);
     let length = super::number(&body[usize::from(field.start)..end]).and_then(|length| usize::try_from(length).ok());
     let data = &body[end + 1..];
     let value = data.iter().take(TAG_DIGITS_MAX + 1).position(|byte| *byte == b'=').map(|at| end + 1 + at + 1);
     match (length, value) {
-        (Some(length), Some(value)) if length < body.len() - value => value + length,
-        _ => 0,
+        (Some(length), Some(value)) if length < body.len() - value => Some(value + length),
+        _ => None,
     }
 }
 
@@ -250,7 +344,17 @@ impl<'a> Entries<'a> {
     #[inline]
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &'a [u8])> + Clone + use<'a> {
         let (fields, body) = (self.fields, self.body);
-        fields.iter().map(move |field| (field.tag, &body[usize::from(field.start)..usize::from(field.end)]))
+        fields.iter().map(move |field| (field.tag, field.value(body)))
+    }
+
+    /// Takes the first one off, if its tag is as asked for.
+    #[inline]
+    pub(super) fn next_if(&mut self, is_asked: impl FnOnce(u32) -> bool) -> Option<(u32, &'a [u8])> {
+        let (field, rest) = self.fields.split_first()?;
+        is_asked(field.tag).then(|| {
+            self.fields = rest;
+            (field.tag, field.value(self.body))
+        })
     }
 }
 
@@ -265,8 +369,7 @@ impl<'a> Fields<'a> {
     #[inline]
     pub fn find(&self, tag: u32) -> Option<&'a [u8]> {
         let Entries { fields, body } = self.all;
-        let field = fields.get(self.position(tag)?)?;
-        Some(&body[usize::from(field.start)..usize::from(field.end)])
+        Some(fields.get(self.position(tag)?)?.value(body))
     }
 
     /// The fields behind the last one under a tag.

@@ -141,25 +141,32 @@ impl<'a> Fills<'a> {
     /// Each fill, `None` for one that cannot be read. An entry begins with `FillExecID`; as many come as are announced.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Option<Fill>> + use<'a> {
-        let (last, announced) = (self.last, if self.last.is_some() { 0 } else { self.count });
-        let mut fields = self.group.iter().peekable();
-        let single = last.into_iter().map(fill);
+        let mut last = self.last;
+        let mut entries = self.group;
         // A group can hold no more entries than the tape holds fields.
-        let announced = usize::try_from(announced).unwrap_or(usize::MAX).min(super::FIELDS_MAX);
-        let group = (0..announced).map(move |_| {
-            let (tag::FILL_EXEC_ID, execution) = fields.next()? else { return None };
-            let mut parts = [execution, &[][..], &[][..]];
-            while let Some((tag, value)) = fields.next_if(|(tag, _)| is_fill_member(*tag)) {
-                match tag {
-                    tag::FILL_PX => parts[1] = value,
-                    tag::FILL_QTY => parts[2] = value,
-                    _ => {}
-                }
-            }
+        let announced = usize::try_from(self.len()).unwrap_or(usize::MAX).min(super::FIELDS_MAX);
+        (0..announced).map(move |_| {
+            let parts = match last.take() {
+                Some(parts) => parts,
+                None => entry(&mut entries)?,
+            };
             fill(parts)
-        });
-        single.chain(group)
+        })
     }
+}
+
+/// The next entry of a group: execution, price, amount.
+#[inline]
+fn entry<'a>(entries: &mut Entries<'a>) -> Option<[&'a [u8]; 3]> {
+    let mut parts = [entries.next_if(|tag| tag == tag::FILL_EXEC_ID)?.1, &[], &[]];
+    while let Some((tag, value)) = entries.next_if(is_fill_member) {
+        match tag {
+            tag::FILL_PX => parts[1] = value,
+            tag::FILL_QTY => parts[2] = value,
+            _ => {}
+        }
+    }
+    Some(parts)
 }
 
 const fn is_fill_member(tag: u32) -> bool {

@@ -11,7 +11,7 @@
 
 use super::queue::Queue;
 use crate::event::{Body, Event, Trail};
-use crate::feed::{Feed, FeedConfig, Line, Packet};
+use crate::feed::{Feed, FeedConfig, Line, Packet, REQUEST_BYTES};
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::hedge::{Hedge, HedgeConfig};
 use crate::portfolio::rebuild::{self, Rebuilder};
@@ -106,11 +106,21 @@ impl<C: Stamp> Process<C> {
         }
     }
 
-    /// A datagram came.
+    /// A datagram came, on the only line.
     pub fn packet(&mut self, time: Nanos, port: u16, bytes: &[u8], watch: &mut impl Watch) {
+        self.packet_on(Line::A, time, port, bytes, watch);
+    }
+
+    /// A datagram came on one of two lines.
+    pub fn packet_on(&mut self, line: Line, time: Nanos, port: u16, bytes: &[u8], watch: &mut impl Watch) {
         let received = self.clock.ticks();
-        hot_section(|| self.stages.packet(&Packet { time, received, port, line: Line::A, bytes }));
+        hot_section(|| self.stages.packet(&Packet { time, received, port, line, bytes }));
         self.tell(watch);
+    }
+
+    /// What the feed asks to be sent again; ask after every packet and every tick of the clock.
+    pub fn take_request(&mut self) -> Option<[u8; REQUEST_BYTES]> {
+        self.stages.take_request()
     }
 
     /// Lets the feed, the greeks and the hedge notice the time.

@@ -47,7 +47,7 @@ pub const RESTART_RUN: u32 = 16;
 pub const LINES: usize = 3;
 
 /// Which copy of a stream a packet belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Line {
     /// The first, or the only one.

@@ -20,6 +20,7 @@ pub mod orders;
 pub mod positions;
 pub mod rerun;
 pub mod tops;
+mod truths;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ use super::framing::OrderProtocol;
 use super::process::{Process, Watch};
 use super::venue::{Channel, Venue};
 use crate::event::{Body, Event, KillLevel};
+use crate::feed::Protocol;
 use crate::hedge::{HedgeConfig, Policy, Target};
 use crate::instrument::{BookQuality, Catalogue};
 use crate::portfolio::GreeksConfig;
@@ -134,13 +136,19 @@ impl Checkers {
             catalogue: Catalogue::new(),
             orders: Orders::new(hedge.limits, orders),
             positions: Positions::default(),
-            tops: Tops::default(),
+            tops: Tops::new(Protocol::default()),
             exposures: Exposures::default(),
             rerun: Rerun::new(greeks.clone(), *hedge),
             journal: Journal::default(),
             by_program: hedge.policy == Policy::Program,
             events: 0,
         }
+    }
+
+    /// The same for a venue whose packets are of this protocol.
+    #[must_use]
+    pub fn hearing(self, feed: Protocol) -> Self {
+        Self { tops: Tops::new(feed), ..self }
     }
 
     /// Whether re-running what was consumed would say something: not with rings so small that the hedge met their end.

@@ -9,12 +9,17 @@ use crate::runtime::Stamp;
 use crate::sim::process::Process;
 use crate::units::{ExecutionId, InstrumentId, Lots, VenueInstrumentId};
 
+/// Steps after which what nothing has moved is looked at all the same.
+const EVERY: u32 = 64;
+
 /// A ledger of our own.
 #[derive(Debug, Default)]
 pub struct Positions {
     held: BTreeMap<InstrumentId, i64>,
     executions: HashSet<ExecutionId>,
     busts: HashSet<ExecutionId>,
+    /// Steps until every position is looked at; none after something traded.
+    rest: u32,
 }
 
 impl Positions {
@@ -30,9 +35,13 @@ impl Positions {
 
     pub(super) fn opened(&mut self, instrument: InstrumentId, lots: Lots) {
         *self.held.entry(instrument).or_default() += lots.0;
+        self.rest = 0;
     }
 
     pub(super) fn consumed(&mut self, body: &Body) {
+        if matches!(body, Body::Filled { .. } | Body::Busted { .. }) {
+            self.rest = 0;
+        }
         if let Body::Filled { execution, instrument, side, lots, .. } = *body
             && self.executions.insert(execution)
         {
@@ -45,7 +54,12 @@ impl Positions {
         }
     }
 
-    pub(super) fn look<C: Stamp>(&self, process: &Process<C>, findings: &mut Findings) {
+    pub(super) fn look<C: Stamp>(&mut self, process: &Process<C>, findings: &mut Findings) {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return;
+        }
+        self.rest = EVERY;
         for (instrument, lots) in self.all() {
             let greeks = process.greeks().position(instrument).0;
             let hedge = process.hedge().position(instrument).0;

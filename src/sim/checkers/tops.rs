@@ -3,29 +3,20 @@
 //! The naive books are built from what was published before the network lost any of it. A feed may skip tops (it
 //! conflates), it may not go back, and it may not show one that never was.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::Findings;
+use super::truths::{self, Truths};
 use crate::event::Body;
+use crate::feed::Protocol;
 use crate::instrument::{BookQuality, Catalogue};
 use crate::order::Request;
 use crate::risk::Instruction;
 use crate::sim::venue::{Channel, Venue};
 use crate::units::{InstrumentId, Price, Quantity, Side, VenueInstrumentId};
-use crate::wire::deribit_multicast::{BookChange, BookSide, Message, Packet};
 
 /// Best bid and its lots, best offer and its lots; zero for an empty side.
 type Top = (i64, u32, i64, u32);
-
-/// What the venue's book of one instrument was.
-#[derive(Debug, Default)]
-struct Truth {
-    bids: BTreeMap<i64, f64>,
-    asks: BTreeMap<i64, f64>,
-    tops: Vec<(i64, f64, i64, f64)>,
-    /// The top last shown by the feed.
-    at: usize,
-}
 
 /// What the feed shows of one instrument.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,38 +28,26 @@ struct Shown {
 }
 
 /// The naive books.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tops {
-    truths: HashMap<u32, Truth>,
+    truths: Truths,
     shown: BTreeMap<InstrumentId, Shown>,
+    /// What was shown anew in this step.
+    fresh: Vec<InstrumentId>,
 }
 
 impl Tops {
+    pub(super) fn new(protocol: Protocol) -> Self {
+        Self { truths: Truths::new(protocol), shown: BTreeMap::new(), fresh: Vec::new() }
+    }
+
     pub(super) fn restarted(&mut self) {
         self.shown.clear();
+        self.fresh.clear();
     }
 
     pub(super) fn published(&mut self, channel: Channel, bytes: &[u8]) {
-        if channel != Channel::Incremental {
-            return;
-        }
-        let Ok((_, messages)) = Packet::parse(bytes) else { return };
-        for message in messages.flatten() {
-            let Message::Book(book) = message else { continue };
-            let truth = self.truths.entry(book.block.instrument_id.get()).or_default();
-            for entry in book.entries {
-                let Some(price) = Price::from_f64(entry.price.get()) else { continue };
-                let side = if entry.side == u8::from(BookSide::Bid) { &mut truth.bids } else { &mut truth.asks };
-                if entry.change == u8::from(BookChange::Deleted) {
-                    side.remove(&price.0);
-                } else {
-                    side.insert(price.0, entry.amount.get());
-                }
-            }
-            let (bid, bid_amount) = truth.bids.last_key_value().map_or((0, 0.0), |(p, a)| (*p, *a));
-            let (ask, ask_amount) = truth.asks.first_key_value().map_or((0, 0.0), |(p, a)| (*p, *a));
-            truth.tops.push((bid, bid_amount, ask, ask_amount));
-        }
+        self.truths.published(channel, bytes);
     }
 
     pub(super) fn consumed(&mut self, body: &Body, catalogue: &Catalogue, findings: &mut Findings) {
@@ -76,16 +55,16 @@ impl Tops {
         let top = (bid.0, bid_lots, ask.0, ask_lots);
         let best = self.shown.get(&instrument).map_or(quality, |shown| shown.best.min(quality));
         self.shown.insert(instrument, Shown { quality, best, top });
+        self.fresh.push(instrument);
         if !matches!(quality, BookQuality::Good | BookQuality::Crossed) {
             return;
         }
         let Some(listed) = catalogue.find(instrument) else {
             return findings.add(7, || format!("a top of instrument {}, which was never listed", instrument.0));
         };
-        let truth = self.truths.entry(listed.venue.0).or_default();
-        let lots =
-            |amount: f64| Quantity::from_f64(amount).map_or(0, |amount| amount.to_lots(listed.lot).0.magnitude_u32());
-        let same = |true_top: &(i64, f64, i64, f64)| {
+        let truth = self.truths.of(listed.venue.0);
+        let lots = |amount: Quantity| amount.to_lots(listed.lot).0.magnitude_u32();
+        let same = |true_top: &truths::Top| {
             true_top.0 == top.0 && true_top.2 == top.2 && lots(true_top.1) == top.1 && lots(true_top.3) == top.3
         };
         match truth.tops.iter().skip(truth.at).position(same) {
@@ -109,7 +88,11 @@ impl Tops {
 
     /// What one step brought is done with.
     pub(super) fn settled(&mut self) {
-        self.shown.values_mut().for_each(|shown| shown.best = shown.quality);
+        for instrument in self.fresh.drain(..) {
+            if let Some(shown) = self.shown.get_mut(&instrument) {
+                shown.best = shown.quality;
+            }
+        }
     }
 
     /// Every book is good again and is the venue's.

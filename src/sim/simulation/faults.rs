@@ -89,6 +89,18 @@ faults! {
     SnapshotLoss = "snapshot_loss" at Each(0.2),
     /// An old snapshot packet comes again.
     SnapshotStale = "snapshot_stale" at Each(0.2),
+    /// A snapshot packet is held back into the next round.
+    SnapshotOverlap = "snapshot_overlap" at Each(0.1),
+    /// One of two lines is silent for a while.
+    LineDown = "line_down" at PerSecond(0.5),
+    /// The second copy of a packet has other bytes.
+    Divergence = "divergence" at Each(0.02),
+    /// What the feed asks for again is no longer kept.
+    ResendRefused = "resend_refused" at Each(0.5),
+    /// What the feed asks for again is lost.
+    ResendLoss = "resend_loss" at Each(0.5),
+    /// There is news of an instrument that was never listed.
+    UnknownInstrument = "unknown_instrument" at PerSecond(2.0),
     /// Every line is silent for a while.
     FeedSilence = "feed_silence" at PerSecond(0.1),
     /// A channel's sequence begins anew.

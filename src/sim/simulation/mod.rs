@@ -150,11 +150,11 @@ impl World {
             hedge.limits.position_notional_max_e9 = TIGHT_NOTIONAL * ONE_E9;
         }
         let mut world = Self {
-            checkers: Checkers::new(&greeks, &hedge, options.orders),
+            checkers: Checkers::new(&greeks, &hedge, options.orders).hearing(options.feed),
             options: options.clone(),
             dice,
             venue,
-            lines: Lines::default(),
+            lines: Lines::new(options),
             wire: Wire::new(options.orders),
             greeks,
             hedge,
@@ -255,11 +255,22 @@ impl World {
         let now = self.now;
         let mut until = |least, most| Nanos(now.0 + self.dice.wait_ns(least, most));
         match fault {
+            Fault::FeedSilence | Fault::SequenceReset | Fault::VenueRestart if !self.lines.is_settled(now) => {
+                return false;
+            }
             Fault::FeedSilence => {
                 let until = until(200, 7_000);
                 self.lines.silence(until);
             }
-            Fault::SequenceReset => return self.lines.reset_a_sequence(&mut self.dice),
+            Fault::SequenceReset => {
+                let choice = self.dice.random.bits();
+                self.count_anew(Some(choice));
+            }
+            Fault::LineDown => {
+                let until = until(200, 5_000);
+                return self.lines.lose_one(until, &mut self.dice);
+            }
+            Fault::UnknownInstrument => self.lines.stranger(now),
             Fault::Noise => self.lines.noise(now, &mut self.dice),
             Fault::Halt => {
                 let until = until(100, 2_000);
@@ -275,7 +286,7 @@ impl World {
             Fault::VenueRestart => {
                 let until = until(100, 3_000);
                 self.lines.silence(until);
-                self.lines.reset_every_sequence();
+                self.count_anew(None);
                 self.refused_until = until;
                 self.close();
             }
@@ -328,6 +339,12 @@ impl World {
         true
     }
 
+    /// A sequence of the market data begins anew, or all do.
+    fn count_anew(&mut self, choice: Option<u64>) {
+        self.venue.count_anew(choice);
+        self.lines.forget(self.now);
+    }
+
     fn heal(&mut self) {
         self.dice.faulty = false;
         self.note(|| "faults cease".to_owned());
@@ -351,6 +368,9 @@ impl World {
     }
 
     fn advance_venue(&mut self) {
+        if self.lines.may_mislead(self.now) {
+            self.count_anew(None);
+        }
         let Self { venue, lines, dice, checkers, now, .. } = self;
         while let Some(bytes) = self.wire.at_venue(*now) {
             venue.receive(&bytes, *now);
@@ -392,9 +412,11 @@ impl World {
         let Some(process) = &mut self.process else { return };
         let watch = &mut self.checkers;
         while let Some(datagram) = self.lines.arrived(self.now) {
-            process.packet(time, datagram.port, &datagram.bytes, watch);
+            process.packet_on(datagram.line, time, datagram.port, &datagram.bytes, watch);
+            ask_again(process, &mut self.venue, &mut self.lines, &mut self.dice, self.now);
         }
         process.clock(time, watch);
+        ask_again(process, &mut self.venue, &mut self.lines, &mut self.dice, self.now);
         if step.is_multiple_of(SURFACE_EVERY) && self.now >= self.surface_until {
             process.calibrate(watch);
         }
@@ -523,7 +545,7 @@ impl World {
         self.dice.count(Fault::WrongSecret, self.is_wrong);
         let session = setup::session(&self.options, self.is_wrong);
         let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
-        config.feed = setup::feed();
+        config.feed = setup::feed(self.options.feed);
         if self.dice.is_on(Fault::TinyRings) {
             config.instructions_max = if self.options.program { 2 * HEDGES_MAX } else { TINY };
             config.reports_max = TINY;
@@ -537,6 +559,20 @@ impl World {
         self.inbox.clear();
         let starts = self.starts;
         self.note(|| format!("process {starts} starts"));
+    }
+}
+
+/// Takes what the feed asks for to the venue, and what the venue answers to the lines.
+fn ask_again(process: &mut Process<NoClock>, venue: &mut Venue, lines: &mut Lines, dice: &mut Dice, now: Nanos) {
+    if let Some(request) = process.take_request() {
+        if dice.strikes(Fault::ResendRefused) {
+            venue.forget();
+        }
+        venue.resend(&request, now, &mut |bytes| {
+            if !dice.strikes(Fault::ResendLoss) {
+                lines.answer(now, bytes);
+            }
+        });
     }
 }
 

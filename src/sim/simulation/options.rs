@@ -1,6 +1,6 @@
 //! What a run is made of: which faults, how often, how long. A seed expands to it, a person may edit it.
 //!
-//! The text form is one line, `faulty_s=8 heal_s=6 strikes=2 policy=band orders=fix loss=0.01 crash=0.2`: what is not named is off. Swarm
+//! The text form is one line, `faulty_s=8 strikes=2 feed=starbase lines=2 orders=fix loss=0.01`: what is not named is off. Swarm
 //! selection (Groce et al., "Swarm Testing", 2012): each seed enables its own subset of the faults, because a run that
 //! suffers everything at once never gets deep into anything.
 
@@ -8,8 +8,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::faults::{Fault, Rate};
+use crate::feed::Protocol;
 use crate::sim::OrderProtocol;
 use crate::sim::random::{Random, splitmix64};
+
+/// What the market data is called in options.
+const FEEDS: [(Protocol, &str); 2] = [(Protocol::Classic, "classic"), (Protocol::Starbase, "starbase")];
 
 /// What a run is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +28,10 @@ pub struct Options {
     pub strikes: u32,
     /// Whether the program decides, instead of the band.
     pub program: bool,
+    /// What the market data is.
+    pub feed: Protocol,
+    /// Lines that carry it, one or two.
+    pub lines: u32,
     /// What the order session speaks.
     pub orders: OrderProtocol,
     rates: [f64; Fault::ALL.len()],
@@ -38,6 +46,8 @@ impl Options {
             heal_s: 12,
             strikes: 1,
             program: false,
+            feed: Protocol::default(),
+            lines: 1,
             orders: OrderProtocol::default(),
             rates: [0.0; Fault::ALL.len()],
         }
@@ -63,6 +73,8 @@ impl Options {
         }
         options.orders = OrderProtocol::ALL[random.below(2) as usize];
         options.program = random.chance(0.05);
+        options.feed = FEEDS[random.below(2) as usize].0;
+        options.lines = 1 + random.below(2) as u32;
         options
     }
 
@@ -93,6 +105,8 @@ impl Options {
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "faulty_s={} heal_s={} strikes={}", self.faulty_s, self.heal_s, self.strikes)?;
+        let feed = FEEDS.into_iter().find(|(feed, _)| *feed == self.feed).map_or("", |(_, name)| name);
+        write!(f, " feed={feed} lines={}", self.lines)?;
         write!(f, " policy={} orders={}", if self.program { "program" } else { "band" }, self.orders.name())?;
         self.faults().try_for_each(|fault| write!(f, " {}={}", fault.name(), self.rate(fault)))
     }
@@ -105,7 +119,7 @@ pub enum OptionsError {
     #[error("`{0}` is not of the form name=value")]
     Form(String),
     /// A name that is neither a setting nor a fault.
-    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes, policy, orders and the faults")]
+    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes, feed, lines, policy, orders and the faults")]
     Name(String),
     /// A value that does not suit its name.
     #[error("`{value}` is no value for {name}")]
@@ -131,6 +145,11 @@ impl FromStr for Options {
                 "faulty_s" => options.faulty_s = count(3_600)?,
                 "heal_s" => options.heal_s = count(3_600)?,
                 "strikes" => options.strikes = count(13)?,
+                "lines" => options.lines = count(2)?,
+                "feed" => {
+                    let named = FEEDS.into_iter().find(|(_, name)| *name == value);
+                    options.feed = named.ok_or_else(wrong)?.0;
+                }
                 "policy" if value == "band" => options.program = false,
                 "policy" if value == "program" => options.program = true,
                 "policy" => return Err(wrong()),

@@ -3,7 +3,7 @@
 use super::dice::Dice;
 use super::faults::Fault;
 use super::options::Options;
-use crate::feed::FeedConfig;
+use crate::feed::{FeedConfig, Protocol};
 use crate::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
 use crate::gateway::{GatewayConfig, SessionConfig};
 use crate::instrument::OptionKind;
@@ -34,7 +34,7 @@ pub(super) fn venue(options: &Options, dice: &Dice) -> VenueConfig {
             option_marks_per_second: 400.0,
             ..MarketConfig::default()
         },
-        publish: PublishConfig::default(),
+        publish: PublishConfig { protocol: options.feed, ..PublishConfig::default() },
         ..VenueConfig::default()
     };
     let session = &mut config.session;
@@ -74,6 +74,10 @@ pub(super) fn session(options: &Options, is_wrong: bool) -> GatewayConfig {
 }
 
 /// A feed no larger than the venue needs.
-pub(super) fn feed() -> FeedConfig {
-    FeedConfig { future_depth: 256, option_depth: 64, levels_max: 1 << 15, ..FeedConfig::default() }
+pub(super) fn feed(protocol: Protocol) -> FeedConfig {
+    let config = match protocol {
+        Protocol::Classic => FeedConfig::default(),
+        Protocol::Starbase => FeedConfig::starbase(),
+    };
+    FeedConfig { future_depth: 256, option_depth: 64, levels_max: 1 << 15, orders_max: 1 << 14, ..config }
 }

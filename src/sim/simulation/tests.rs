@@ -1,4 +1,5 @@
 use super::*;
+use crate::feed::Protocol;
 use crate::sim::OrderProtocol;
 
 #[test]
@@ -18,17 +19,25 @@ fn a_seed_is_a_run_bit_for_bit() {
     assert_ne!(run(&Options::of_seed(12)).digest, run(&Options::of_seed(11)).digest);
 }
 
-/// A run in which one fault strikes often, over a protocol that can tell of it.
+/// A run in which one fault strikes often, and what it takes for it to have something to strike.
 fn under(fault: Fault) -> Options {
     let rate = match fault.rate() {
+        // Frames are few, and two that come together are rare.
+        _ if matches!(fault, Fault::FrameSwap | Fault::FrameCorrupt) => 0.5,
         Rate::Each(most) => most,
         Rate::PerSecond(most) => (4.0 * most).min(4.0),
         Rate::Switch => 1.0,
     };
     let mut options = Options::calm(5);
-    (options.faulty_s, options.heal_s) = (3, 9);
-    if fault == Fault::Bust {
-        options.orders = OrderProtocol::Fix;
+    (options.faulty_s, options.heal_s) = (3, 7);
+    match fault {
+        Fault::Bust | Fault::FrameSwap => options.orders = OrderProtocol::Fix,
+        Fault::LineDown | Fault::Divergence => options.lines = 2,
+        Fault::ResendRefused | Fault::ResendLoss => {
+            options.feed = Protocol::Starbase;
+            options = options.with(Fault::Loss, 0.02);
+        }
+        _ => {}
     }
     options.with(fault, rate)
 }
@@ -36,41 +45,80 @@ fn under(fault: Fault) -> Options {
 /// Every fault alone strikes, and is survived.
 fn survive(faults: &[Fault]) {
     for &fault in faults {
-        let outcome = run(&under(fault));
+        let options = under(fault);
+        let outcome = run(&options);
         assert_eq!(outcome.violations, [], "{}: {:#?}", fault.name(), outcome.trace);
-        assert!(outcome.injected.of(fault) > 0, "{} never struck", fault.name());
-        let others = Fault::ALL.into_iter().filter(|&other| other != fault && outcome.injected.of(other) > 0);
-        assert_eq!(others.collect::<Vec<_>>(), []);
+        let struck: Vec<_> = Fault::ALL.into_iter().filter(|&other| outcome.injected.of(other) > 0).collect();
+        assert_eq!(struck, options.faults().collect::<Vec<_>>(), "those that are on, and no others");
     }
+}
+
+/// Every fault in the test that shows it alone.
+mod alone {
+    use super::Fault::{self, *};
+
+    pub(super) const LINES: &[Fault] =
+        &[Loss, Duplicate, Reorder, LineDown, Divergence, ResendRefused, ResendLoss, FeedSilence];
+    pub(super) const PACKETS: &[Fault] = &[CorruptLength, Truncate, UnknownInstrument, Noise];
+    pub(super) const SNAPSHOTS: &[Fault] = &[SnapshotLoss, SnapshotStale, SnapshotOverlap, SequenceReset];
+    pub(super) const VENUE: &[Fault] =
+        &[VenueRefusal, UnsolicitedCancel, AmendReject, UnknownOrder, Bust, Throttle, Halt];
+    pub(super) const SESSION: &[Fault] = &[VenueRestart, WrongSecret, LostBothWays, Drop, HalfOpen, Refuse];
+    pub(super) const BYTES: &[Fault] = &[PartialWrite, FrameDuplicate, FrameLoss, FrameSwap, FrameCorrupt, SlowLink];
+    pub(super) const TIME: &[Fault] = &[ClockAhead, ClockBack, Stall, SurfacePause, GatewayPause, TinyRings];
+    pub(super) const OPERATOR: &[Fault] = &[KillInFlight, LimitChange, Kill, Crash, TightLimits];
+    pub(super) const DISK: &[Fault] = &[TornWrite, BitFlip, ShortWrite, SyncError, DiskFull];
+    pub(super) const ALL: &[&[Fault]] = &[LINES, PACKETS, SNAPSHOTS, VENUE, SESSION, BYTES, TIME, OPERATOR, DISK];
+}
+
+#[test]
+fn no_fault_is_without_a_test_of_its_own() {
+    let mut shown = alone::ALL.concat();
+    shown.sort();
+    assert_eq!(shown, Fault::ALL);
+}
+
+#[test]
+fn lines_that_lose_and_delay_are_survived() {
+    survive(alone::LINES);
+}
+
+#[test]
+fn packets_that_are_not_what_they_seem_are_survived() {
+    survive(alone::PACKETS);
+}
+
+#[test]
+fn snapshots_and_numbers_that_mislead_are_survived() {
+    survive(alone::SNAPSHOTS);
 }
 
 #[test]
 fn what_a_venue_does_of_its_own_accord_is_survived() {
-    survive(&[
-        Fault::VenueRefusal,
-        Fault::UnsolicitedCancel,
-        Fault::AmendReject,
-        Fault::UnknownOrder,
-        Fault::Bust,
-        Fault::Throttle,
-        Fault::Halt,
-    ]);
+    survive(alone::VENUE);
 }
 
 #[test]
 fn sessions_that_break_in_every_way_are_survived() {
-    survive(&[
-        Fault::VenueRestart,
-        Fault::WrongSecret,
-        Fault::LostBothWays,
-        Fault::Drop,
-        Fault::HalfOpen,
-        Fault::Refuse,
-        Fault::PartialWrite,
-    ]);
+    survive(alone::SESSION);
+}
+
+#[test]
+fn bytes_that_are_lost_and_damaged_are_survived() {
+    survive(alone::BYTES);
+}
+
+#[test]
+fn clocks_that_jump_and_threads_that_stand_still_are_survived() {
+    survive(alone::TIME);
 }
 
 #[test]
 fn what_the_operator_does_with_orders_under_way_is_survived() {
-    survive(&[Fault::KillInFlight, Fault::LimitChange, Fault::Kill, Fault::Crash, Fault::TightLimits]);
+    survive(alone::OPERATOR);
+}
+
+#[test]
+fn disks_that_fail_are_survived() {
+    survive(alone::DISK);
 }

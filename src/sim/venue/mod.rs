@@ -276,6 +276,16 @@ impl Venue {
         self.publisher.answer(request, now, reply);
     }
 
+    /// One of the sequences of the market data begins anew, or all do.
+    pub fn count_anew(&mut self, choice: Option<u64>) {
+        self.publisher.count_anew(choice);
+    }
+
+    /// Market data that was sent is no longer kept: a request for it is refused.
+    pub fn forget(&mut self) {
+        self.publisher.forget();
+    }
+
     /// Bytes for the client; the caller drains what it has sent.
     pub fn outgoing(&mut self) -> &mut Vec<u8> {
         self.session.outgoing()

@@ -42,6 +42,11 @@ impl Line {
         self.packet.extend_from_slice(&self.scratch[FRAME_BYTES..length]);
     }
 
+    /// The next packet is the first again.
+    pub(super) fn count_anew(&mut self) {
+        self.sequence = 0;
+    }
+
     /// Sends what was gathered, if anything was.
     pub(super) fn flush(&mut self, sink: &mut Sink<'_>) {
         if self.packet.len() > FRAME_BYTES {

@@ -120,6 +120,22 @@ impl Publication {
         }
     }
 
+    /// One of the channels counts anew from 1, or all do.
+    pub fn count_anew(&mut self, choice: Option<u64>) {
+        match self {
+            Self::Classic(publisher) => publisher.count_anew(choice),
+            Self::Starbase(publisher) => publisher.count_anew(choice),
+        }
+    }
+
+    /// Nothing that was sent can be asked for any more.
+    pub fn forget(&mut self) {
+        match self {
+            Self::Classic(_) => {}
+            Self::Starbase(publisher) => publisher.forget(),
+        }
+    }
+
     /// Answers a request for what is missing, where the protocol has such.
     pub fn answer(&mut self, request: &[u8], now: Nanos, reply: &mut dyn FnMut(&[u8])) {
         match self {
@@ -201,6 +217,12 @@ impl Publisher {
         }
         self.incremental.iter_mut().for_each(|line| line.flush(sink));
         self.carry_round_on(scene, sink);
+    }
+
+    /// One of the lines counts anew from 1, or all do.
+    pub fn count_anew(&mut self, choice: Option<u64>) {
+        let mut lines: Vec<&mut Line> = self.incremental.iter_mut().chain(&mut self.snapshot).collect();
+        chosen(&mut lines, choice).for_each(|line| line.count_anew());
     }
 
     /// Matches in their order; those of one listing that follow each other share a message.
@@ -308,6 +330,12 @@ impl Publisher {
             Channel::Snapshot => line(&mut self.snapshot, entry.contract.channel + SNAPSHOT_CHANNEL),
         }
     }
+}
+
+/// One of them, or all.
+fn chosen<T>(all: &mut [T], choice: Option<u64>) -> impl Iterator<Item = &mut T> {
+    let one = choice.map(|choice| (choice % all.len().max(1) as u64) as usize);
+    all.iter_mut().enumerate().filter(move |(at, _)| one.is_none_or(|one| one == *at)).map(|(_, line)| line)
 }
 
 /// The line with this number; one was made for every channel of the universe.

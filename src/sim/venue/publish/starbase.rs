@@ -20,6 +20,7 @@ use crate::wire::starbase::market_data::{
     NULL_INT, Packet, RejectReason, RetransmitReject, SnapshotHeader, SnapshotTrailer, Trade, TradeSummary,
     trade_flags,
 };
+pub use blocks::QUANTITY_UNIT;
 use line::Line;
 
 /// Messages of a channel that can be asked for again.
@@ -100,6 +101,16 @@ impl Publisher {
         for line in &mut self.lines {
             line.flush_snapshot(scene.now, sink);
         }
+    }
+
+    /// A channel counts anew from 1, or all do.
+    pub fn count_anew(&mut self, choice: Option<u64>) {
+        super::chosen(&mut self.lines, choice).for_each(Line::count_anew);
+    }
+
+    /// Nothing that was sent can be asked for any more.
+    pub fn forget(&mut self) {
+        self.lines.iter_mut().for_each(Line::forget);
     }
 
     /// Answers a request: with one packet of what it asks for, or with the reason why not.

@@ -14,7 +14,7 @@ use crate::wire::starbase::market_data::{
 /// A quantity is its mantissa times ten to this power.
 pub(super) const QUANTITY_EXPONENT: i8 = -4;
 /// Units of 1e-9 in one unit of a mantissa.
-const QUANTITY_UNIT: i64 = 100_000;
+pub const QUANTITY_UNIT: i64 = 100_000;
 
 /// A quantity on the wire.
 pub(super) fn mantissa(quantity: Quantity) -> i64 {

@@ -80,6 +80,17 @@ impl Line {
         }
     }
 
+    /// The next message of both streams is the first again; nothing of before can be asked for.
+    pub(super) fn count_anew(&mut self) {
+        (self.incremental.next, self.snapshot.next) = (1, 1);
+        self.forget();
+    }
+
+    /// Nothing that was sent can be asked for any more.
+    pub(super) fn forget(&mut self) {
+        self.history.clear();
+    }
+
     /// Number of the last incremental message.
     pub(super) fn last(&self) -> i64 {
         self.incremental.next - 1

@@ -375,7 +375,7 @@ fn a_journal_cut_at_any_byte_gives_a_prefix_and_the_venues_position_after_reconc
 /// Whether journal and resend add up to the venue's account; where they cannot, because contracts were listed behind the
 /// cut, the venue's account must still be what a person would adopt.
 fn agrees_with_the_venue(session: &Session, recovery: Recovery) -> bool {
-    let known: BTreeSet<_> = recovery.executions.keys().copied().collect();
+    let known: BTreeSet<_> = recovery.executions.clone();
     let mut witness = Witness { agreed: recovery, missed: Vec::new(), ..session.witness.clone() };
     for report in &session.reports {
         if witness.agreed.apply(&report.body) {

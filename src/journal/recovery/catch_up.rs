@@ -92,7 +92,7 @@ impl CatchUp {
         let barrier = ClientOrderId(ClientOrderIds::new(recovery.head.started_s).next().0 - 1);
         Self {
             gateway,
-            known: recovery.executions.keys().copied().filter(|_| repeats).collect(),
+            known: recovery.executions.iter().copied().filter(|_| repeats).collect(),
             agreed: recovery,
             witnessed: BTreeSet::new(),
             missed: Vec::new(),

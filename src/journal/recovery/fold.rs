@@ -60,8 +60,10 @@ pub struct Recovery {
     pub contracts: BTreeMap<InstrumentId, Contract>,
     /// Position by contract: the opening and every execution applied.
     pub positions: BTreeMap<VenueInstrumentId, Lots>,
-    /// Executions applied, by order and number; false once taken back.
-    pub executions: BTreeMap<(ClientOrderId, ExecutionId), bool>,
+    /// Executions applied, by order and number.
+    pub executions: BTreeSet<(ClientOrderId, ExecutionId)>,
+    /// Those that were taken back, of this run or of one before whose positions it began with.
+    pub busts: BTreeSet<(ClientOrderId, ExecutionId)>,
     /// Orders that may still be open.
     pub open: BTreeMap<ClientOrderId, OpenOrder>,
     /// Every order decided.
@@ -118,7 +120,7 @@ impl Recovery {
     pub fn apply(&mut self, body: &Body) -> bool {
         match *body {
             Body::Filled { order, execution, instrument, side, lots, .. } => {
-                if self.executions.insert((order, execution), true).is_some() {
+                if !self.executions.insert((order, execution)) {
                     return false;
                 }
                 self.add(instrument, side.sign() * i64::from(lots));
@@ -131,7 +133,7 @@ impl Recovery {
                 true
             }
             Body::Busted { order, execution, instrument, side, lots, .. } => {
-                let is_first = self.executions.insert((order, execution), false) == Some(true);
+                let is_first = self.busts.insert((order, execution));
                 if is_first {
                     self.add(instrument, -side.sign() * i64::from(lots));
                 }
@@ -166,7 +168,8 @@ impl Recovery {
             settings: None,
             contracts: BTreeMap::new(),
             positions: BTreeMap::new(),
-            executions: BTreeMap::new(),
+            executions: BTreeSet::new(),
+            busts: BTreeSet::new(),
             open: BTreeMap::new(),
             orders: BTreeSet::new(),
             lost: 0,

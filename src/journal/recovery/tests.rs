@@ -140,6 +140,15 @@ fn reconciled(witness: &Witness) -> ([Option<Lots>; 2], Vec<Difference>) {
 }
 
 #[test]
+fn a_fill_of_the_run_before_that_the_venue_takes_back_leaves_the_position_once() {
+    let mut recovery = run();
+    let (order, instrument, price) = (ClientOrderId(8), InstrumentId(0), Price(7));
+    let busted = Body::Busted { order, execution: ExecutionId(3), instrument, side: Side::Buy, price, lots: 2 };
+    assert!(recovery.apply(&busted) && !recovery.apply(&busted));
+    assert_eq!(recovery.positions[&PERPETUAL], Lots(3), "five bought, and two that it began with taken back");
+}
+
+#[test]
 fn an_account_that_is_ours_is_gone_on_with_under_either_policy() {
     let witness = witness(|report| holding(report, b"BTC-PERPETUAL", 5), 0);
     assert_eq!(reconciled(&witness), ([Some(Lots(5)); 2], vec![]));

@@ -124,7 +124,8 @@ impl Journal {
         drop(writer);
         let Some((records, end)) = self.read(findings) else { return };
         let count = records.len();
-        let same = |(at, record): (usize, &Record)| self.appended.get(at) == Some(&digest(record, &mut Vec::new()));
+        let mut encoded = Vec::new();
+        let mut same = |(at, record): (usize, &Record)| self.appended.get(at) == Some(&digest(record, &mut encoded));
         if let Some(at) = records.iter().enumerate().position(|entry| !same(entry)) {
             return findings.add(9, || format!("record {at} of run {} reads otherwise than it was written", self.run));
         }
@@ -152,15 +153,18 @@ impl Journal {
             }
             return;
         };
-        let executed = records.iter().filter_map(|record| match record {
-            Record::Input { event: Event { body: Body::Filled { order, execution, .. }, .. } } => {
-                Some((*order, *execution))
+        let (mut filled, mut busted) = (BTreeSet::new(), BTreeSet::new());
+        for record in records {
+            let Record::Input { event } = record else { continue };
+            match event.body {
+                Body::Filled { order, execution, .. } => _ = filled.insert((order, execution)),
+                Body::Busted { order, execution, .. } => _ = busted.insert((order, execution)),
+                _ => {}
             }
-            _ => None,
-        });
-        let executed: BTreeSet<_> = executed.collect();
-        if !last.executions.keys().eq(&executed) {
-            findings.add(9, || format!("{} executions recovered of {}", last.executions.len(), executed.len()));
+        }
+        if last.executions != filled || last.busts != busted {
+            let ((fills, busts), recovered) = ((filled.len(), busted.len()), (last.executions.len(), last.busts.len()));
+            findings.add(9, || format!("{recovered:?} fills and busts recovered of {fills} and {busts}"));
         }
         if recovered.next_start(0) <= self.started_s {
             findings.add(10, || format!("a run after {} would give its order ids again", self.started_s));

@@ -1,9 +1,16 @@
-//! The primitives that the lock-free code is built from: `std`'s, or loom's when built with `--cfg loom`.
+//! The primitives that the lock-free code is built from: `std`'s, or loom's or shuttle's when
+//! built with `--cfg loom` or `--cfg shuttle`.
 //!
-//! Only `ring` uses them. One shim means that the very source which runs live is the one that the model checker explores.
+//! `ring` uses them, and the flags that end the threads of `runtime`. One shim means that the very source which runs live is the one that the model checker explores.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering, fence},
+};
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering, fence},
 };

@@ -60,6 +60,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "risk",
             "stage",
             "surface",
+            "sync",
             "telemetry",
             "units",
         ],

@@ -162,6 +162,11 @@ impl Hedge {
         &self.counters
     }
 
+    /// Whether the gateway has had no room yet for what follows from the kill switch.
+    pub fn owes(&self, now: Nanos) -> bool {
+        self.orders.owes(now)
+    }
+
     /// The gate in front of the order session.
     pub fn gate(&self) -> &Gate {
         &self.orders.gate

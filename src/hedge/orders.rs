@@ -202,6 +202,11 @@ impl Orders {
         }
     }
 
+    /// Whether the gateway has not been told the level yet, or what may be live not been asked back.
+    pub(super) fn owes(&self, now: Nanos) -> bool {
+        self.level_due || self.wind_down.due(now, 0) != Due::Nothing
+    }
+
     /// Follows the gate's kill switch, which the gate may have thrown by itself: tells the gateway how much may leave, asks
     /// everything back and alarms what does not end, as far as each is due and fits.
     pub(super) fn follow(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {

@@ -322,6 +322,11 @@ impl Greeks {
         self.backlog.len() < BACKLOG_HIGH
     }
 
+    /// Whether the next stage has had no room yet for a report, reference data or a command.
+    pub fn owes(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
     /// Whether the book is no longer known; for good, until a restart.
     pub fn is_broken(&self) -> bool {
         self.broken

@@ -35,7 +35,7 @@ pub fn broadcast<T: Copy + Send + Sync, const CONSUMERS: usize>(
     const {
         assert!(CONSUMERS >= 1, "a ring needs a consumer");
         assert!(size_of::<T>() <= PAYLOAD_BYTES, "a message must fit into a slot beside its sequence");
-        assert!(cfg!(loom) || size_of::<Slot<T>>() == 64, "a slot must be one cache line");
+        assert!(cfg!(any(loom, shuttle)) || size_of::<Slot<T>>() == 64, "a slot must be one cache line");
     }
     if !capacity.is_power_of_two() || capacity > MAX_CAPACITY {
         return Err(RingError::Capacity(capacity));

@@ -1,5 +1,5 @@
 //! The ring against a naive oracle, its corner cases, and threads that stress it also on a single core.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

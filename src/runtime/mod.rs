@@ -24,6 +24,8 @@ pub mod socket;
 mod threads;
 mod watched;
 mod watched_gateway;
+#[cfg(all(test, shuttle))]
+mod wiring_models;
 
 pub use catch_up::{ATTEMPTS, WitnessError, catch_up};
 pub use fused::Fused;

@@ -10,7 +10,7 @@ use super::control::Board;
 use super::observer::{Show, ring_shown};
 use super::placement::HotStage;
 use super::socket::{Alarm, OrderAddress, OrderSocket};
-use super::threads::{BATCH, Beat, Control, Rest};
+use super::threads::{BATCH, Beat, Control, Rest, until_drained};
 use super::watched_gateway::WatchedGateway;
 use crate::event::KillLevel;
 use crate::gateway::Gateway;
@@ -73,16 +73,16 @@ impl OrderLink {
     /// Abandoned, it leaves everything as it is at once.
     pub(super) fn run(mut self, mut instructions: Consumer<Instruction>, control: &Control, mut rest: Rest) -> Gateway {
         let mut beat = Beat::new(CLOCK_NS);
-        while !instructions.is_drained() && !control.is_abandoned() {
+        until_drained(&mut instructions, control, |instructions| {
             let now = self.clock.now();
-            let worked = self.turn(&mut instructions, control, now);
+            let worked = self.turn(instructions, control, now);
             if beat.is_due(now) {
                 self.tend(now, &mut rest);
                 control.board.pulse(HotStage::Gateway, now);
-                self.show(&instructions, now);
+                self.show(instructions, now);
             }
             rest.idle(worked);
-        }
+        });
         self.end(control, rest)
     }
 

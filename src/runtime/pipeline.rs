@@ -331,16 +331,16 @@ impl Pipeline {
             let lost = fused.tap_lost() + fused.instructions().tap_lost;
             (fused.into_stages(), lost)
         };
-        let ((feed, mut greeks, mut hedge), mut side, recorder_lost, ingest, gateway) = match self.front {
+        let ((feed, mut greeks, mut hedge), recorder_lost, ingest, late_reports, gateway) = match self.front {
             Front::Fused(fused, gateway) => {
                 let (fused, side, ingest) = join("front", fused)?;
                 let (stages, lost) = apart(fused);
-                (stages, side, lost, ingest, join("gateway", gateway)?)
+                (stages, lost, ingest, late(side), join("gateway", gateway)?)
             }
             Front::Solo(all) => {
                 let (fused, side, ingest, gateway) = join("front", all)?;
                 let (stages, lost) = apart(fused);
-                (stages, side, lost, ingest, gateway)
+                (stages, lost, ingest, late(side), gateway)
             }
             Front::Split(feed, greeks, hedge, gateway) => {
                 let (feed, market, ingest) = join("feed", feed)?;
@@ -353,7 +353,7 @@ impl Pipeline {
                 lost += orders.tap_lost;
                 drop(orders);
                 let stages = (feed, greeks.into_stage(), hedge.into_stage());
-                (stages, side, lost, ingest, join("gateway", gateway)?)
+                (stages, lost, ingest, late(side), join("gateway", gateway)?)
             }
         };
         let surface = join("surface", self.surface)?;
@@ -362,7 +362,7 @@ impl Pipeline {
 
         // What the venue still reported after the greeks had ended.
         let (mut late, mut exposures, mut orders) = (Vec::new(), Vec::new(), Vec::new());
-        while let Some(report) = side.reports.try_pop() {
+        for report in late_reports {
             greeks.step(&report, &mut exposures);
             late.push(Record::Input { event: report });
         }
@@ -424,6 +424,19 @@ fn begin_journal(journal: &JournalConfig, config: &PipelineConfig) -> Result<Jou
     let (taps, keeper) =
         journal::join(run, writer, journal.on_failure, Blank::new(&config.session), Arc::clone(&health))?;
     Ok((taps, Some(keeper), Some(health)))
+}
+
+/// The reports that come after the greeks have ended, until the gateway has: nobody else makes room for them, and a gateway
+/// without room takes no order.
+fn late(side: SideInputs) -> Vec<Event> {
+    let (mut reports, mut late) = (side.reports, Vec::new());
+    while !reports.is_drained() {
+        match reports.try_pop() {
+            Some(report) => late.push(report),
+            None => thread::sleep(LOOK),
+        }
+    }
+    late
 }
 
 fn join<T>(name: &'static str, handle: JoinHandle<T>) -> Result<T, PipelineError> {

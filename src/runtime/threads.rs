@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::StampClock;
 use super::control::Board;
@@ -30,6 +29,7 @@ use crate::ring::{Consumer, Producer};
 use crate::risk::Instruction;
 use crate::stage::Stage;
 use crate::surface::Surface;
+use crate::sync::{AtomicBool, Ordering};
 use crate::telemetry::live::{FeedShown, GreeksShown, HedgeShown, Recorded, RingShown, SharedRecorded, SurfaceShown};
 use crate::telemetry::{Recorder, SharedProgress};
 use crate::units::Nanos;
@@ -45,6 +45,9 @@ const PROGRESS_NS: u64 = 50 * Nanos::PER_MILLI;
 const RECORDED_NS: u64 = 250 * Nanos::PER_MILLI;
 /// Messages that the recorder takes from one ring at a time: all there can be.
 const RECORDED_MAX: usize = 1 << 15;
+
+/// How long a stage that ends may wait for room for what it owes, nanoseconds.
+const PARTING_NS: u64 = 100 * Nanos::PER_MILLI;
 
 /// How the outside talks to running threads.
 #[derive(Debug, Default)]
@@ -76,9 +79,35 @@ impl Control {
     }
 }
 
-fn kill(cause: KillCause, time: Nanos) -> Event {
-    let body = Body::Kill { level: KillLevel::Halt, cause, by: Operator::NOBODY };
+/// Takes turns until `input` is drained, or everything is to be left as it is.
+#[inline]
+pub(super) fn until_drained<M: Copy + Send + Sync>(
+    input: &mut Consumer<M>,
+    control: &Control,
+    mut turn: impl FnMut(&mut Consumer<M>),
+) {
+    while !input.is_drained() && !control.is_abandoned() {
+        turn(input);
+    }
+}
+
+/// Gives a stage that ends the time, until the next one has had room for what it `owes` or [`PARTING_NS`] are over.
+fn part(control: &Control, clock: StampClock, rest: &mut Rest, mut owes: impl FnMut(Nanos) -> bool) {
+    let began = clock.now();
+    let mut now = began;
+    while !control.is_abandoned() && now.since(began) < PARTING_NS && owes(now) {
+        rest.idle(false);
+        now = clock.now();
+    }
+}
+
+fn shutdown(time: Nanos) -> Event {
+    let body = Body::Kill { level: KillLevel::Halt, cause: KillCause::Shutdown, by: Operator::NOBODY };
     Event { trail: Trail::default(), time, body }
+}
+
+fn clock_event(time: Nanos) -> Event {
+    Event { trail: Trail::default(), time, body: Body::Clock }
 }
 
 /// Says when the next tick of a regular beat is due.
@@ -309,7 +338,12 @@ pub(super) fn run_fused(
     }
     if !control.is_abandoned() {
         side.turn(|event| fused.event(event));
-        fused.event(&kill(KillCause::Shutdown, clock.now()));
+        fused.event(&shutdown(clock.now()));
+        part(control, clock, &mut rest, |now| {
+            side.turn(|event| fused.event(event));
+            fused.clock(now);
+            fused.hedge().owes(now)
+        });
     }
     shows.end(&fused, &ingest, &side);
     control.board.end(HotStage::Feed);
@@ -349,8 +383,12 @@ pub(super) fn run_solo(
     }
     if !control.is_abandoned() {
         side.turn(|event| fused.event(event));
-        fused.event(&kill(KillCause::Shutdown, clock.now()));
-        while link.turn(&mut orders, control, clock.now()) {}
+        fused.event(&shutdown(clock.now()));
+        part(control, clock, &mut rest, |now| {
+            side.turn(|event| fused.event(event));
+            fused.clock(now);
+            link.turn(&mut orders, control, now) || fused.hedge().owes(now)
+        });
     }
     shows.end(&fused, &ingest, &side);
     control.board.end(HotStage::Feed);
@@ -401,20 +439,25 @@ pub(super) fn run_greeks(
 ) -> (WatchedGreeks, Link<Event>, SideInputs) {
     let mut out = Stamping::new(exposures, Hop::Greeks, clock);
     let mut beat = Beat::new(CLOCK_NS);
-    while !market.is_drained() && !control.is_abandoned() {
+    until_drained(&mut market, control, |market| {
         let mut taken = market.drain(BATCH, |event| greeks.step(event, &mut out));
         taken += side.turn(|event| greeks.step(event, &mut out));
         let now = clock.now();
         if beat.is_due(now) {
-            greeks.step(&Event { trail: Trail::default(), time: now, body: Body::Clock }, &mut out);
+            greeks.step(&clock_event(now), &mut out);
             control.board.pulse(HotStage::Greeks, now);
-            show.turn(now, || side.shown(&greeks.stage, ring_shown(&market)));
+            show.turn(now, || side.shown(&greeks.stage, ring_shown(market)));
         }
         rest.idle(taken > 0);
-    }
+    });
     if !control.is_abandoned() {
         side.turn(|event| greeks.step(event, &mut out));
-        greeks.step(&kill(KillCause::Shutdown, clock.now()), &mut out);
+        greeks.step(&shutdown(clock.now()), &mut out);
+        part(control, clock, &mut rest, |now| {
+            side.turn(|event| greeks.step(event, &mut out));
+            greeks.step(&clock_event(now), &mut out);
+            greeks.stage.owes()
+        });
     }
     show.end(&side.shown(&greeks.stage, ring_shown(&market)));
     control.board.end(HotStage::Greeks);
@@ -437,16 +480,16 @@ pub(super) fn run_hedge(
     };
     let mut out = Stamping::new(orders, Hop::Hedge, clock);
     let mut beat = Beat::new(CLOCK_NS);
-    while !exposures.is_drained() && !control.is_abandoned() {
+    until_drained(&mut exposures, control, |exposures| {
         let taken = exposures.drain(BATCH, |event| hedge.step(event, &mut out));
         let now = clock.now();
         if beat.is_due(now) {
             control.board.pulse(HotStage::Hedge, now);
             control.board.show(&hedge.stage);
-            show.turn(now, || shown(&hedge, &exposures));
+            show.turn(now, || shown(&hedge, exposures));
         }
         rest.idle(taken > 0);
-    }
+    });
     show.end(&shown(&hedge, &exposures));
     control.board.end(HotStage::Hedge);
     (hedge, out.out)

@@ -22,7 +22,7 @@ pub fn hash(bytes: &[u8]) -> u32 {
             add(&mut lanes, &padded);
         }
     }
-    let folded = product(lanes[0] ^ ODD[2], lanes[1] ^ ODD[3]);
+    let folded = lanes[0] ^ lanes[1];
     (folded ^ (folded >> 32)) as u32
 }
 

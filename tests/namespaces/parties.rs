@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddrV4, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hedgecore::event::{Body, Event};
-use hedgecore::feed::{Feed, FeedConfig, Line, LineStats, Packet, Protocol, RecoveryConfig, RecoveryStats};
+use hedgecore::feed::{Feed, FeedConfig, Line, LineStats, Packet, Protocol, RecoveryStats};
 use hedgecore::runtime::socket::{FeedAddress, FeedSocket, SocketStats};
 use hedgecore::sim::relay::Relay;
 use hedgecore::sim::venue::{Channel, PublishConfig, Venue, VenueConfig};
@@ -22,10 +22,14 @@ const INCREMENTAL: u16 = 6_100;
 const SNAPSHOT: u16 = 6_200;
 const SERVICE: u16 = 6_300;
 /// How long the market moves, and how long it stands still afterwards.
-const MOVES: Duration = Duration::from_secs(6);
-const STANDS: Duration = Duration::from_millis(2_500);
+const MOVES_NS: u64 = 6 * Nanos::PER_SECOND;
+const STANDS_NS: u64 = 5 * Nanos::PER_SECOND / 2;
 /// Between two looks at the sockets.
 const NAP: Duration = Duration::from_micros(50);
+/// How far time may run ahead of the desk.
+const AHEAD_NS: u64 = 2 * Nanos::PER_MILLI;
+/// A desk that has not looked for so long has failed.
+const FAILED: Duration = Duration::from_secs(60);
 
 type Top = [(i64, u32); 2];
 
@@ -41,48 +45,62 @@ pub(super) struct Outcome {
     tops: BTreeMap<u16, Top>,
 }
 
-/// The venue's clock: its start and the time since.
-#[derive(Clone, Copy)]
-struct Clock(Nanos, Instant);
+/// The time of both sides: that of the wall, but no further than a step beyond what the desk has taken in. A busy host
+/// makes it slow, and no patience of the feed ends because a thread was kept from its socket.
+struct Clock {
+    now: AtomicU64,
+    /// The time up to which the desk has read all there was.
+    seen: AtomicU64,
+}
 
 impl Clock {
+    fn new(start: Nanos) -> Self {
+        Self { now: AtomicU64::new(start.0), seen: AtomicU64::new(start.0) }
+    }
+
     fn now(&self) -> Nanos {
-        Nanos(self.0.0 + self.1.elapsed().as_nanos() as u64)
+        Nanos(self.now.load(Ordering::Acquire))
+    }
+
+    fn seen(&self) -> Nanos {
+        Nanos(self.seen.load(Ordering::Acquire))
+    }
+
+    /// Lets so much time of the wall go by.
+    fn advance(&self, ns: u64) -> Nanos {
+        let (now, limit) = (self.now().0, self.seen().0 + AHEAD_NS);
+        let now = (now + ns).min(limit).max(now);
+        self.now.store(now, Ordering::Release);
+        Nanos(now)
+    }
+
+    /// The desk has read all that was sent until then.
+    fn saw(&self, time: Nanos) {
+        self.seen.store(time.0, Ordering::Release);
     }
 }
 
-/// Runs both until the market has stood still for a while.
+/// Runs both until the market has stood still for a while and the desk has seen all of it.
 pub(super) fn run(network: &Network, cut_line_a: bool) -> Outcome {
     let publish = PublishConfig { protocol: Protocol::Starbase, ..PublishConfig::default() };
     let venue = Venue::new(VenueConfig { publish, ..VenueConfig::default() }).expect("a valid configuration");
-    let clock = Clock(venue.start_time(), Instant::now());
-    let stop = Arc::new(AtomicBool::new(false));
+    let (clock, stop) = (Clock::new(venue.start_time()), AtomicBool::new(false));
     thread::scope(|scope| {
         let (ready, is_ready) = mpsc::channel();
-        let desk = scope.spawn({
-            let stop = Arc::clone(&stop);
-            move || {
-                network.enter_desk();
-                let sockets = open();
-                ready.send(()).expect("the test waits");
-                receive(sockets, clock, &stop)
-            }
+        let (clock, stop) = (&clock, &stop);
+        let desk = scope.spawn(move || {
+            network.enter_desk();
+            let sockets = open();
+            ready.send(()).expect("the test waits");
+            receive(sockets, clock, stop)
         });
         is_ready.recv().expect("a desk");
-        let floor = scope.spawn({
-            let stop = Arc::clone(&stop);
-            move || {
-                network.enter_venue();
-                publish_until(venue, network, clock, &stop)
-            }
+        let floor = scope.spawn(move || {
+            network.enter_venue();
+            publish_until_seen(venue, network, cut_line_a, clock)
         });
-        thread::sleep(MOVES / 2);
-        if cut_line_a {
-            network.cut_line_a();
-        }
-        thread::sleep(MOVES / 2 + STANDS);
+        let venue = floor.join();
         stop.store(true, Ordering::Release);
-        let venue = floor.join().expect("a venue");
         let (feed, tops, sockets) = desk.join().expect("a feed");
         let counters = feed.counters();
         Outcome {
@@ -91,7 +109,7 @@ pub(super) fn run(network: &Network, cut_line_a: bool) -> Outcome {
             books_gapped: counters.books_gapped,
             recovery: feed.recovery(),
             sockets,
-            venue,
+            venue: venue.expect("a venue"),
             feed,
             tops,
         }
@@ -99,7 +117,7 @@ pub(super) fn run(network: &Network, cut_line_a: bool) -> Outcome {
 }
 
 /// Sends every packet on both lines and answers what is asked for.
-fn publish_until(mut venue: Venue, network: &Network, clock: Clock, stop: &AtomicBool) -> Venue {
+fn publish_until_seen(mut venue: Venue, network: &Network, cut_line_a: bool, clock: &Clock) -> Venue {
     let outlets = [0, 1].map(|line| {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
         socket.set_multicast_if_v4(&venue_address(line)).expect("a card");
@@ -108,10 +126,23 @@ fn publish_until(mut venue: Venue, network: &Network, clock: Clock, stop: &Atomi
     let service = UdpSocket::bind(SocketAddrV4::new(venue_address(1), SERVICE)).expect("a port");
     service.set_nonblocking(true).expect("a socket that does not wait");
     let mut relay = Relay::new(7, network.injected());
-    let freezes = clock.now().0 + MOVES.as_nanos() as u64;
+    let begins = clock.now().0;
+    let (freezes, ends) = (begins + MOVES_NS, begins + MOVES_NS + STANDS_NS);
+    let mut cut_at = if cut_line_a { begins + MOVES_NS / 2 } else { u64::MAX };
     let mut request = [0; 256];
-    while !stop.load(Ordering::Acquire) {
-        let now = clock.now();
+    let (mut looked, mut seen, mut moved) = (Instant::now(), clock.seen(), Instant::now());
+    while seen.0 < ends {
+        let elapsed_ns = looked.elapsed().as_nanos() as u64;
+        looked = Instant::now();
+        let now = clock.advance(elapsed_ns);
+        if clock.seen() > seen {
+            (seen, moved) = (clock.seen(), looked);
+        }
+        assert!(moved.elapsed() < FAILED, "the desk looks no more");
+        if now.0 >= cut_at {
+            network.cut_line_a();
+            cut_at = u64::MAX;
+        }
         if now.0 >= freezes {
             venue.freeze();
         }
@@ -148,15 +179,15 @@ fn open() -> Vec<FeedSocket> {
 }
 
 /// Feeds what the sockets bring until the end.
-fn receive(mut sockets: Vec<FeedSocket>, clock: Clock, stop: &AtomicBool) -> (Feed, BTreeMap<u16, Top>, SocketStats) {
-    // A busy host may keep either side from its socket for long: what is asked for is waited for as long.
-    let recovery = RecoveryConfig { give_up_ns: 5 * Nanos::PER_SECOND, ..RecoveryConfig::default() };
-    let (mut feed, mut tops) = (Feed::new(FeedConfig { recovery, ..FeedConfig::starbase() }), BTreeMap::new());
+fn receive(mut sockets: Vec<FeedSocket>, clock: &Clock, stop: &AtomicBool) -> (Feed, BTreeMap<u16, Top>, SocketStats) {
+    let (mut feed, mut tops) = (Feed::new(FeedConfig::starbase()), BTreeMap::new());
     let mut events: Vec<Event> = Vec::new();
     while !stop.load(Ordering::Acquire) {
         let mut requests = Vec::new();
+        let (before, mut received) = (clock.now(), 0);
         for socket in &mut sockets {
             let count = socket.receive_batch().expect("a readable socket");
+            received += count;
             let (time, port, line) = (clock.now(), socket.stream_port(), socket.line());
             for at in 0..count {
                 let bytes = socket.datagram(at).bytes;
@@ -174,7 +205,10 @@ fn receive(mut sockets: Vec<FeedSocket>, clock: Clock, stop: &AtomicBool) -> (Fe
                 tops.insert(instrument.0, [(bid.0, bid_lots), (ask.0, ask_lots)]);
             }
         }
-        thread::sleep(NAP);
+        if received == 0 {
+            clock.saw(before);
+            thread::sleep(NAP);
+        }
     }
     let mut stats = SocketStats::default();
     sockets.iter().for_each(|socket| stats.add(&socket.stats()));

@@ -3,7 +3,13 @@
 //! Input: a random walk of changes around the touch, seeded, checked against the map before it is timed; 50 levels a
 //! side, four in five changes within five levels of the best. Each update is followed by a reading of both best levels.
 //! The time per element is that of one change. `feed_step` takes the same changes as packets of one message of one level:
-//! sequence, decode, chain, book, publication. `arbitrate` is the time of one packet of two redundant lines, the bytes of
+//! sequence, decode, chain, book, publication.
+//!
+//! `by_order` is the market-by-order book, by kind of change, at the touch (the best four levels) and deep (from the
+//! thirtieth on): an order enters behind its queue, moves to the next price, leaves, or is traded in part. Each of a batch
+//! of 64 changes another order, and the best level is read after each; the books are made anew, outside the time.
+//!
+//! `arbitrate` is the time of one packet of two redundant lines, the bytes of
 //! both compared. One core, warm caches.
 
 use std::collections::BTreeMap;
@@ -13,6 +19,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use hedgecore::event::Event;
 use hedgecore::feed::arbiter::{Arbiter, ArbiterConfig, Numbers};
 use hedgecore::feed::book::Books;
+use hedgecore::feed::orders::{OrderBooks, Resting};
 use hedgecore::feed::{Feed, FeedConfig, Line, Packet};
 use hedgecore::stage::{Full, Outbox};
 use hedgecore::units::{Nanos, Price, Quantity, Side, Ticks};
@@ -232,10 +239,73 @@ fn update(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Orders in the queue of every level.
+const QUEUE: i64 = 20;
+/// Changes of one batch.
+const BATCH: i64 = 64;
+
+/// The `at`th order of the level of this rank among the bids. Sort numbers rise from the head of a queue to its end.
+fn resting(rank: i64, at: i64) -> Resting {
+    let id = 1 + rank * QUEUE + at;
+    Resting { id, price: price(Side::Buy, rank), quantity: Quantity(100_000_000_000), sort: id }
+}
+
+/// Both sides full of orders.
+fn crowded() -> OrderBooks {
+    let mut books = OrderBooks::new(1, 256, 1 << 13);
+    assert!(books.open(0, 128));
+    for (rank, at) in (0..DEPTH).flat_map(|rank| (0..QUEUE).map(move |at| (rank, at))) {
+        let bid = resting(rank, at);
+        let ask = Resting { id: -bid.id, price: price(Side::Sell, rank), ..bid };
+        books.put(0, Side::Buy, &bid).expect("room");
+        books.put(0, Side::Sell, &ask).expect("room");
+    }
+    books
+}
+
+fn by_order(criterion: &mut Criterion) {
+    type Apply = fn(&mut OrderBooks, &Resting);
+    let kinds: [(&str, Apply); 4] = [
+        ("insert", |books, order| {
+            let order = Resting { id: order.id + 1_000_000, sort: order.sort + 1_000_000, ..*order };
+            books.put(0, Side::Buy, &order).expect("room");
+        }),
+        ("amend", |books, order| {
+            let order = Resting { price: Price(order.price.0 - TICK_E9), sort: order.sort + 1_000_000, ..*order };
+            books.put(0, Side::Buy, &order).expect("a known order");
+        }),
+        ("delete", |books, order| books.delete(0, Side::Buy, order.id).expect("a known order")),
+        ("trade", |books, order| {
+            books.reduce(0, Side::Buy, order.id, Quantity(order.quantity.0 / 2)).expect("a known order");
+        }),
+    ];
+    let mut group = criterion.benchmark_group("by_order");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    for (place, best) in [("touch", 0), ("deep", 30)] {
+        let orders: Vec<Resting> = (0..BATCH).map(|n| resting(best + n % 4, n / 4)).collect();
+        for (kind, apply) in kinds {
+            group.bench_function(format!("{kind}_{place}"), |bencher| {
+                bencher.iter_batched_ref(
+                    crowded,
+                    |books| {
+                        for order in &orders {
+                            apply(books, order);
+                            black_box(books.best(0, Side::Buy)).expect("a best level");
+                        }
+                    },
+                    BatchSize::LargeInput,
+                );
+            });
+        }
+    }
+    group.finish();
+}
+
 /// Two lines of packets of 150 bytes, B behind A by a few packets: each packet once as first copy, once as second.
 fn arbitrate(criterion: &mut Criterion) {
     const BEHIND: u64 = 4;
-    let bytes: Vec<Vec<u8>> = (0..64).map(|n| vec![n as u8; 150]).collect();
+    const PACKETS: usize = 64;
+    let bytes: Vec<Vec<u8>> = (0..PACKETS).map(|n| vec![n as u8; 150]).collect();
     let mut arbiter = Arbiter::new(ArbiterConfig::default(), 1);
     arbiter.open(BEHIND).expect("a stream");
     let mut sequence = BEHIND;
@@ -245,7 +315,7 @@ fn arbitrate(criterion: &mut Criterion) {
         bencher.iter(|| {
             let mut delivered = 0;
             for (line, first) in [(Line::A, sequence), (Line::B, sequence - BEHIND)] {
-                let bytes = black_box(bytes[first as usize % bytes.len()].as_slice());
+                let bytes = black_box(bytes[first as usize % PACKETS].as_slice());
                 let packet = Packet { time: Nanos(sequence), received: Ticks(0), port: 1, line, bytes };
                 let numbers = Numbers { first, end: first + 1, body: 24 };
                 arbiter.offer(0, numbers, &packet, |delivery| delivered += delivery.first);
@@ -259,5 +329,5 @@ fn arbitrate(criterion: &mut Criterion) {
     assert_eq!((a.first, a.duplicates, b.first, b.divergent), (a.packets, 0, 0, 0), "{a:?} {b:?}");
 }
 
-criterion_group!(benches, arbitrate, update);
+criterion_group!(benches, arbitrate, update, by_order);
 criterion_main!(benches);

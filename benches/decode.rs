@@ -106,8 +106,22 @@ fn read_starbase(bytes: &[u8]) -> i64 {
             }
             Ok(starbase::Message::BidQtyReduced(reduced)) => reduced.order_id.get() ^ reduced.quantity_mantissa.get(),
             Ok(starbase::Message::BidDelete(delete)) => delete.order_id.get() ^ delete.instrument_id.get(),
+            Ok(starbase::Message::TradeSummary(summary)) => {
+                summary.instrument_id.get() ^ summary.deepest_price.get() ^ i64::from(summary.taker_flags.get())
+            }
             Ok(starbase::Message::Trade(trade)) => trade.match_id.get() ^ trade.fill_price.get(),
+            Ok(starbase::Message::BlockTrade(trade)) => trade.match_id.get() ^ trade.fill_price.get(),
             Ok(starbase::Message::InstrumentInfo(info)) => info.mark_price.get() ^ info.index_price.get(),
+            Ok(starbase::Message::InstrumentRef(figures)) => {
+                figures.delivery_price.get() ^ figures.settlement_price.get() ^ figures.instrument_id.get()
+            }
+            Ok(starbase::Message::InstrumentStatusUpdate(update)) => {
+                update.instrument_id.get() ^ i64::from(update.trading_status)
+            }
+            Ok(starbase::Message::IndexDefinition(index)) => index.index_id.get() ^ i64::from(index.name[0]),
+            Ok(starbase::Message::SnapshotHeader(header)) => {
+                header.instrument_id.get() ^ header.incremental_seq_num.get()
+            }
             Ok(starbase::Message::InstrumentDefinition(definition)) => {
                 definition.block.strike_price.get() ^ definition.large_tick_sizes.len() as i64
             }
@@ -118,7 +132,10 @@ fn read_starbase(bytes: &[u8]) -> i64 {
 }
 
 fn decode_starbase(criterion: &mut Criterion) {
-    use starbase::{BidDelete, BidPut, BidQtyReduced, InstrumentDefinition, InstrumentInfo, LargeTickSize, Trade};
+    use starbase::{
+        BidDelete, BidPut, BidQtyReduced, BlockTrade, IndexDefinition, InstrumentDefinition, InstrumentInfo,
+        InstrumentRef, InstrumentStatusUpdate, LargeTickSize, SnapshotHeader, Trade, TradeSummary,
+    };
     use zerocopy::FromBytes;
 
     let meta = starbase::MessageMeta { flags: 3, transact_time_ns: 1 };
@@ -129,8 +146,14 @@ fn decode_starbase(criterion: &mut Criterion) {
         ("put", starbase_packet(|p| p.push(meta, &filled::<BidPut>()))),
         ("reduced", starbase_packet(|p| p.push(meta, &filled::<BidQtyReduced>()))),
         ("delete", starbase_packet(|p| p.push(meta, &filled::<BidDelete>()))),
+        ("trade_summary", starbase_packet(|p| p.push(meta, &filled::<TradeSummary>()))),
         ("trade", starbase_packet(|p| p.push(meta, &filled::<Trade>()))),
+        ("block_trade", starbase_packet(|p| p.push(meta, &filled::<BlockTrade>()))),
         ("info", starbase_packet(|p| p.push(meta, &filled::<InstrumentInfo>()))),
+        ("reference", starbase_packet(|p| p.push(meta, &filled::<InstrumentRef>()))),
+        ("status", starbase_packet(|p| p.push(meta, &filled::<InstrumentStatusUpdate>()))),
+        ("index_definition", starbase_packet(|p| p.push(meta, &filled::<IndexDefinition>()))),
+        ("snapshot_header", starbase_packet(|p| p.push(meta, &filled::<SnapshotHeader>()))),
         (
             "definition",
             starbase_packet(|p| {

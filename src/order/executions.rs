@@ -85,6 +85,18 @@ mod tests {
     const ORDER: ClientOrderId = ClientOrderId(1);
 
     #[test]
+    fn what_is_forgotten_leaves_its_room() {
+        let mut executions = Executions::new();
+        let many = 8 * EXECUTIONS_REMEMBERED as u64;
+        for id in 0..many {
+            assert!(executions.take(ORDER, ExecutionId(id)));
+        }
+        let last = many - EXECUTIONS_REMEMBERED as u64..many;
+        assert!(last.clone().all(|id| executions.contains(ORDER, ExecutionId(id))));
+        assert!(!executions.contains(ORDER, ExecutionId(last.start - 1)));
+    }
+
+    #[test]
     fn the_oldest_is_forgotten_and_only_the_oldest() {
         let mut executions = Executions::new();
         for id in 0..=EXECUTIONS_REMEMBERED as u64 {

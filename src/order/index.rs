@@ -125,6 +125,16 @@ mod tests {
     }
 
     #[test]
+    fn removing_what_is_not_there_changes_nothing() {
+        let mut index = Index::new(128);
+        for position in 0..3 {
+            assert_eq!(index.insert(1, position), Ok(()));
+        }
+        index.remove(1, 9, |_| 1);
+        assert!((0..3).all(|position| index.find(1, |p| p == position) == Some(position)));
+    }
+
+    #[test]
     fn a_run_beyond_the_bound_is_refused() {
         let mut index = Index::new(128);
         for position in 0..PROBES_MAX as u16 {

@@ -221,9 +221,8 @@ impl Desk {
             }
             let room = Room::of(instrument, &top, scene.config.slippage_e9, target.spot, scene.orders);
             let loading = unit.loading(bucket_of(choice.expiry_s, scene.now), around.spot);
-            let curvature = self.planner.problem().curvature();
-            let wait = |cost| self.waiting.cost(curvature, &loading, around.horizon_years, cost);
-            let worth = Costs { buy: wait(costs.buy), sell: wait(costs.sell), ..costs };
+            let patience = self.waiting.patience(self.planner.problem().curvature(), &loading, around.horizon_years);
+            let worth = Costs { buy: patience.worth(costs.buy), sell: patience.worth(costs.sell), ..costs };
             let offer = candidate(loading, &worth, (room.lower, room.upper));
             if self.planner.offer(&offer).is_some() {
                 // The planner takes no more than the table holds.

@@ -44,7 +44,7 @@ pub use curvature::{Curvature, NotConvex};
 pub use lots::Rounded;
 pub use objective::{MarketView, ObjectiveConfig};
 pub use solver::{Certificate, Counts, GAP_TOLERANCE, ITERATIONS_MAX, Outcome, Solver, Unsolved};
-pub use waiting::Waiting;
+pub use waiting::{Patience, Waiting};
 
 /// Hedges in a problem at most.
 pub const HEDGES_MAX: usize = 32;

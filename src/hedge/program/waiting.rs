@@ -74,17 +74,26 @@ impl Waiting {
         }
     }
 
-    /// What trading a unit of a hedge with this loading has to be worth if it costs `cost` and exposures cost `curvature` over
-    /// `horizon_years`: no less than that.
-    pub fn cost(&self, curvature: &Curvature, loading: &[f64; FACTORS_MAX], horizon_years: f64, cost: f64) -> f64 {
-        // What pays for itself waits for nothing.
-        if self.years <= 0.0 || cost <= 0.0 {
-            return cost;
+    /// How much a hedge with this loading waits, if exposures cost `curvature` over `horizon_years`.
+    pub fn patience(&self, curvature: &Curvature, loading: &[f64; FACTORS_MAX], horizon_years: f64) -> Patience {
+        if self.years <= 0.0 {
+            return Patience(0.0);
         }
         let along = without_delta(curvature, loading);
-        let variance = 2.0 * self.moves.half_form(&along) / self.years;
-        let waiting = 1.5 * variance * horizon_years * cost;
-        if waiting.is_finite() && waiting > cost * cost * cost { cbrt(waiting) } else { cost }
+        Patience(1.5 * (2.0 * self.moves.half_form(&along) / self.years) * horizon_years)
+    }
+}
+
+/// How much a hedge waits: 3/2·s²·τ·q².
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Patience(f64);
+
+impl Patience {
+    /// What trading a unit that costs `cost` has to be worth: no less than that.
+    pub fn worth(self, cost: f64) -> f64 {
+        let waiting = self.0 * cost;
+        // What pays for itself waits for nothing.
+        if cost > 0.0 && waiting.is_finite() && waiting > cost * cost * cost { cbrt(waiting) } else { cost }
     }
 }
 
@@ -124,7 +133,7 @@ mod tests {
     fn cost(waiting: &Waiting, other: f64, cost: f64) -> f64 {
         let mut loading = [0.0; FACTORS_MAX];
         (loading[0], loading[1]) = (1.0, other);
-        waiting.cost(&exposures_cost(3.0), &loading, HORIZON, cost)
+        waiting.patience(&exposures_cost(3.0), &loading, HORIZON).worth(cost)
     }
 
     /// A moment at an exposure.

@@ -168,8 +168,8 @@ impl Desk {
             for (l, exposure) in loading.iter_mut().zip(&quote.exposure) {
                 *l = lot * exposure;
             }
-            let curvature = self.planner.problem().curvature();
-            let cost = self.waiting.cost(curvature, &loading, horizon_years, lot * quote.cost);
+            let patience = self.waiting.patience(self.planner.problem().curvature(), &loading, horizon_years);
+            let cost = patience.worth(lot * quote.cost);
             let (lower, upper) = ((-HEDGE_LIMIT - held).min(0.0) / lot, (HEDGE_LIMIT - held).max(0.0) / lot);
             let candidate = Candidate { loading, buy: cost, sell: cost, impact: 0.0, lower, upper };
             self.planner.offer(&candidate).ok_or(NotConvex)?;

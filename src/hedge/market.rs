@@ -67,10 +67,6 @@ impl CovarianceConfig {
     fn memory_years(&self) -> f64 {
         self.memory_ns as f64 / Nanos::PER_YEAR as f64
     }
-
-    fn weight_of(&self, samples: u64) -> f64 {
-        samples as f64 / (samples as f64 + f64::from(self.prior_samples))
-    }
 }
 
 /// Where a market stood at the last sample.
@@ -127,14 +123,10 @@ impl Market {
 
     /// Covariance a year with the spot in quote currency.
     pub(super) fn covariance(&self, sigma: f64, spot: f64) -> Result<Covariance, NotConvex> {
-        let prior = self.config.prior(sigma)?;
-        let mixed = match self.estimator.covariance() {
-            Some(seen) => prior.mixed(&seen, self.config.weight_of(self.estimator.moves()))?,
-            None => prior,
-        };
+        let corrected = self.estimator.corrected(self.config.prior(sigma)?, self.config.prior_samples)?;
         let mut scales = [1.0; RISKS];
         scales[0] = spot;
-        mixed.scaled(&scales)
+        corrected.scaled(&scales)
     }
 }
 
@@ -176,7 +168,7 @@ impl Together {
         let Some(seen) = &self.seen else { return believed };
         let scale = (seen.at(a, a) * seen.at(b, b)).sqrt();
         if scale > 0.0 {
-            let weight = self.config.weight_of(self.estimator.moves());
+            let weight = self.estimator.weight(self.config.prior_samples);
             believed + weight * (seen.at(a, b) / scale - believed)
         } else {
             believed

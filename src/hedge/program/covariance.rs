@@ -179,6 +179,20 @@ impl Estimator {
         Covariance(matrix).shrunk(n / (n + self.moves as f64)).ok()
     }
 
+    /// `believed`, which counts as `prior_moves` moves, corrected by what was seen: a wrong belief fades as moves come in.
+    pub fn corrected(&self, believed: Covariance, prior_moves: u32) -> Result<Covariance, NotConvex> {
+        match self.covariance() {
+            Some(seen) => believed.mixed(&seen, self.weight(prior_moves)),
+            None => Ok(believed),
+        }
+    }
+
+    /// How much what was seen counts beside a belief that counts as `prior_moves` moves, 0 to 1.
+    pub fn weight(&self, prior_moves: u32) -> f64 {
+        let (seen, believed) = (self.moves as f64, f64::from(prior_moves));
+        if seen > 0.0 { seen / (seen + believed) } else { 0.0 }
+    }
+
     /// Moves taken in.
     pub fn moves(&self) -> u64 {
         self.moves
@@ -216,6 +230,18 @@ mod tests {
         assert!((covariance.at(0, 0) - 1_000.0).abs() < 10.0, "{covariance:?}");
         assert!((covariance.at(0, 1) + 500.0).abs() < 10.0, "{covariance:?}");
         assert!((covariance.at(1, 1) - 500.0).abs() < 10.0, "{covariance:?}");
+    }
+
+    #[test]
+    fn a_wrong_belief_fades_as_moves_come_in() {
+        let believed = || Covariance::new(&[&[250.0], &[0.0, 8_000.0]]).unwrap();
+        assert_eq!(Estimator::new(2, 0.5).corrected(believed(), 0), Ok(believed()));
+        let (early, late) = (observed(100), observed(10_000));
+        let half = early.corrected(believed(), 100).unwrap();
+        let seen = early.covariance().unwrap();
+        assert!((half.at(0, 0) - 0.5 * (250.0 + seen.at(0, 0))).abs() < 1e-9, "{half:?}");
+        let corrected = late.corrected(believed(), 100).unwrap();
+        assert!((corrected.at(1, 1) / 500.0 - 1.0).abs() < 0.2 && corrected.at(0, 1) < -490.0, "{corrected:?}");
     }
 
     #[test]

@@ -2,24 +2,23 @@
 
 use super::market::{Market, State};
 use super::tick::{
-    Book, DAY, EXPIRIES, FACTORS, GAMMA, PERPETUAL_COST, Quote, SPOT, STEP_YEARS, STEPS, STRIKES, Tick, expiries,
-    nearest_strike, strike_price,
+    Book, DAY, EXPIRIES, FACTORS, GAMMA, MEMORY_YEARS, PERPETUAL_COST, Quote, RISKS, SPOT, STEP_YEARS, STEPS, STRIKES,
+    Tick, expiries, nearest_strike, strike_price,
 };
 use crate::cli::evaluate::lab::{Random, trade_to_edge};
 use crate::event::JUMPS;
 use crate::hedge::program::{
     Candidate, Covariance, Estimator, FACTORS_MAX, MarketView, NotConvex, ObjectiveConfig, Waiting,
 };
-use crate::hedge::{BandConfig, JumpConfig, Plan, Planner};
+use crate::hedge::{BandConfig, CovarianceConfig, JumpConfig, Plan, Planner};
 
 /// Perpetual, then a put and a call an expiry.
 const HEDGES: usize = 1 + 2 * EXPIRIES;
 const PERPETUAL_LOT: f64 = 1e-3;
 const OPTION_LOT: f64 = 0.1;
 const HEDGE_LIMIT: f64 = 1_000.0;
-/// For how long the estimate has watched the market before the week, and what it and the desk remember.
+/// For how long the estimate has watched the market before the week.
 const WATCHED_STEPS: usize = 2 * 288;
-const MEMORY_YEARS: f64 = 2.0 * DAY;
 
 /// How the book is hedged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +42,8 @@ pub(super) enum Policy {
 pub(super) enum Beliefs {
     /// From a model.
     Model(Market),
+    /// From a model that gives way to what the market did, as what is configured does live.
+    Corrected(Market),
     /// From what the market did: the live estimator.
     Estimated,
 }
@@ -71,6 +72,8 @@ pub(super) struct Desk {
     waiting: Waiting,
     /// How often a year each jump comes that the program insures against.
     jumps: [f64; JUMPS],
+    /// Samples that a belief counts as.
+    prior_samples: u32,
 }
 
 impl Desk {
@@ -86,6 +89,7 @@ impl Desk {
             planner: Planner::new(FACTORS),
             waiting: Waiting::new(FACTORS, MEMORY_YEARS),
             jumps: JumpConfig::default().rates(),
+            prior_samples: CovarianceConfig::default().prior_samples,
         }
     }
 
@@ -154,7 +158,8 @@ impl Desk {
         let spot = tick.state.spot;
         let covariance = match beliefs {
             Beliefs::Model(assumed) => covariance(&assumed, tick)?,
-            Beliefs::Estimated => tick.estimate.clone().ok_or(NotConvex)?,
+            Beliefs::Corrected(assumed) => tick.seen.corrected(covariance(&assumed, tick)?, self.prior_samples)?,
+            Beliefs::Estimated => tick.seen.covariance().ok_or(NotConvex)?,
         };
         let horizon_years = tick.years_left.max(DAY / 4.0);
         let config = ObjectiveConfig { band: self.band(), horizon_years, gamma_min: 1e-3, jumps: self.jumps };
@@ -237,7 +242,7 @@ fn covariance(assumed: &Market, tick: &Tick) -> std::result::Result<Covariance, 
     let variance = tick.state.variance.max(1e-4);
     let spot_sd = tick.state.spot * (variance + assumed.jump_variance()).sqrt();
     let share = (variance / (variance + assumed.jump_variance())).sqrt();
-    let mut matrix = [[0.0; 1 + EXPIRIES]; 1 + EXPIRIES];
+    let mut matrix = [[0.0; RISKS]; RISKS];
     let sds: [f64; EXPIRIES] =
         std::array::from_fn(|k| assumed.xi * variance.sqrt() * assumed.sigma_slope(&tick.state, tick.expiries[k]));
     matrix[0][0] = spot_sd * spot_sd;
@@ -252,7 +257,7 @@ fn covariance(assumed: &Market, tick: &Tick) -> std::result::Result<Covariance, 
 
 /// One path of the market, hedged by every desk; gains net of costs.
 pub(super) fn run_path(book: &Book, market: &Market, desks: &mut [Desk], random: &mut Random) -> Vec<Result> {
-    let mut estimator = Estimator::new(1 + EXPIRIES, MEMORY_YEARS);
+    let mut estimator = Estimator::new(RISKS, MEMORY_YEARS);
     let mut watched = market.start(SPOT);
     for _ in 0..WATCHED_STEPS {
         let before = factors(market, &watched, 0);
@@ -263,7 +268,7 @@ pub(super) fn run_path(book: &Book, market: &Market, desks: &mut [Desk], random:
     let mut tick = book.tick(market, state, 0, &mut range);
     let opening = tick.value;
     for step in 0..STEPS {
-        tick.estimate = estimator.covariance();
+        tick.seen.clone_from(&estimator);
         for desk in desks.iter_mut() {
             desk.decide(&tick);
         }
@@ -282,11 +287,11 @@ pub(super) fn run_path(book: &Book, market: &Market, desks: &mut [Desk], random:
 }
 
 /// What the estimate watches: spot and the volatility of each expiry.
-fn factors(market: &Market, state: &State, step: usize) -> [f64; 1 + EXPIRIES] {
+fn factors(market: &Market, state: &State, step: usize) -> [f64; RISKS] {
     let expiries = expiries(step);
     std::array::from_fn(|k| if k == 0 { state.spot } else { market.sigma(state, expiries[k - 1]) })
 }
 
-fn moves(from: &[f64; 1 + EXPIRIES], to: &[f64; 1 + EXPIRIES]) -> [f64; 1 + EXPIRIES] {
+fn moves(from: &[f64; RISKS], to: &[f64; RISKS]) -> [f64; RISKS] {
     std::array::from_fn(|k| to[k] - from[k])
 }

@@ -4,14 +4,23 @@
 //! standard deviation and the mean of the worst twentieth over the paths of each book, and averages over the books.
 //! [`Point::pooled`] takes all results as one sample. There, what differs between books on average counts as risk too:
 //! their costs, and the carry of marks that leave the smile out, neither of which a hedge can change.
+//!
+//! Policies meet the same paths, so what sets two of them apart is known far better than either: [`Frontiers`] takes the
+//! error of a comparison from paths drawn anew, the same for all (Efron's bootstrap, within each book).
 
 use serde::Serialize;
 
 use super::desk::Result as PathResult;
-use crate::cli::evaluate::lab::Sample;
+use crate::cli::evaluate::lab::{Random, Sample};
 
 /// Share of outcomes that the tail risk is the mean of.
 const TAIL: f64 = 0.05;
+
+/// How often paths are drawn anew: knows an error to a fourteenth of itself.
+const REDRAWN: usize = 100;
+
+/// What came of one path, a result each desk.
+pub(super) type Path = Vec<PathResult>;
 
 /// A risk of the week's result net of trading costs, and its standard error: not a number where paths are too few to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -50,6 +59,42 @@ pub(super) struct Frontier {
 
 /// Which figure of a point.
 pub(super) type Measure = fn(&Point) -> Figure;
+
+/// The frontiers of policies that met the same paths.
+#[derive(Clone, Debug)]
+pub(super) struct Frontiers {
+    /// As found.
+    pub(super) found: Vec<Frontier>,
+    /// As they would have been on other paths.
+    redrawn: Vec<Vec<Frontier>>,
+}
+
+impl Frontiers {
+    /// From the paths of each book, on which every policy in turn had a desk each risk aversion.
+    pub(super) fn new(names: &[&'static str], aversions: &[f64], books: &[Vec<Path>], random: &mut Random) -> Self {
+        let frontiers = |books: &[Vec<&Path>]| -> Vec<Frontier> {
+            let frontier =
+                |(p, name): (usize, &&'static str)| Frontier::new(name, aversions, books, p * aversions.len());
+            names.iter().enumerate().map(frontier).collect()
+        };
+        let found = frontiers(&books.iter().map(|paths| paths.iter().collect()).collect::<Vec<_>>());
+        let mut redraw = |paths: &[Path]| -> Vec<usize> {
+            paths.iter().map(|_| (random.uniform() * paths.len() as f64) as usize).collect()
+        };
+        let redrawn = (0..REDRAWN).map(|_| {
+            let redrawn = books.iter().map(|paths| redraw(paths).into_iter().map(|path| &paths[path]).collect());
+            frontiers(&redrawn.collect::<Vec<_>>())
+        });
+        let redrawn = redrawn.collect();
+        Self { found, redrawn }
+    }
+
+    /// A figure that sets frontiers beside each other, with its error.
+    pub(super) fn compare(&self, of: impl Fn(&[Frontier]) -> f64) -> Figure {
+        let redrawn: Vec<f64> = self.redrawn.iter().map(|frontiers| of(frontiers)).collect();
+        Figure { value: of(&self.found), error: Sample::of(&redrawn).sd }
+    }
+}
 
 impl Point {
     /// From the results of the paths of each book, two or more.
@@ -101,6 +146,17 @@ impl Risk {
 }
 
 impl Frontier {
+    /// From the desks from `first` on, one each risk aversion.
+    fn new(name: &'static str, aversions: &[f64], books: &[Vec<&Path>], first: usize) -> Self {
+        let of_desk = |desk: usize| -> Vec<Vec<PathResult>> {
+            books.iter().map(|paths| paths.iter().map(|path| path[desk]).collect()).collect()
+        };
+        let point = |(a, aversion): (usize, &f64)| Point::new(*aversion, &of_desk(first + a));
+        let mut points: Vec<Point> = aversions.iter().enumerate().map(point).collect();
+        points.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        Self { name, points }
+    }
+
     /// The least of `measure` for a mean cost of `budget`: of all cheaper points, since a budget need not be spent, and of
     /// what lies between the two points around it, where logarithms are interpolated.
     pub(super) fn at(&self, budget: f64, measure: Measure) -> Figure {
@@ -115,12 +171,6 @@ impl Frontier {
         let least = around.chain(cheaper).min_by(|a, b| a.value.total_cmp(&b.value));
         least.unwrap_or_else(|| measure(&self.points[0]))
     }
-}
-
-/// One figure over another, with the error of independent ones.
-pub(super) fn ratio(a: Figure, b: Figure) -> Figure {
-    let value = a.value / b.value;
-    Figure { value, error: value.abs() * ((a.error / a.value).powi(2) + (b.error / b.value).powi(2)).sqrt() }
 }
 
 #[cfg(test)]
@@ -151,6 +201,27 @@ mod tests {
         assert!((point.book.sd.value - 0.5).abs() < 0.01, "{point:?}");
         assert!(point.pooled.sd.value > 5.0, "{point:?}");
         assert_eq!(point.cost, 1.0);
+    }
+
+    #[test]
+    fn what_two_policies_share_is_no_error_of_their_ratio() {
+        let mut random = Random::new(1, 0);
+        let books: Vec<Vec<Path>> = (0..2)
+            .map(|_| {
+                let path = |_| {
+                    let (shared, own) = (random.normal(), random.normal());
+                    [shared, 2.0 * shared, own].map(|gain| PathResult { gain, cost: 1.0, unsolved: 0 }).to_vec()
+                };
+                (0..50).map(path).collect()
+            })
+            .collect();
+        let frontiers = Frontiers::new(&["one", "double", "other"], &[1.0], &books, &mut random);
+        let sd = |frontier: &Frontier| frontier.at(1.0, |point| point.book.sd).value;
+        let double = frontiers.compare(|f| sd(&f[1]) / sd(&f[0]));
+        assert!((double.value - 2.0).abs() < 1e-12 && double.error < 1e-12, "{double:?}");
+        // Of independent figures: the root of both squares, each 1/√(2·100).
+        let other = frontiers.compare(|f| sd(&f[2]) / sd(&f[0]));
+        assert!((other.error / other.value / 0.1 - 1.0).abs() < 0.35, "{other:?}");
     }
 
     #[test]

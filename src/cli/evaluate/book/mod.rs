@@ -3,7 +3,8 @@
 //! Random books, each over many paths, are hedged by several policies at many risk aversions at once, in steps of five
 //! minutes: Whalley and Wilmott's band on delta, the same with a floating smile, and the quadratic program over
 //! perpetual and options: with the market's own covariance, with one that the live estimator has from the market's
-//! moves, and under a wrong belief (half the volatility of variance, no jumps). Each gives a frontier of cost against
+//! moves, and under a wrong belief (half the volatility of variance, no jumps): one that gives way to the estimate, as what is
+//! configured does live, and one that never does. Each gives a frontier of cost against
 //! [risk](frontier), and frontiers are compared at equal cost. Decisions are made by the live band, sizing and planner. The
 //! program may trade what it is offered live: the perpetual and, an expiry, the put and the call half a standard deviation
 //! out of the money. In every market and under every belief it insures against the jumps that the live configuration
@@ -27,8 +28,8 @@ mod tick;
 use clap::Args;
 use serde::Serialize;
 
-use self::desk::{Beliefs, Desk, Policy, Result as PathResult, run_path};
-use self::frontier::{Frontier, Measure, Point, ratio};
+use self::desk::{Beliefs, Desk, Policy, run_path};
+use self::frontier::{Frontier, Frontiers, Measure, Point};
 use self::market::{Market, Model};
 use self::tick::{Book, SPOT};
 use super::lab::{Random, Table, parallel};
@@ -42,6 +43,8 @@ const BLOCKS: usize = 64;
 const BOOKS: usize = 16;
 /// What is said of the books is drawn from this stream of the seed, beyond those of the paths.
 const BOOKS_STREAM: usize = 1 << 32;
+/// And from this one, which paths are drawn anew.
+const REDRAWN_STREAM: usize = 1 << 33;
 
 /// Arguments of `evaluate book`.
 #[derive(Clone, Debug, Args)]
@@ -73,6 +76,7 @@ const BAND: &str = "Whalley-Wilmott";
 const PROGRAM: &str = "program";
 const ESTIMATED: &str = "program, estimated";
 const WRONG: &str = "program, wrong beliefs";
+const UNCORRECTED: &str = "program, wrong beliefs for ever";
 
 pub(super) fn run(args: &BookArgs) -> Result<(), CliError> {
     let outlets = Outlets::open(&args.report)?;
@@ -85,13 +89,14 @@ pub(super) fn run(args: &BookArgs) -> Result<(), CliError> {
         (ESTIMATED, program(Beliefs::Estimated)),
     ];
     if args.model != Model::Gbm {
-        policies.push((WRONG, program(Beliefs::Model(blind))));
+        policies.push((WRONG, program(Beliefs::Corrected(blind))));
+        policies.push((UNCORRECTED, program(Beliefs::Model(blind))));
         policies.push(("Whalley-Wilmott, floating smile", Policy::FloatingBand { assumed: market }));
     }
     let paths = args.paths as usize;
     let frontiers = frontiers(&market, &policies, args.seed, paths);
     let table = compare(args.model, &frontiers);
-    let report = Report { model: args.model.name(), seed: args.seed, paths, table, frontiers };
+    let report = Report { model: args.model.name(), seed: args.seed, paths, table, frontiers: frontiers.found };
     let measures: [(&str, Measure); 4] = [
         ("Standard deviation", |point| point.book.sd),
         ("CVaR 95%", |point| point.book.cvar95),
@@ -117,7 +122,7 @@ fn chart(name: &str, frontiers: &[Frontier], measure: Measure) -> Chart {
 }
 
 /// Hedges `paths` paths by every policy at every risk aversion.
-fn frontiers(market: &Market, policies: &[(&'static str, Policy)], seed: u64, paths: usize) -> Vec<Frontier> {
+fn frontiers(market: &Market, policies: &[(&'static str, Policy)], seed: u64, paths: usize) -> Frontiers {
     let blocks = parallel("book", BLOCKS, |block| {
         let mut random = Random::new(seed, block);
         let sigma = market.sigma(&market.start(SPOT), 0.05);
@@ -136,21 +141,8 @@ fn frontiers(market: &Market, policies: &[(&'static str, Policy)], seed: u64, pa
     for (block, results) in blocks.into_iter().enumerate() {
         books[block % BOOKS].extend(results);
     }
-    let frontier = |(p, (name, _)): (usize, &(&'static str, Policy))| {
-        let mut points: Vec<Point> = AVERSIONS
-            .iter()
-            .enumerate()
-            .map(|(a, aversion)| Point::new(*aversion, &of_desk(&books, p * AVERSIONS.len() + a)))
-            .collect();
-        points.sort_by(|a, b| a.cost.total_cmp(&b.cost));
-        Frontier { name, points }
-    };
-    policies.iter().enumerate().map(frontier).collect()
-}
-
-/// The results of one desk, by book.
-fn of_desk(books: &[Vec<Vec<PathResult>>], desk: usize) -> Vec<Vec<PathResult>> {
-    books.iter().map(|paths| paths.iter().map(|path| path[desk]).collect()).collect()
+    let names: Vec<&'static str> = policies.iter().map(|(name, _)| *name).collect();
+    Frontiers::new(&names, &AVERSIONS, &books, &mut Random::new(seed, REDRAWN_STREAM))
 }
 
 /// Cost at which frontiers are compared, and what an earlier study found there: (sd, CVaR) of band and program.
@@ -162,15 +154,15 @@ fn study(model: Model) -> (f64, [(f64, f64); 2]) {
     }
 }
 
-fn compare(model: Model, frontiers: &[Frontier]) -> Table {
+fn compare(model: Model, frontiers: &Frontiers) -> Table {
     let (budget, references) = study(model);
     let title = format!("A book of 50 options for a week, {} market: risk at equal cost", model.name());
     let mut table = Table::new(title);
-    let named = |name: &str| frontiers.iter().find(|frontier| frontier.name == name);
+    let named = |name: &str| frontiers.found.iter().position(|frontier| frontier.name == name);
     let (Some(band), Some(program)) = (named(BAND), named(PROGRAM)) else { return table };
     let (sd, cvar): (Measure, Measure) = (|point| point.book.sd, |point| point.book.cvar95);
     let (pooled_sd, pooled_cvar): (Measure, Measure) = (|point| point.pooled.sd, |point| point.pooled.cvar95);
-    for frontier in frontiers {
+    for frontier in &frontiers.found {
         let reference = match frontier.name {
             BAND => Some(references[0]),
             PROGRAM => Some(references[1]),
@@ -181,10 +173,13 @@ fn compare(model: Model, frontiers: &[Frontier]) -> Table {
         table.row(format!("{what}, sd"), reference.map(|r| r.0), deviation.value, deviation.error, None);
         table.row(format!("{what}, CVaR95"), reference.map(|r| r.1), tail.value, tail.error, None);
     }
+    let over = |a: usize, b: usize, cost: f64, measure: Measure| {
+        frontiers.compare(|f| f[a].at(cost, measure).value / f[b].at(cost, measure).value)
+    };
     let least = if model == Model::Gbm { 1.6 } else { 4.0 };
     let study_ratios = [references[0].0 / references[1].0, references[0].1 / references[1].1];
     let mut compared = |what: &str, measure: Measure, reference: Option<f64>, least: Option<f64>| {
-        let found = ratio(band.at(budget, measure), program.at(budget, measure));
+        let found = over(band, program, budget, measure);
         let holds = least.map(|least| found.value >= least);
         table.row(format!("band over program, {what}"), reference, found.value, found.error, holds);
     };
@@ -193,20 +188,26 @@ fn compare(model: Model, frontiers: &[Frontier]) -> Table {
     compared("sd, all books together", pooled_sd, Some(study_ratios[0]), None);
     compared("CVaR95, all books together", pooled_cvar, Some(study_ratios[1]), None);
     for low in [0.1, 0.2, 0.4, 0.7].map(|share| share * budget) {
-        let found = ratio(band.at(low, sd), program.at(low, sd));
+        let found = over(band, program, low, sd);
         let what = format!("band over program at cost {low:.2}, sd");
         table.row(what, None, found.value, found.error, Some(found.value >= 0.99));
     }
-    for (name, what, most) in [(ESTIMATED, "an estimated covariance", None), (WRONG, "wrong beliefs", Some(0.1))] {
+    let beside = [
+        (ESTIMATED, "an estimated covariance", None),
+        (WRONG, "wrong beliefs", Some(0.1)),
+        (UNCORRECTED, "wrong beliefs for ever", None),
+    ];
+    for (name, what, most) in beside {
         let Some(other) = named(name) else { continue };
         for share in [0.4, 0.7, 1.0] {
             let at = share * budget;
-            let found = ratio(other.at(at, sd), program.at(at, sd));
+            let found = over(other, program, at, sd);
             let holds = most.filter(|_| share == 1.0).map(|most| found.value <= 1.0 + most);
             table.row(format!("loss by {what} at cost {at:.2}, sd"), None, found.value - 1.0, found.error, holds);
         }
     }
-    let unsolved = frontiers.iter().flat_map(|f| &f.points).map(|point| point.unsolved).fold(0.0, f64::max);
+    let points = frontiers.found.iter().flat_map(|frontier| &frontier.points);
+    let unsolved = points.map(|point| point.unsolved).fold(0.0, f64::max);
     table.row("decisions not certified, a path", Some(0.0), unsolved, 0.0, Some(unsolved == 0.0));
     table.note(
         "Dollars at a spot of 100, positions up to 10 coins. Risk is that of a book's result net of costs over its",
@@ -214,12 +215,15 @@ fn compare(model: Model, frontiers: &[Frontier]) -> Table {
     table.note("paths, averaged over the books; all books together count what differs between books as risk as well.");
     table.note("Every program insures against a jump of 10% a year, up or down, whatever its covariance believes.");
     table.note(
-        "References: an earlier study of ours, other books. A budget need not be spent. Errors of ratios are those of",
+        "References: an earlier study of ours, other books. A budget need not be spent. The policies meet the same paths:",
     );
-    table.note("independent figures; the policies meet the same paths.");
+    table.note("errors of ratios and losses are from paths drawn anew for both at once.");
     if model != Model::Gbm {
         table.note(
-            "Wrong beliefs: a covariance of half the volatility of variance and no jumps. Estimated: the live one, over two days.",
+            "Wrong beliefs: a covariance of half the volatility of variance and no jumps, which gives way to the estimate as",
+        );
+        table.note(
+            "what is configured does live; for ever: it does not. Estimated: the live estimate alone, over two days.",
         );
     }
     table
@@ -227,6 +231,7 @@ fn compare(model: Model, frontiers: &[Frontier]) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use super::frontier::Path;
     use super::*;
 
     /// Paths of one book under policies at one risk aversion, as points.
@@ -234,13 +239,14 @@ mod tests {
         let market = model.market();
         let book = Book::draw(&mut Random::new(3, BOOKS_STREAM), 0.6);
         let mut random = Random::new(3, 0);
-        let results: Vec<Vec<PathResult>> = (0..paths)
+        let results: Vec<Path> = (0..paths)
             .map(|_| {
                 let mut desks: Vec<Desk> = policies.iter().map(|policy| Desk::new(*policy, 0.05)).collect();
                 run_path(&book, &market, &mut desks, &mut random)
             })
             .collect();
-        (0..policies.len()).map(|desk| Point::new(0.05, &of_desk(std::slice::from_ref(&results), desk))).collect()
+        let of_desk = |desk: usize| results.iter().map(|path| path[desk]).collect();
+        (0..policies.len()).map(|desk| Point::new(0.05, &[of_desk(desk)])).collect()
     }
 
     #[test]

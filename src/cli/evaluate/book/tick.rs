@@ -6,7 +6,7 @@
 use super::market::{Market, State};
 use crate::cli::evaluate::lab::Random;
 use crate::event::{JUMP_SIZES, JUMPS};
-use crate::hedge::program::Covariance;
+use crate::hedge::program::Estimator;
 use crate::instrument::OptionKind;
 use crate::portfolio::OUT_OF_THE_MONEY;
 use crate::pricing::black76::{Greeks, price};
@@ -37,6 +37,10 @@ const STRIKE_STEP: f64 = 5.0;
 /// Delta, vega by expiry, gamma, and the gain in each jump beyond what delta gains.
 pub(super) const FACTORS: usize = GAMMA + 1 + JUMPS;
 pub(super) const GAMMA: usize = EXPIRIES + 1;
+/// Those that move: the spot, and the volatility of each expiry.
+pub(super) const RISKS: usize = 1 + EXPIRIES;
+/// How long it is remembered how factors moved.
+pub(super) const MEMORY_YEARS: f64 = 2.0 * DAY;
 
 /// One option line.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +85,8 @@ pub(super) struct Tick {
     pub(super) lowest: usize,
     /// Calls of every strike from there to the highest that could, by expiry.
     pub(super) calls: Vec<[Quote; EXPIRIES]>,
-    /// Covariance a year of spot and volatilities as it was estimated.
-    pub(super) estimate: Option<Covariance>,
+    /// What was seen of how spot and volatilities move.
+    pub(super) seen: Estimator,
 }
 
 /// An option at a moment.
@@ -147,7 +151,7 @@ impl Book {
             puts,
             lowest: range.0,
             calls,
-            estimate: None,
+            seen: Estimator::new(RISKS, MEMORY_YEARS),
         }
     }
 }

@@ -109,7 +109,11 @@ impl Market {
             moves[1 + bucket] = both.map_or(0.0, |(level, before)| level - before);
         }
         moves[SKEW] = slope - last.slope;
-        self.estimator.observe(&moves, passed as f64 / Nanos::PER_YEAR as f64);
+        let years = passed as f64 / Nanos::PER_YEAR as f64;
+        match self.relative(self.sigma(&levels)) {
+            Ok(believed) => self.estimator.observe_beside(&believed, &moves, years),
+            Err(NotConvex) => self.estimator.observe(&moves, years),
+        }
         if spot > 0.0 {
             self.last = Some(fresh);
         }
@@ -123,10 +127,14 @@ impl Market {
 
     /// Covariance a year with the spot in quote currency.
     pub(super) fn covariance(&self, sigma: f64, spot: f64) -> Result<Covariance, NotConvex> {
-        let corrected = self.estimator.corrected(self.config.prior(sigma)?, self.config.prior_samples)?;
         let mut scales = [1.0; RISKS];
         scales[0] = spot;
-        corrected.scaled(&scales)
+        self.relative(sigma)?.scaled(&scales)
+    }
+
+    /// The same in relative moves of the spot.
+    fn relative(&self, sigma: f64) -> Result<Covariance, NotConvex> {
+        self.estimator.corrected(self.config.prior(sigma)?, self.config.prior_samples)
     }
 }
 
@@ -202,6 +210,21 @@ mod tests {
         let seen = 1e-4 * seconds * 1e4;
         assert!((after.at(0, 0) / (0.975 * seen) - 1.0).abs() < 0.03, "{} {seen}", after.at(0, 0));
         assert!(after.at(0, 1) > 0.0, "they are seen to move together");
+    }
+
+    #[test]
+    fn a_fit_that_settles_does_not_rule_the_estimate() {
+        let mut market = Market::new(config());
+        let levels = |level, slope| ([Some(level), None, None, None, None, None], slope);
+        market.sample(Nanos(0), 100.0, levels(0.9, 0.0));
+        let before = market.covariance(0.6, 100.0).unwrap();
+        // Thirty points of volatility in a second are some twenty thousand times what is believed of its variance.
+        market.sample(Nanos(Nanos::PER_SECOND), 100.0, levels(0.6, -0.2));
+        let after = market.covariance(0.6, 100.0).unwrap();
+        for factor in [1, SKEW] {
+            let grown = after.at(factor, factor) / before.at(factor, factor);
+            assert!(grown > 1.0 && grown < 1.5, "{factor}: {grown}");
+        }
     }
 
     #[test]

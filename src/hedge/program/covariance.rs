@@ -2,8 +2,9 @@
 //!
 //! The estimate is an exponentially weighted mean of outer products of moves, so it is positive semidefinite whatever
 //! arrives. A move of the spot beyond [`JUMP_SDS`] standard deviations is a jump: it is cut back to that size, the whole
-//! vector with it, and counted, because one jump would otherwise rule the estimate for days. [`Covariance::shrunk`] draws
-//! correlations toward zero by as much as the sample is short.
+//! vector with it, and counted, because one jump would otherwise rule the estimate for days. Where something is believed
+//! beforehand, no factor moves by more than that at once: a fit that settles is no move of the market.
+//! [`Covariance::shrunk`] draws correlations toward zero by as much as the sample is short.
 
 use super::{Curvature, FACTORS_MAX, NotConvex};
 
@@ -142,6 +143,23 @@ impl Estimator {
         Self { sums: Curvature::new(factors), years: 0.0, memory_years, moves: 0, jumps: 0, unusable: 0 }
     }
 
+    /// The same for moves of which `believed` is believed: each factor's is cut back to a jump of it.
+    pub fn observe_beside(&mut self, believed: &Covariance, moves: &[f64], years: f64) {
+        let mut kept = [0.0; FACTORS_MAX];
+        let kept = &mut kept[..moves.len().min(FACTORS_MAX)];
+        kept.copy_from_slice(&moves[..kept.len()]);
+        let mut is_cut = false;
+        for (k, moved) in kept.iter_mut().enumerate().take(believed.factors()) {
+            let most = JUMP_SDS * (believed.at(k, k) * years).sqrt();
+            if moved.is_finite() && moved.abs() > most {
+                (*moved, is_cut) = (most.copysign(*moved), true);
+            }
+        }
+        let before = self.jumps;
+        self.observe(kept, years);
+        self.jumps = before + u64::from(is_cut || self.jumps > before);
+    }
+
     /// Takes in how far the factors moved over `years`. What is not finite is counted and left out.
     pub fn observe(&mut self, moves: &[f64], years: f64) {
         let n = self.sums.factors();
@@ -230,6 +248,19 @@ mod tests {
         assert!((covariance.at(0, 0) - 1_000.0).abs() < 10.0, "{covariance:?}");
         assert!((covariance.at(0, 1) + 500.0).abs() < 10.0, "{covariance:?}");
         assert!((covariance.at(1, 1) - 500.0).abs() < 10.0, "{covariance:?}");
+    }
+
+    #[test]
+    fn no_factor_moves_by_more_than_a_jump_of_what_is_believed() {
+        let believed = Covariance::new(&[&[1_000.0], &[0.0, 10.0]]).unwrap();
+        let mut estimator = Estimator::new(2, 0.5);
+        estimator.observe_beside(&believed, &[1.0, -70.0], 0.001);
+        let covariance = estimator.covariance().unwrap();
+        assert!((covariance.at(0, 0) - 1_000.0).abs() < 1e-9, "{covariance:?}");
+        assert!((covariance.at(1, 1) - JUMP_SDS * JUMP_SDS * 10.0).abs() < 1e-9, "{covariance:?}");
+        assert_eq!((estimator.jumps(), estimator.unusable()), (1, 0));
+        estimator.observe_beside(&believed, &[1.0, f64::INFINITY], 0.001);
+        assert_eq!((estimator.jumps(), estimator.unusable()), (1, 1));
     }
 
     #[test]

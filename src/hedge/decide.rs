@@ -15,7 +15,7 @@ use super::target::{InFlight, Target};
 use super::{BAND_IN_FLIGHT_MAX, Hedge, HedgeConfig};
 use crate::canary::{allocate, canary};
 use crate::event::{Event, KillLevel};
-use crate::instrument::{BookQuality, Instrument};
+use crate::instrument::{BookQuality, Instrument, InstrumentState};
 use crate::risk::Instruction;
 use crate::stage::Outbox;
 use crate::units::{InstrumentId, Nanos, Price, Side, UnderlyingId};
@@ -36,8 +36,11 @@ impl Hedge {
             Policy::Program if is_free => self.follow_program(underlying, event, out),
             _ => self.follow_band(underlying, event, out),
         };
-        let rests = matches!(outcome, Err(Hold::InsideBand | Hold::NotWorthwhile));
-        self.targets[underlying.index()].is_at_rest = rests;
+        // A stop says nothing of what was left before it.
+        if outcome != Err(Hold::Killed) {
+            let rests = matches!(outcome, Err(Hold::InsideBand | Hold::NotWorthwhile));
+            self.targets[underlying.index()].is_at_rest = rests;
+        }
         if let Err(hold) = outcome {
             self.counters.holds.count(hold);
         }
@@ -51,7 +54,9 @@ impl Hedge {
         out: &mut impl Outbox<Instruction>,
     ) -> Result<(), Hold> {
         let target = &mut self.targets[underlying.index()];
-        let instrument = target.instrument.and_then(|id| self.catalogue.find(id)).ok_or(Hold::NoInstrument)?;
+        let instrument = target.instrument.and_then(|id| self.catalogue.find(id));
+        let is_open = |instrument: &&Instrument| instrument.state == InstrumentState::Open;
+        let instrument = instrument.filter(is_open).ok_or(Hold::NoInstrument)?;
         let top = self.books.top(instrument.id);
         hold_if(target.quality != BookQuality::Good, Hold::BadExposure)?;
         let cost = if top.is_sound() {

@@ -191,7 +191,12 @@ impl Desk {
         let index = target.index.to_f64();
         let around = Surroundings { spot, index, sigma, horizon_years: config.program.horizon_years() };
         self.offer_all(target, scene, &around);
-        if self.offered.is_empty() { Err(Fallback::NoHedge) } else { Ok(()) }
+        if self.offered.is_empty() {
+            // With nothing to trade, standing still would be certified.
+            self.planner.end();
+            return Err(Fallback::NoHedge);
+        }
+        Ok(())
     }
 
     fn offer_all(&mut self, target: &Target, scene: &Scene<'_>, around: &Surroundings) {
@@ -256,4 +261,42 @@ fn delta_cost(target: &Target, scene: &Scene<'_>) -> f64 {
     let Some(instrument) = target.instrument.and_then(|id| scene.catalogue.find(id)) else { return f64::NAN };
     let top = scene.books.top(instrument.id);
     if top.is_sound() { taking_cost(instrument, top.bid.to_f64(), top.ask.to_f64()) } else { taker_fee(instrument) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Body;
+    use crate::units::{Coins, ONE_E9, Price, UnderlyingId};
+
+    #[test]
+    fn every_greek_that_is_held_is_in_the_place_of_its_factor() {
+        let (underlying, now) = (UnderlyingId(0), Nanos::from_secs(1_000_000));
+        let mut target = Target::default();
+        target.see_exposure(&Body::Exposure {
+            underlying,
+            quality: BookQuality::Good,
+            net_delta: Coins::from_f64(0.5).unwrap(),
+            log_gamma: Coins::from_f64(-2.0).unwrap(),
+            spot: Price(100 * ONE_E9),
+            delta_bound: 0.0,
+            expiries: 2,
+        });
+        let gains: [f32; JUMPS] = std::array::from_fn(|jump| jump as f32 + 1.0);
+        for (days, vega, skew) in [(1, 3.0, 0.25), (30, -4.0, 0.5)] {
+            let expiry_s = 1_000_000 + days * 86_400;
+            let (log_gamma, vanna, sigma, slope) = (-1.0, 0.0, 0.6, 0.0);
+            let is_held = true;
+            let survey = Body::Smile { underlying, expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope };
+            target.volatility.see(&survey, now);
+            target.volatility.see(&Body::Jumps { underlying, expiry_s, gains }, now);
+        }
+        let mut expected = [0.0; FACTORS];
+        (expected[0], expected[1], expected[4]) = (0.5, 300.0, -400.0);
+        (expected[SKEW], expected[GAMMA]) = (75.0, -0.02);
+        for (jump, gain) in expected[GAMMA + 1..].iter_mut().enumerate() {
+            *gain = 200.0 * (jump as f64 + 1.0);
+        }
+        assert_eq!(held(&target, now), Ok(expected));
+    }
 }

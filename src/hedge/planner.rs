@@ -194,6 +194,8 @@ pub fn candidate(loading: [f64; FACTORS_MAX], costs: &super::costs::Costs, limit
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::JUMPS;
+    use crate::hedge::policy::BandConfig;
     use proptest::prelude::*;
 
     /// One factor of unit risk with a hedge of unit loading, and another that nothing hedges.
@@ -207,6 +209,23 @@ mod tests {
         let offer = Candidate { loading, buy: 0.5, sell: 0.5, impact: 0.0, lower: -50.0, upper: 50.0 };
         assert_eq!(planner.offer(&offer), Some(0));
         planner
+    }
+
+    #[test]
+    fn the_correlation_under_which_an_exposure_costs_most_is_the_one_that_counts() {
+        let covariance = Covariance::new(&[&[3_600.0], &[-6.0, 1.0]]).unwrap();
+        let band = BandConfig { risk_aversion: 0.1, half_width_min: 1e-6, half_width_max: 1e6 };
+        let config = ObjectiveConfig { band, horizon_years: 0.02, gamma_min: 1e-6, jumps: [0.0; JUMPS] };
+        let view = MarketView { spot: 100.0, delta_cost: 0.001, sigma: 0.6, gamma: 0.3 };
+        let mut planner = Planner::new(3 + JUMPS);
+        for (vega, worst) in [(100.0, Stress::Together), (-100.0, Stress::Against)] {
+            let mut exposure = [0.0; 3 + JUMPS];
+            (exposure[0], exposure[1]) = (100.0, vega);
+            for (amount, stress) in [(0.5, worst), (0.0, Stress::Base)] {
+                planner.begin(&config, &view, &covariance, amount, &exposure).unwrap();
+                assert_eq!(planner.stress(), stress, "{vega} {amount}");
+            }
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub struct Target {
     pub instrument: Option<InstrumentId>,
     /// Net delta as last told by the greeks.
     pub net_delta: Coins,
-    /// Whether the last decision was to leave the exposure as it is.
+    /// Whether the last decision that was free to trade was to leave the exposure as it is.
     pub is_at_rest: bool,
     /// The no-trade band at the last decision.
     pub(super) width: Width,

@@ -193,6 +193,19 @@ fn nothing_is_decided_on_what_is_not_good() {
 }
 
 #[test]
+fn while_the_perpetual_is_halted_nothing_is_asked_for_and_the_reason_is_counted() {
+    let mut rig = Rig::new();
+    rig.tell(Body::Status { instrument: PERPETUAL, state: InstrumentState::Closed });
+    rig.exposure(1.0);
+    assert_eq!(rig.orders(), []);
+    assert_eq!(rig.hedge.counters().holds.of(Hold::NoInstrument), 1);
+    assert_eq!(rig.hedge.gate().refusals().total(), 0);
+    rig.tell(Body::Status { instrument: PERPETUAL, state: InstrumentState::Open });
+    rig.exposure(1.0);
+    assert_eq!(rig.orders().len(), 1);
+}
+
+#[test]
 fn while_the_session_is_down_nothing_leaves_and_an_unknown_order_stays_in_flight() {
     let mut rig = Rig::new();
     rig.exposure(-1.0);

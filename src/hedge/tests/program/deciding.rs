@@ -15,6 +15,62 @@ fn a_book_short_of_volatility_buys_options_and_is_left_without_delta() {
     assert!(attribution.worst_gap <= crate::hedge::program::GAP_TOLERANCE, "{attribution:?}");
     let decision = *play.rig.hedge.decisions().last().unwrap();
     assert!(decision.orders >= 1 && decision.risk_reduction > decision.cost, "{decision:?}");
+    let decisions: Vec<_> = play.rig.hedge.decisions().collect();
+    let sum = |of: fn(&Decision) -> f64| decisions.iter().map(|decision| of(decision)).sum::<f64>();
+    assert_eq!(attribution.decisions, decisions.len() as u64);
+    assert!((attribution.risk_reduction / sum(|decision| decision.risk_reduction) - 1.0).abs() < 1e-12);
+    assert!((attribution.cost / sum(|decision| decision.cost) - 1.0).abs() < 1e-12);
+    assert_eq!(attribution.stresses.iter().sum::<u64>(), attribution.decisions);
+    assert_eq!(attribution.bindings.iter().sum::<u64>(), attribution.decisions);
+}
+
+#[test]
+fn a_decision_is_charged_half_the_spread_the_fee_and_the_depth_it_takes() {
+    let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
+    for instrument in [FUTURE, PUT, CALL] {
+        play.rig.tell(Body::Status { instrument, state: InstrumentState::Closed });
+    }
+    play.expose();
+    let [(_, PERPETUAL, lots, false)] = play.orders()[..] else { panic!("one that takes") };
+    let (lots, lot) = (lots as f64, 10.0 / 99_999.75);
+    // Half a tick and 5 bp; a tick behind the best level, which has 9,000 lots.
+    let expected = lots * (0.25 * lot + 10.0 * 5e-4) + 0.5 * (0.5 * lot / 9_000.0) * lots * lots;
+    let cost = play.rig.hedge.decisions().last().unwrap().cost;
+    assert!((cost / expected - 1.0).abs() < 1e-9, "{cost} {expected}");
+}
+
+#[test]
+fn what_another_underlying_leaves_standing_counts_as_far_as_both_may_move_together() {
+    let traded = |elsewhere: f64| {
+        const ETH: UnderlyingId = UnderlyingId(1);
+        const OTHER: InstrumentId = InstrumentId(4);
+        let mut play = Play::new(taking()).holding(0.0, -1.0, 0.0);
+        play.rig.tell(Body::Underlying { id: ETH, name: *b"ETH_USD\0\0\0\0\0\0\0\0\0" });
+        play.list_of(ETH, OTHER, InstrumentKind::Perpetual, None);
+        play.top(OTHER, BookQuality::Good, 99_999.5, 100_000.0, 9_000);
+        play.expose();
+        let half_width = play.rig.hedge.targets().next().unwrap().1.half_width();
+        let coins = |x| Coins::from_f64(x).unwrap();
+        for net_delta in [0.0, elsewhere * half_width] {
+            play.rig.tell(Body::Exposure {
+                underlying: ETH,
+                quality: BookQuality::Good,
+                net_delta: coins(net_delta),
+                log_gamma: coins(-1.0),
+                spot: Price(100_000 * ONE_E9),
+                delta_bound: 0.0,
+                expiries: 0,
+            });
+        }
+        play.delta = 0.9 * half_width;
+        play.expose();
+        assert_eq!(play.orders(), [], "each is within its own band");
+        play.rig.tell(Body::Clock);
+        play.orders().into_iter().filter(|order| order.1 != OTHER).map(|order| order.2).sum::<i64>()
+    };
+    assert!(traded(0.9) < 0, "both long: more than either band leaves alone");
+    assert_eq!(traded(0.0), 0);
+    assert_eq!(traded(-0.9), 0, "one against the other");
 }
 
 #[test]
@@ -63,7 +119,11 @@ fn a_batch_that_costs_more_than_it_brings_is_not_sent() {
     play.expose();
     assert_eq!(play.orders(), []);
     assert!(play.hold(Hold::NotWorthwhile) > 0);
-    assert!(play.rig.hedge.targets().next().unwrap().1.is_at_rest);
+    let is_at_rest = |play: &Play| play.rig.hedge.targets().next().unwrap().1.is_at_rest;
+    assert!(is_at_rest(&play));
+    play.rig.tell(Body::Kill { level: KillLevel::Pause, cause: KillCause::Operator, by: Operator::NOBODY });
+    play.expose();
+    assert!(play.hold(Hold::Killed) > 0 && is_at_rest(&play), "a stop says nothing of what was left before it");
 }
 
 #[test]

@@ -37,26 +37,34 @@ fn a_covariance_that_is_not_positive_definite_leaves_delta_to_the_band() {
 
 #[test]
 fn absurd_figures_leave_delta_to_the_band() {
-    let mut play = Play::new(taking()).holding(-3.0, -1.0, 1e38);
-    play.expose();
-    assert!(play.orders().iter().all(|order| order.1 == PERPETUAL));
-    assert!(play.attribution().fallbacks.iter().sum::<u64>() > 0, "{:?}", play.attribution());
+    for vega in [1e38, f64::NAN, f64::INFINITY] {
+        let mut play = Play::new(taking()).holding(-3.0, -1.0, vega);
+        play.expose();
+        let orders = play.orders();
+        assert!(matches!(orders[..], [(_, PERPETUAL, 1.., false)]), "{vega}: {orders:?}");
+        assert!(play.attribution().fallbacks.iter().sum::<u64>() > 0, "{vega}: {:?}", play.attribution());
+    }
 }
 
-#[test]
-fn books_that_cannot_be_traded_on_are_left_out_and_counted() {
-    type Spoil = dyn Fn(&mut Play, InstrumentId);
-    let cases: [(&Spoil, Excluded); 5] = [
+type Spoil = dyn Fn(&mut Play, InstrumentId);
+
+/// What may be wrong with a hedge, and what that is counted as.
+fn spoils() -> [(&'static Spoil, Excluded); 5] {
+    [
         (&|play, id| play.top(id, BookQuality::Good, 0.05, 0.0, 9), Excluded::BadBook),
         (&|play, id| play.top(id, BookQuality::Good, 0.0, 0.0, 0), Excluded::BadBook),
         (&|play, id| play.top(id, BookQuality::Stale, 0.05, 0.0501, 9), Excluded::BadBook),
-        (&|play, id| play.top(id, BookQuality::Good, 0.05, 0.0501, 0), Excluded::NoDepth),
+        (&|play, id| play.top(id, BookQuality::Good, 99_999.5, 100_000.0, 0), Excluded::NoDepth),
         (
             &|play, instrument| play.rig.tell(Body::Status { instrument, state: InstrumentState::Closed }),
             Excluded::NotTrading,
         ),
-    ];
-    for (spoil, reason) in cases {
+    ]
+}
+
+#[test]
+fn options_that_cannot_be_traded_are_left_out_and_counted() {
+    for (spoil, reason) in spoils() {
         let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);
         spoil(&mut play, PUT);
         spoil(&mut play, CALL);
@@ -64,6 +72,39 @@ fn books_that_cannot_be_traded_on_are_left_out_and_counted() {
         let orders = play.orders();
         assert!(!orders.is_empty() && orders.iter().all(|order| order.1.0 < 2), "{reason:?} {orders:?}");
         assert!(play.excluded(reason) >= 2, "{reason:?} {:?}", play.attribution());
+    }
+}
+
+#[test]
+fn a_perpetual_that_cannot_be_traded_is_replaced_by_the_future_which_is_its_copy() {
+    for (spoil, reason) in spoils() {
+        let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
+        spoil(&mut play, PERPETUAL);
+        play.expose();
+        let orders = play.orders();
+        assert!(orders.iter().any(|order| order.1 == FUTURE && order.2 > 0), "{reason:?} {orders:?}");
+        assert!(orders.iter().all(|order| order.1 != PERPETUAL), "{reason:?} {orders:?}");
+        assert!(play.excluded(reason) > 0, "{reason:?} {:?}", play.attribution());
+    }
+}
+
+#[test]
+fn hedges_that_are_copies_or_all_but_copies_are_not_traded_against_each_other() {
+    let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
+    play.expose();
+    let futures = play.orders();
+    assert!(!futures.is_empty() && futures.iter().all(|order| order.2 > 0), "{futures:?}");
+    for apart in [0.0, 1e-6, 1e-3] {
+        let mut play = Play::new(taking()).holding(0.0, -20.0, -3.0);
+        let (_, delta, log_gamma, vega, skew) = UNITS[0];
+        play.unit(CALL, delta * (1.0 + apart), [log_gamma, vega * (1.0 - apart as f32), skew]);
+        play.expose();
+        let mut options = play.orders();
+        options.retain(|order| order.1.0 >= 2);
+        assert!(!options.is_empty() && options.iter().all(|order| order.2 > 0), "{apart}: {options:?}");
+        let attribution = play.attribution();
+        assert!(attribution.worst_gap <= crate::hedge::program::GAP_TOLERANCE, "{apart}: {attribution:?}");
+        assert_eq!(attribution.fallbacks, [0; 4], "{apart}");
     }
 }
 
@@ -86,31 +127,23 @@ fn greeks_that_are_not_numbers_or_old_are_not_traded_on() {
 }
 
 #[test]
-fn a_halted_perpetual_is_replaced_by_the_future_which_is_its_copy() {
-    let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
-    play.expose();
-    let both = play.orders();
-    assert!(
-        !both.is_empty() && both.iter().map(|order| order.2).sum::<i64>() > 0,
-        "copies do not confuse it: {both:?}"
-    );
-    let mut play = Play::new(taking()).holding(-3.0, -1.0, 0.0);
-    play.rig.tell(Body::Status { instrument: PERPETUAL, state: InstrumentState::Closed });
-    play.expose();
-    let orders = play.orders();
-    assert!(orders.iter().any(|order| order.1 == FUTURE && order.2 > 0), "{orders:?}");
-    assert!(orders.iter().all(|order| order.1 != PERPETUAL), "{orders:?}");
-}
-
-#[test]
 fn without_any_hedge_nothing_is_done_and_the_reason_is_counted() {
     let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);
     for instrument in [PERPETUAL, FUTURE, PUT, CALL] {
         play.top(instrument, BookQuality::Gapped, 1.0, 2.0, 9);
     }
+    for times in 1..=2 {
+        play.expose();
+        assert_eq!(play.orders(), []);
+        assert_eq!((play.fallbacks(Fallback::NoHedge), play.hold(Hold::BadBook)), (times, times));
+    }
+    for instrument in [PERPETUAL, FUTURE, PUT, CALL] {
+        play.books(instrument, 9_000);
+        play.rig.tell(Body::Status { instrument, state: InstrumentState::Closed });
+    }
     play.expose();
-    assert_eq!(play.orders(), []);
-    assert!(play.fallbacks(Fallback::NoHedge) > 0 && play.hold(Hold::BadBook) > 0);
+    assert_eq!((play.orders(), play.hold(Hold::NoInstrument)), (vec![], 1));
+    assert!(!play.rig.hedge.targets().next().unwrap().1.is_at_rest);
 }
 
 #[test]

@@ -53,6 +53,16 @@ impl Play {
     }
 
     fn list(&mut self, instrument: InstrumentId, kind: InstrumentKind, option: Option<OptionKind>) {
+        self.list_of(BTC, instrument, kind, option);
+    }
+
+    fn list_of(
+        &mut self,
+        underlying: UnderlyingId,
+        instrument: InstrumentId,
+        kind: InstrumentKind,
+        option: Option<OptionKind>,
+    ) {
         let (lot, tick, fee) = match option {
             Some(_) => (ONE_E9 / 10, ONE_E9 / 10_000, 300_000),
             None => (10 * ONE_E9, ONE_E9 / 2, 500_000),
@@ -60,7 +70,6 @@ impl Play {
         let payoff = Payoff::Inverse;
         let strike = if option.is_some() { Price(100_000 * ONE_E9) } else { Price::ZERO };
         let (lot, venue) = (Quantity(lot), VenueInstrumentId(10 + u32::from(instrument.0)));
-        let underlying = BTC;
         let expiry_s = EXPIRY_S;
         self.rig.tell(Body::Listed { instrument, underlying, kind, payoff, option, expiry_s, strike, lot, venue });
         let (tick, contract) = (Price(tick), Quantity(ONE_E9));
@@ -90,9 +99,14 @@ impl Play {
         self.rig.tell(Body::Smile { underlying, expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope });
         self.rig.tell(Body::Jumps { underlying, expiry_s, gains: [self.jumps as f32; JUMPS] });
         for (instrument, delta, log_gamma, vega, skew) in UNITS {
-            self.rig.tell(Body::Unit { instrument, delta, log_gamma, vega, skew });
-            self.rig.tell(Body::UnitJumps { instrument, gains: [UNIT_JUMP as f32; JUMPS] });
+            self.unit(instrument, delta, [log_gamma, vega, skew]);
         }
+    }
+
+    /// What the greeks say of a lot of an option.
+    fn unit(&mut self, instrument: InstrumentId, delta: f64, [log_gamma, vega, skew]: [f32; 3]) {
+        self.rig.tell(Body::Unit { instrument, delta, log_gamma, vega, skew });
+        self.rig.tell(Body::UnitJumps { instrument, gains: [UNIT_JUMP as f32; JUMPS] });
     }
 
     /// A book with these exposures, everything known of it.

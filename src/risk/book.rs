@@ -216,21 +216,29 @@ impl Book {
         }
     }
 
+    /// Enters an instrument, or enters it anew: what is held and works then counts by its new terms. Of an option whose lot
+    /// became another, nothing is known until the greeks have told.
     fn list(&mut self, body: &Body) {
         let Body::Listed { instrument, underlying, kind, payoff, option, expiry_s, lot, .. } = *body else { return };
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
+        if underlying.index() >= self.groups.len() {
+            return;
+        }
         let is_option = kind == InstrumentKind::Option;
         let in_dollars = payoff == Payoff::Inverse && !is_option;
-        held.lot = if in_dollars { Unit { coins: 0, dollars: lot.0 } } else { Unit { coins: lot.0, dollars: 0 } };
-        (held.underlying, held.is_option, held.expiry_s) = (underlying, is_option, expiry_s);
+        let lot = if in_dollars { Unit { coins: 0, dollars: lot.0 } } else { Unit { coins: lot.0, dollars: 0 } };
+        self.groups[held.underlying.index()].count_all(held, -1);
+        held.is_valued &= (held.underlying, held.is_option, held.lot) == (underlying, is_option, lot);
+        (held.underlying, held.is_option, held.lot, held.expiry_s) = (underlying, is_option, lot, expiry_s);
         if !is_option {
-            held.per_lot = PerLot { delta: held.lot, log_gamma: 0, vega: 0 };
+            held.per_lot = PerLot { delta: lot, log_gamma: 0, vega: 0 };
             held.is_valued = true;
         } else if !held.is_valued {
             // Until the greeks tell, the most an option's delta can be.
-            let coins = if option == Some(OptionKind::Put) { lot.0.saturating_neg() } else { lot.0 };
+            let coins = if option == Some(OptionKind::Put) { lot.coins.saturating_neg() } else { lot.coins };
             held.per_lot.delta = Unit { coins, dollars: 0 };
         }
+        self.groups[underlying.index()].count_all(held, 1);
     }
 
     /// Adds to a position, and to what is held gross.
@@ -300,6 +308,14 @@ impl Group {
         }
     }
 
+    /// Counts all of an instrument that is held and works (`sign` of 1), or takes it out again (-1).
+    fn count_all(&mut self, held: &Held, sign: i64) {
+        let (buying, selling) = held.counted;
+        self.grow(held, sign * held.position.saturating_abs());
+        self.work(held, Side::Buy, sign * buying as i64);
+        self.work(held, Side::Sell, sign * selling as i64);
+    }
+
     /// So many lots of an instrument more work on one side, or fewer.
     #[inline(always)]
     fn work(&mut self, held: &Held, side: Side, lots: i64) {
@@ -324,12 +340,9 @@ impl Group {
 
     /// A lot of an instrument is worth something else, those working included.
     fn revalue(&mut self, held: &mut Held, per_lot: PerLot) {
-        let (buying, selling) = held.counted;
-        self.work(held, Side::Buy, -(buying as i64));
-        self.work(held, Side::Sell, -(selling as i64));
+        self.count_all(held, -1);
         held.per_lot = per_lot;
-        self.work(held, Side::Buy, buying as i64);
-        self.work(held, Side::Sell, selling as i64);
+        self.count_all(held, 1);
     }
 
     fn see_vega(&mut self, expiry_s: u32, vega: i64) {

@@ -179,6 +179,7 @@ enum Step {
     Exposure { net_delta: i64, log_gamma: i64, vega: i64 },
     Unit { at: usize, delta: i64, log_gamma: i64, vega: i64 },
     Position { at: usize, lots: i64 },
+    Relist { at: usize, halves: i64 },
     Level { level: KillLevel },
 }
 
@@ -196,6 +197,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (2..4usize, greek.clone(), greek.clone(), greek)
             .prop_map(|(at, delta, log_gamma, vega)| Step::Unit { at, delta, log_gamma, vega }),
         1 => (at, -200i64..200).prop_map(|(at, lots)| Step::Position { at, lots }),
+        1 => (0..2usize, 1i64..5).prop_map(|(at, halves)| Step::Relist { at, halves }),
         1 => prop_oneof![4 => Just(KillLevel::Open), 1 => Just(KillLevel::ReduceOnly)]
             .prop_map(|level| Step::Level { level }),
     ]
@@ -332,6 +334,14 @@ impl Rig {
             Step::Position { at, lots } => {
                 self.naive.positions[at] += lots;
                 self.see(Body::Position { instrument: InstrumentId(at as u16), lots });
+            }
+            // A future whose lot is so many halves of what it was at first.
+            Step::Relist { at, halves } => {
+                let lot = Quantity(instruments()[at].lot.0 / 2 * halves);
+                self.naive.instruments[at].lot = lot;
+                let (coins, dollars) = self.naive.lot(at);
+                self.naive.greeks[at] = [coins, dollars, 0, 0];
+                self.see(self.naive.instruments[at].listing());
             }
             Step::Level { level } => {
                 let by = crate::event::Operator::new("alice").expect("a name");

@@ -542,3 +542,15 @@ fn a_number_used_before_is_refused() {
     let again = request(order, PERPETUAL, Side::Buy, Price(99_000 * ONE_E9), 9);
     assert_eq!(rig.ask(again, &view(&instrument)), Err(Refusal::OrderTable));
 }
+
+#[test]
+fn an_option_whose_lot_became_another_is_not_traded_until_its_greeks_are_told() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.try_call(Side::Buy, 1), Ok(()));
+    rig.see(call().listing());
+    assert_eq!(rig.try_call(Side::Buy, 2), Ok(()), "it was only told once more");
+    rig.see(Instrument { lot: Quantity(ONE_E9 / 10), ..call() }.listing());
+    assert_eq!(rig.try_call(Side::Buy, 3), Err(Refusal::UnknownGreeks));
+    rig.see(Body::Unit { instrument: CALL, delta: 0.05, log_gamma: 0.025, vega: 0.0125, skew: 0.0 });
+    assert_eq!(rig.try_call(Side::Buy, 3), Ok(()));
+}

@@ -15,6 +15,7 @@ pub struct HedgeConfig {
     /// What decides.
     pub policy: Policy,
     /// Instruments known, at most 65,534; those listed first are the ones that can be traded.
+    #[serde(default = "as_many_as_there_can_be")]
     pub instruments: usize,
     /// Risk aversion, and the bounds of the no-trade band.
     pub band: BandConfig,
@@ -35,6 +36,11 @@ pub struct HedgeConfig {
     pub rejects_in_a_row_max: u32,
     /// Start of the session, seconds since the epoch: makes order ids unique across restarts.
     pub started_s: u32,
+}
+
+/// What a journal means that does not say.
+const fn as_many_as_there_can_be() -> usize {
+    INSTRUMENTS_MAX
 }
 
 impl Default for HedgeConfig {

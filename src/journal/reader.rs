@@ -340,4 +340,17 @@ mod tests {
         };
         assert_eq!(session.secret.0, [0; 48]);
     }
+
+    #[test]
+    fn settings_that_do_not_say_for_how_many_instruments_mean_as_many_as_there_can_be() {
+        let session = crate::gateway::SessionConfig::new("client", "swordfish").unwrap().into();
+        let settings = Settings { greeks: Default::default(), hedge: Default::default(), session };
+        let mut json: serde_json::Value = serde_json::from_slice(&settings.to_json()).unwrap();
+        for holder in ["/hedge", "/greeks/capacity"] {
+            let fields = json.pointer_mut(holder).and_then(serde_json::Value::as_object_mut).unwrap();
+            assert!(fields.remove("instruments").is_some(), "{holder}");
+        }
+        let back = Settings::from_json(json.to_string().as_bytes()).unwrap();
+        assert_eq!((back.greeks, back.hedge), (settings.greeks, settings.hedge));
+    }
 }

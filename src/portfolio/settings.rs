@@ -16,8 +16,9 @@ pub enum OpeningBook {
     Positions(Box<[(VenueInstrumentId, Lots)]>),
 }
 
-/// What room is taken for.
+/// What room is taken for. What a journal does not say is as by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Capacity {
     /// Instruments listed, at most 65,534.
     pub instruments: usize,

@@ -15,6 +15,7 @@ use crate::instrument::Symbol;
 use crate::order::{ClientOrderIds, OrderStore, Request};
 use crate::risk::{Gate, Instruction, Limits, View};
 use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Lots, Nanos, Ticks, VenueInstrumentId};
+use crate::wire::fix::{FIELDS_MAX, FRAME_BYTES_MAX};
 
 /// How long the venue may take for all of it, nanoseconds.
 const PATIENCE_NS: u64 = 30 * Nanos::PER_SECOND;
@@ -28,6 +29,13 @@ pub enum CatchUpError {
     /// It took too long.
     #[error("the venue did not answer everything within {} s", PATIENCE_NS / Nanos::PER_SECOND)]
     Patience,
+    /// The statement of the account, or what came with it, is no message that can be read.
+    #[error(
+        "what the venue sent as the statement of the account cannot be read: a message of more than {FRAME_BYTES_MAX} \
+         bytes or {FIELDS_MAX} fields, or a damaged one. Nothing was started: ask the venue to state the positions in \
+         several messages, or hold fewer in this account"
+    )]
+    Unreadable,
 }
 
 /// What the venue said.
@@ -74,6 +82,8 @@ pub struct CatchUp {
     orders: OrderStore,
     step: Step,
     since: Option<Nanos>,
+    /// What could not be read of what came before the account was asked for.
+    unread: u64,
     reports: Vec<Event>,
 }
 
@@ -104,6 +114,7 @@ impl CatchUp {
             orders: OrderStore::new(),
             step: Step::Connecting,
             since: None,
+            unread: 0,
             reports,
         }
     }
@@ -138,6 +149,7 @@ impl CatchUp {
         self.go_on(time);
         match (self.gateway.wants_disconnect(), self.gateway.disconnect_reason()) {
             (true, _) if self.step == Step::LoggingOut => Ok(true),
+            _ if self.step == Step::Stating && self.unread() > self.unread => Err(CatchUpError::Unreadable),
             (true, Some(reason)) => Err(CatchUpError::Session(reason)),
             _ if time.since(*self.since.get_or_insert(time)) > PATIENCE_NS => Err(CatchUpError::Patience),
             _ => Ok(false),
@@ -192,6 +204,7 @@ impl CatchUp {
             Step::Cancelling if self.is_answered() => {
                 if self.gateway.ask_account(time) {
                     self.step = Step::Stating;
+                    self.unread = self.unread();
                     // Behind its refusal no order's status can be on its way.
                     self.cancel(self.barrier, time);
                 } else {
@@ -208,6 +221,12 @@ impl CatchUp {
     /// Whether the order that never was has been refused as often as it was asked back. Without a contract it is not.
     fn is_answered(&self) -> bool {
         self.refusals == self.asked
+    }
+
+    /// Bytes that were no message, and messages that could not be read.
+    fn unread(&self) -> u64 {
+        let counters = self.gateway.counters();
+        counters.garbled_bytes + counters.malformed
     }
 
     fn log_out(&mut self, time: Nanos) {

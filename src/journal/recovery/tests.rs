@@ -55,6 +55,13 @@ fn run() -> Recovery {
 
 /// What a venue says that answers the two questions so, and refuses every cancel of an order that never was.
 fn witness(positions: impl Fn(&mut Writer<'_>), open: usize) -> Witness {
+    converse(|venue, request, now, _| answer(venue, request, now, &positions, open)).expect("the session stands")
+}
+
+/// A catch-up with a venue that answers requests so, as messages of its session or as bytes for the wire.
+fn converse(
+    mut answer: impl FnMut(&mut Acceptor, ClientRequest, Nanos, &mut Vec<u8>),
+) -> Result<Witness, CatchUpError> {
     let credentials = Credentials::new("client", "swordfish").expect("fits");
     let mut venue = Acceptor::new(FixRules::new("VENUE", "DESK").expect("names"), Some(credentials));
     // The fill of the run, under the number that is asked for again.
@@ -82,7 +89,7 @@ fn witness(positions: impl Fn(&mut Writer<'_>), open: usize) -> Witness {
                 Taken::Incomplete => break,
                 Taken::Session(taken) => taken,
                 Taken::Request(taken, request) => {
-                    answer(&mut venue, request, now, &positions, open);
+                    answer(&mut venue, request, now, &mut to_desk);
                     taken
                 }
             };
@@ -92,8 +99,8 @@ fn witness(positions: impl Fn(&mut Writer<'_>), open: usize) -> Witness {
         venue.written(venue.pending().len());
         let taken = desk.receive(&to_desk, now);
         to_desk.drain(..taken);
-        if desk.tick(now).expect("the session stands") {
-            return desk.finish(now);
+        if desk.tick(now)? {
+            return Ok(desk.finish(now));
         }
     }
     panic!("the venue never said everything");
@@ -183,4 +190,19 @@ fn an_account_that_the_venue_refuses_to_state_needs_a_persons_word() {
     let witness = witness(|report| nothing(report, 1), 0);
     assert_eq!(witness.account, None);
     assert_eq!(reconciled(&witness), ([None, Some(Lots(5))], vec![Difference::Unstated]));
+}
+
+#[test]
+fn a_statement_longer_than_a_message_may_be_refuses_the_start_and_says_so() {
+    let group = "703=TQ\x01704=1\x01705=0\x0155=BTC-27JUN25-100000-C\x01".repeat(2_000);
+    let body = format!("35=AP\x0134=4\x01721=1\x01728=0\x01702=2000\x01{group}");
+    assert!(body.len() > crate::wire::fix::FRAME_BYTES_MAX);
+    let stated = format!("8=FIX.4.4\x019={}\x01{body}10=000\x01", body.len());
+    let refused = converse(|venue, request, now, wire| match request {
+        ClientRequest::Positions { .. } => wire.extend_from_slice(stated.as_bytes()),
+        other => answer(venue, other, now, |_| {}, 0),
+    });
+    let refused = refused.expect_err("it cannot be read");
+    assert_eq!(refused, CatchUpError::Unreadable);
+    assert!(refused.to_string().contains("more than 65535 bytes or 4096 fields"), "{refused}");
 }

@@ -81,6 +81,13 @@ impl Unit {
         i128::from(self.coins) * i128::from(spot.0) + i128::from(self.dollars) * i128::from(ONE_E9)
     }
 
+    /// More than its notional at `spot`, in steps of 2^64 times 1e-18 of quote currency, some 18 dollars.
+    #[inline(always)]
+    pub(super) fn steps_above(self, spot: Price) -> i64 {
+        // Each half lost less than a step. The products are below 2^126: the sum is far from the end of a word.
+        upper(i128::from(self.coins) * i128::from(spot.0)) + upper(i128::from(self.dollars) * i128::from(ONE_E9)) + 2
+    }
+
     /// Which way a lot bought pushes.
     #[inline]
     pub(super) fn sign(self) -> i64 {
@@ -359,6 +366,12 @@ impl Group {
         }
         self.vega = self.by_expiry.iter().map(|(_, vega)| i128::from(*vega)).sum();
     }
+}
+
+/// The upper word: whole steps of 2^64, rounded down.
+#[inline(always)]
+pub(super) fn upper(value: i128) -> i64 {
+    (value >> 64) as i64
 }
 
 /// Where buying or selling something of this sign pushes.

@@ -1,12 +1,13 @@
 //! The limits on sizes and greeks, in the units in which sums are held against them.
 //!
 //! Sums are exact, quote currency in 1e-18, and may take 128 bits. Coins and dollars by themselves nearly always fit a word,
-//! and then an order in a future is held against all of its limits with one multiplication a term. What does not fit, does
-//! not pass, or is an option goes the long way, which also finds the reason.
+//! and an order in a future is first held against its limits by the upper halves of their products, in steps of some 18
+//! dollars and rounded up. What does not fit, does not pass by that, or is an option goes the long way, which is exact and
+//! also finds the reason.
 //!
 //! Constant time, no division.
 
-use super::book::{Amount, Group, Held, Pushes, Unit};
+use super::book::{Amount, Group, Held, Pushes, Unit, upper};
 use super::gate::Asked;
 use super::{Limits, Refusal, refuse_if};
 use crate::canary::canary;
@@ -27,6 +28,17 @@ pub(super) struct Ceilings {
     /// Coins times quote currency, 1e-18, for a move of 1.00.
     gamma: i128,
     vega: i128,
+    coarse: Coarse,
+}
+
+/// The limits that an order in a future is held against, in [`Unit::steps_above`], rounded down.
+#[derive(Clone, Copy, Debug)]
+struct Coarse {
+    order: i64,
+    position: i64,
+    gross: i64,
+    futures: i64,
+    delta: i64,
 }
 
 /// What an order comes on top of.
@@ -63,22 +75,23 @@ impl Ceilings {
 
         let worst = held.position.checked_mul(sign)?.checked_add_unsigned(working)?.checked_add(more)?;
         let position = lot.checked_times(worst.max(0))?;
-        let gross = group.gross.narrow()?.checked_plus(more_size)?;
-        let futures = group.futures.narrow()?.checked_plus(more_size)?;
+        let gross = group.gross.narrow()?.checked_plus(more_size)?.steps_above(spot);
 
         // A lot of a future is worth its delta.
         let pushed = if asked.side == Side::Buy { group.working.delta.up } else { group.working.delta.down };
         let toward = Unit { coins: i64::try_from(group.net_delta).ok()?.checked_mul(sign)?, dollars: 0 };
         let delta = pushed.narrow()?.checked_plus(toward)?.checked_plus(more_size)?;
 
-        Some(
-            lot.sign() > 0
-                && order.notional_e18(spot) <= self.order
-                && position.notional_e18(spot) <= self.position
-                && gross.notional_e18(spot) <= self.gross
-                && futures.notional_e18(spot) <= self.futures
-                && delta.notional_e18(spot) <= self.delta,
-        )
+        let limits = &self.coarse;
+        let fits = lot.sign() > 0
+            && order.steps_above(spot) <= limits.order
+            && position.steps_above(spot) <= limits.position
+            && gross <= limits.gross
+            && delta.steps_above(spot) <= limits.delta;
+        // Futures are no more than everything is.
+        let within_credit = gross <= limits.futures
+            || group.futures.narrow()?.checked_plus(more_size)?.steps_above(spot) <= limits.futures;
+        Some(fits && within_credit)
     }
 
     /// The verdict, and why not.
@@ -140,14 +153,24 @@ impl From<&Limits> for Ceilings {
     fn from(limits: &Limits) -> Self {
         let e18 = |e9: i64| i128::from(e9) * E9;
         let units = e18(limits.credit_max_e9).checked_div(i128::from(limits.margin_rate_e9.max(0)));
+        let [order, position] = [e18(limits.order_notional_max_e9), e18(limits.position_notional_max_e9)];
+        let [gross, delta] = [e18(limits.gross_notional_max_e9), e18(limits.delta_notional_max_e9)];
+        let futures = units.map_or(i128::MAX, |units| (units + 1) * E9 - 1);
         Self {
-            order: e18(limits.order_notional_max_e9),
-            position: e18(limits.position_notional_max_e9),
-            gross: e18(limits.gross_notional_max_e9),
-            delta: e18(limits.delta_notional_max_e9),
-            futures: units.map_or(i128::MAX, |units| (units + 1) * E9 - 1),
+            order,
+            position,
+            gross,
+            delta,
+            futures,
             gamma: e18(limits.gamma_notional_max_e9) * 100,
             vega: e18(limits.vega_max_e9) * 100,
+            coarse: Coarse {
+                order: upper(order),
+                position: upper(position),
+                gross: upper(gross),
+                futures: upper(futures),
+                delta: upper(delta),
+            },
         }
     }
 }
@@ -196,7 +219,7 @@ mod tests {
         fn what_passes_in_words_passes_the_long_way(
             limits in prop::array::uniform5(some()), lot in some(), in_dollars: bool, asked in asked(), spot in some(),
             (position, net_delta, working) in (signed(), wide(), any::<u32>()),
-            gross in amount(), futures in amount(), (up, down) in (amount(), amount()),
+            options in amount(), futures in amount(), (up, down) in (amount(), amount()),
         ) {
             let [order, position_max, gross_max, delta, credit] = limits;
             let ceilings = Ceilings::from(&Limits {
@@ -210,6 +233,7 @@ mod tests {
             let (mut held, mut group) = (Held::default(), Group::default());
             held.lot = if in_dollars { Unit { coins: 0, dollars: lot } } else { Unit { coins: lot, dollars: 0 } };
             (held.per_lot.delta, held.position) = (held.lot, position);
+            let gross = futures.plus(Amount { coins: options.coins.abs(), dollars: options.dollars.abs() });
             (group.net_delta, group.gross, group.futures) = (net_delta, gross, futures);
             group.working.delta = Pushes { up, down };
             let (spot, working) = (Price(spot.max(1)), u64::from(working));
@@ -225,14 +249,16 @@ mod tests {
     }
 
     #[test]
-    fn an_order_up_to_its_limits_takes_the_short_way_and_one_beyond_has_its_reason() {
+    fn an_order_well_within_its_limits_takes_the_short_way_and_one_beyond_has_its_reason() {
         let ceilings = Ceilings::from(&Limits::default());
         let (mut held, mut group) = (Held::default(), Group::default());
         held.lot = Unit { coins: 0, dollars: 10 * ONE_E9 };
         held.per_lot.delta = held.lot;
         assert!(ceilings.surely_admits(&Asked::of(Side::Buy, 100_000), &at(&held, &group)));
-        // Beside the order's own limit, and then the gross one.
-        assert!(ceilings.surely_admits(&Asked::of(Side::Sell, 500_000), &at(&held, &group)));
+        // Up to some steps below the order's own limit; at it and at the gross one the long way decides.
+        assert!(ceilings.surely_admits(&Asked::of(Side::Sell, 499_990), &at(&held, &group)));
+        assert!(!ceilings.surely_admits(&Asked::of(Side::Sell, 500_000), &at(&held, &group)));
+        assert_eq!(ceilings.admit(&Asked::of(Side::Sell, 500_000), &at(&held, &group)), Ok(()));
         assert_eq!(ceilings.admit(&Asked::of(Side::Sell, 500_001), &at(&held, &group)), Err(Refusal::Notional));
         group.gross.dollars = i128::from(1_000_000_000 - 10) * E9;
         assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 1), &at(&held, &group)), Ok(()));

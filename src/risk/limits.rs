@@ -72,9 +72,14 @@ impl Restricted {
     }
 
     /// Whether an instrument is on the list.
-    #[inline]
+    #[inline(always)]
     pub fn holds(&self, instrument: VenueInstrumentId) -> bool {
-        self.len > 0 && self.numbers[..usize::from(self.len).min(RESTRICTED_MAX)].contains(&instrument.0)
+        self.len > 0 && self.lists(instrument)
+    }
+
+    #[inline(never)]
+    fn lists(&self, instrument: VenueInstrumentId) -> bool {
+        self.numbers[..usize::from(self.len).min(RESTRICTED_MAX)].contains(&instrument.0)
     }
 }
 

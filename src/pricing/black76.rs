@@ -10,7 +10,7 @@
 //! are not positive. Without bound on volatility a call is the forward, a put the strike. NaN in gives NaN out; finite input never does.
 
 use crate::instrument::OptionKind;
-use crate::pricing::elementary::{ln_ratio, mills, mills_pair, normal_pdf};
+use crate::pricing::elementary::{ln_ratio, mills, mills_gap, mills_pair, normal_pdf};
 
 /// Total volatility from which an option has reached its limit: N(±500) is 0 or 1.
 pub(super) const TOTAL_VOL_MAX: f64 = 1e3;
@@ -225,7 +225,7 @@ impl State {
         if self.s < TOTAL_VOL_NARROW {
             mills_fall(if strike > forward { -self.d1 } else { self.d2 }, self.s)
         } else {
-            (self.mills1 - self.mills2).abs()
+            mills_gap(self.d1.abs(), self.d2.abs())
         }
     }
 

@@ -134,6 +134,7 @@ impl VolSolver {
     fn total_vol(&self, target: f64, start: f64) -> Option<f64> {
         let (mut low, mut high) = (TOTAL_VOL_MIN, TOTAL_VOL_MAX);
         let mut s = if start > low && start < high { start } else { 0.5 };
+        let inv_target = 1.0 / target;
         for _ in 0..STEPS_MAX {
             if self.k.abs() > FAR * s {
                 // Too far out for a double to hold the value: whatever the target is, s lies below it.
@@ -147,7 +148,7 @@ impl VolSolver {
             } else {
                 high = s;
             }
-            let step = Step::new(self.k, s, reach, -ln_of_ratio(value, target));
+            let step = Step::new(self.k, s, reach, -ln_of_ratio(value, target, inv_target));
             if let Some(step) = step.last() {
                 return Some(s + step);
             }
@@ -199,28 +200,25 @@ impl Step {
         let a = rho * (m - t);
         let b = -rho2 * (3.0 * m + t);
         let c = 12.0 * rho2 * rho * m;
+        // By Estrin: what waits for a, and above all what waits for q, which comes last, is short.
+        let (a2, q2) = (a * a, q * q);
         let c2 = (1.0 - a) * (1.0 / 2.0);
-        let c3 = (1.0 + a * (2.0 * a - 3.0) - b) * (1.0 / 6.0);
-        let c4 = (1.0 + a * (a * (12.0 - 6.0 * a) - 7.0) + b * (7.0 * a - 6.0) - c) * (1.0 / 24.0);
-        let fourth = newton * (1.0 + q * (c2 + q * (c3 + q * c4)));
+        let c3 = (1.0 - 3.0 * a + 2.0 * a2 - b) * (1.0 / 6.0);
+        let c4 = ((1.0 - 7.0 * a) + a2 * (12.0 - 6.0 * a) + (b * (7.0 * a - 6.0) - c)) * (1.0 / 24.0);
+        let low = (1.0 + q * c2) + q2 * (c3 + q * c4);
+        let fourth = newton * low;
         if fourth.abs() <= CLOSE[0] * limit {
             return Some(fourth);
         }
         let d = -60.0 * rho2 * rho2 * m;
         let e = -6.0 * rho * d;
-        let c5 = 1.0
-            + a * (a * (a * (24.0 * a - 60.0) + 50.0) - 15.0)
-            + b * (a * (70.0 - 46.0 * a) + 7.0 * b - 25.0)
-            + c * (11.0 * a - 10.0)
-            - d;
-        let c6 = 1.0
-            + a * (a * (a * (a * (360.0 - 120.0 * a) - 390.0) + 180.0) - 31.0)
-            + b * (a * (a * (326.0 * a - 690.0) + 455.0) - 90.0 + b * (105.0 - 127.0 * a) + 25.0 * c)
-            + c * (a * (165.0 - 101.0 * a) - 65.0)
-            + d * (16.0 * a - 15.0)
-            - e;
-        let q4 = q * q * q * q;
-        let sixth = fourth + newton * q4 * (c5 * (1.0 / 120.0) + q * c6 * (1.0 / 720.0));
+        let c5 = ((1.0 - 15.0 * a) + a2 * ((50.0 - 60.0 * a) + 24.0 * a2))
+            + b * ((70.0 * a - 25.0) + (7.0 * b - 46.0 * a2))
+            + (c * (11.0 * a - 10.0) - d);
+        let c6 = ((1.0 - 31.0 * a) + a2 * ((180.0 - 390.0 * a) + a2 * (360.0 - 120.0 * a)))
+            + b * ((455.0 * a - 90.0) + a2 * (326.0 * a - 690.0) + (b * (105.0 - 127.0 * a) + 25.0 * c))
+            + (c * ((165.0 * a - 65.0) - 101.0 * a2) + (d * (16.0 * a - 15.0) - e));
+        let sixth = newton * (low + q2 * q2 * (c5 * (1.0 / 120.0) + q * (c6 * (1.0 / 720.0))));
         (sixth.abs() <= CLOSE[1] * limit).then_some(sixth)
     }
 
@@ -242,13 +240,19 @@ fn is_positive(x: f64) -> bool {
     x > 0.0 && x < f64::INFINITY
 }
 
-/// ln(value/target), by its series where they nearly agree; −745 for a value that has vanished.
-fn ln_of_ratio(value: f64, target: f64) -> f64 {
-    let gap = (value - target) / (value + target);
-    if gap.abs() < 0.05 {
-        let z = gap * gap;
-        let low = (1.0 + z * (1.0 / 3.0)) + z * z * (1.0 / 5.0 + z * (1.0 / 7.0));
-        2.0 * gap * (low + z * z * z * z * (1.0 / 9.0 + z * (1.0 / 11.0)))
+/// Relative difference of values up to which their ratio's logarithm is taken by its series, good to 4e-15.
+const ALIKE: f64 = 1.0 / 32.0;
+
+/// ln(value/target), by its series where they nearly agree, which waits for no division that waits for the value; −745 for
+/// a value that has vanished.
+#[inline(always)]
+fn ln_of_ratio(value: f64, target: f64, inv_target: f64) -> f64 {
+    let y = (value - target) * inv_target;
+    if y.abs() < ALIKE {
+        let y2 = y * y;
+        let low = (1.0 - y * (1.0 / 2.0)) + y2 * (1.0 / 3.0 - y * (1.0 / 4.0));
+        let high = (1.0 / 5.0 - y * (1.0 / 6.0)) + y2 * (1.0 / 7.0 - y * (1.0 / 8.0));
+        y * (low + (y2 * y2) * high)
     } else if value > 0.0 {
         ln_ratio(value, target)
     } else {

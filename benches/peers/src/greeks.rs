@@ -37,15 +37,19 @@ pub fn walk(forward: f64) -> impl FnMut() -> f64 {
     }
 }
 
-/// Our strip and single option, the black_scholes crate, nautilus-model in double and single precision.
+/// Our strip and single option, the black_scholes crate, nautilus-model in double and single precision: all asked for the
+/// call and the put at every strike, then those that can give one side for the call alone.
 pub fn compare() {
     let struck: Vec<_> = smile(FORWARD, STRIKES, YEARS).collect();
     let strip = strip_of(&struck, YEARS);
     let mut rows = StripGreeks::with_capacity(STRIKES);
     let (mut next, mut next_summed) = (walk(FORWARD), walk(FORWARD));
+    let ours = |kind, f, k, sigma| Greeks::new(kind, f, k, sigma, YEARS);
+    let exact = |is_call, f, k, sigma| black_scholes_greeks_exact(f, 0.0, 0.0, sigma, is_call, k, YEARS);
+    let single = |is_call, f, k, sigma| black_scholes_greeks(f, 0.0, 0.0, sigma, is_call, k, YEARS);
     contest(
-        &format!("price and greeks of {STRIKES} strikes, one after the other"),
-        "a strike; error of price over forward, of delta",
+        &format!("price and greeks of the call and the put at {STRIKES} strikes, one after the other"),
+        "a strike, both sides; error of a call's price over forward, of its delta",
         vec![
             Contender::new("hedgecore strip, each strike", PASSES, STRIKES, || {
                 strip.greeks_into(next(), &mut rows);
@@ -56,31 +60,42 @@ pub fn compare() {
                 black_box(strip.exposure(next_summed()));
             })
             .remark("sums of positions; the same kernel"),
-            one_by_one("hedgecore, one option", &struck, |f, k, sigma| Greeks::new(Call, f, k, sigma, YEARS)).remark(
-                accuracy(|r| {
-                    let greeks = Greeks::new(Call, r.forward, r.strike, r.sigma, r.years);
-                    (greeks.price, greeks.delta)
-                }),
-            ),
+            one_by_one("hedgecore, two options", &struck, |f, k, sigma| {
+                (ours(Call, f, k, sigma), ours(Put, f, k, sigma))
+            }),
             one_by_one("black_scholes, call and put", &struck, |f, k, sigma| compute_all(f, k, 0.0, sigma, YEARS))
                 .remark(accuracy(|r| {
                     let all = compute_all(r.forward, r.strike, 0.0, r.sigma, r.years);
                     (all.call_price, all.call_delta)
                 })),
-            one_by_one("nautilus-model, exact", &struck, |f, k, sigma| {
-                black_scholes_greeks_exact(f, 0.0, 0.0, sigma, true, k, YEARS)
-            })
-            .remark(accuracy(|r| {
-                let greeks = black_scholes_greeks_exact(r.forward, 0.0, 0.0, r.sigma, true, r.strike, r.years);
+            one_by_one("nautilus-model, exact, twice", &struck, |f, k, sigma| {
+                (exact(true, f, k, sigma), exact(false, f, k, sigma))
+            }),
+            one_by_one("nautilus-model, single, twice", &struck, |f, k, sigma| {
+                (single(true, f, k, sigma), single(false, f, k, sigma))
+            }),
+        ],
+    );
+    contest(
+        &format!("price and greeks of the call alone at {STRIKES} strikes"),
+        "an option; error of price over forward, of delta",
+        vec![
+            one_by_one("hedgecore, one option", &struck, |f, k, sigma| ours(Call, f, k, sigma)).remark(accuracy(|r| {
+                let greeks = Greeks::new(Call, r.forward, r.strike, r.sigma, r.years);
                 (greeks.price, greeks.delta)
             })),
-            one_by_one("nautilus-model, single precision", &struck, |f, k, sigma| {
-                black_scholes_greeks(f, 0.0, 0.0, sigma, true, k, YEARS)
-            })
-            .remark(accuracy(|r| {
-                let greeks = black_scholes_greeks(r.forward, 0.0, 0.0, r.sigma, true, r.strike, r.years);
-                (greeks.price, greeks.delta)
-            })),
+            one_by_one("nautilus-model, exact", &struck, |f, k, sigma| exact(true, f, k, sigma)).remark(accuracy(
+                |r| {
+                    let greeks = black_scholes_greeks_exact(r.forward, 0.0, 0.0, r.sigma, true, r.strike, r.years);
+                    (greeks.price, greeks.delta)
+                },
+            )),
+            one_by_one("nautilus-model, single precision", &struck, |f, k, sigma| single(true, f, k, sigma)).remark(
+                accuracy(|r| {
+                    let greeks = black_scholes_greeks(r.forward, 0.0, 0.0, r.sigma, true, r.strike, r.years);
+                    (greeks.price, greeks.delta)
+                }),
+            ),
         ],
     );
 }

@@ -64,7 +64,9 @@ impl Network {
             }
         }
         network.netem = (0..2).filter(|line| !lines[*line].is_clean()).try_for_each(|line| network.impair(line));
-        if network.netem.is_err() {
+        if let Err(why) = &network.netem {
+            // Before the kernel has its say, `tc` has to understand what is asked.
+            assert!(!why.contains("Usage:"), "{why}");
             network.unimpair();
         }
         Ok(network)

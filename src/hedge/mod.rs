@@ -54,7 +54,6 @@ use desk::Desk;
 use factors::Unit;
 use market::Together;
 use orders::Orders;
-use program::Stress;
 
 use crate::event::{Body, Event, JUMPS};
 use crate::instrument::{Catalogue, InstrumentKind, Symbol, UNDERLYINGS_MAX};
@@ -328,27 +327,20 @@ impl Hedge {
         }
     }
 
-    /// What other underlyings leave standing, in coins of `own`: each exposure as far as its own band leaves it alone,
-    /// by the root of both stiffnesses, under the correlation stress in which it is worst.
+    /// What other underlyings leave standing, in coins of `own`: each exposure as far as its own band leaves it alone, by the
+    /// root of both stiffnesses, at the correlation that lies in the middle of both stresses, where the worse of them is least.
+    /// The worse one itself would change with the order that answers it, and that order be taken back, without end.
     fn abroad(&self, own: usize, underlyings: usize) -> f64 {
-        let target = &self.targets[own];
-        let mut shifts = [0.0; Stress::ALL.len()];
-        for (at, other) in self.targets.iter().enumerate().take(underlyings).filter(|(at, _)| *at != own) {
-            let ratio = other.stiffness / target.stiffness;
-            if !(ratio > 0.0 && ratio.is_finite()) {
-                continue;
-            }
+        let certain = 1.0 - self.config.program.covariance.stress;
+        let others = self.targets.iter().enumerate().take(underlyings).filter(|(at, _)| *at != own);
+        let shifts = others.filter_map(|(at, other)| {
+            let ratio = other.stiffness / self.targets[own].stiffness;
             let half_width = other.half_width();
             let left = other.net_delta.to_f64().max(-half_width).min(half_width);
-            let (base, amount) = (self.together.correlation(own, at), self.config.program.covariance.stress);
-            for (shift, toward) in shifts.iter_mut().zip([base, 1.0, -1.0]) {
-                *shift += (base + amount * (toward - base)) * ratio.sqrt() * left;
-            }
-        }
-        let net_delta = target.net_delta.to_f64();
-        shifts.into_iter().fold(shifts[0], |worst: f64, shift| {
-            if (net_delta + shift).abs() > (net_delta + worst).abs() { shift } else { worst }
-        })
+            let is_known = ratio > 0.0 && ratio.is_finite();
+            is_known.then(|| certain * self.together.correlation(own, at) * ratio.sqrt() * left)
+        });
+        shifts.sum()
     }
 }
 

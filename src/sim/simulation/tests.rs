@@ -122,3 +122,15 @@ fn what_the_operator_does_with_orders_under_way_is_survived() {
 fn disks_that_fail_are_survived() {
     survive(alone::DISK);
 }
+
+/// Of two underlyings that move together each made the other trade, forth and back, on books that stood still.
+#[test]
+fn programs_of_two_underlyings_leave_each_other_alone_while_nothing_moves() {
+    let line = "faulty_s=5 heal_s=12 feed=starbase policy=program orders=fix duplicate=0.04953627085226764 \
+                snapshot_stale=0.12462851440499616 unknown_order=0.08210054921336364 clock_back=0.15493045322366125 \
+                stall=0.3779003160518561";
+    let options: Options = line.parse().expect("options");
+    let outcome = run(&options.with_seed(51));
+    assert_eq!(outcome.violations, [], "{:#?}", outcome.trace);
+    assert!(outcome.orders < 400, "{} orders, where a few hundred were enough", outcome.orders);
+}

@@ -273,6 +273,26 @@ fn a_full_store_refuses_and_ended_orders_give_way_oldest_first() {
 }
 
 #[test]
+fn the_bounds_on_clashes_begin_anew_once_nothing_is_unanswered_or_live() {
+    let mut store = store();
+    let repeats = |store: &OrderStore| store.may_clash(INSTRUMENT, Side::Buy, Price(9), 10);
+    let meets = |store: &OrderStore, price| store.may_clash(INSTRUMENT, Side::Sell, Price(price), 1);
+    assert!(repeats(&store) && meets(&store, 9) && !meets(&store, 10));
+    store.apply(&accepted());
+    assert!(!repeats(&store) && meets(&store, 9), "answered, and live");
+    store.apply(&cancelled(0));
+    assert!(!meets(&store, 1), "ended");
+    // The widest of orders that came and went is forgotten when somebody looks at those that are left.
+    store.insert(NewOrder { price: Price(5), ..new(78, Side::Buy, 1) }).expect("room");
+    store.insert(NewOrder { price: Price(7), ..new(79, Side::Buy, 1) }).expect("room");
+    let ended = Body::Rejected { order: ClientOrderId(79), instrument: INSTRUMENT, reason: 1 };
+    store.apply(&ended);
+    assert!(meets(&store, 7));
+    store.tighten(INSTRUMENT);
+    assert!(!meets(&store, 7) && meets(&store, 5));
+}
+
+#[test]
 fn a_long_run_of_orders_leaves_nothing_behind() {
     let (mut store, mut ids) = (OrderStore::new(), ClientOrderIds::new(1_800_000_000));
     let mut open = std::collections::VecDeque::new();

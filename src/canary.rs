@@ -63,11 +63,13 @@ mod chosen {
         HotAllocation,
         /// The hedge is content far outside its band.
         LazyHedge,
+        /// Orders reach ten times as far as they may.
+        CarelessPrice,
     }
 
     impl Canary {
-        /// Every canary, with the invariants that it breaks.
-        pub const ALL: [(Self, &'static [u8]); 12] = [
+        /// Every canary, with the invariants that it breaks; 0 for what is asked beyond them.
+        pub const ALL: [(Self, &'static [u8]); 13] = [
             (Self::DoubledFill, &[1]),
             (Self::OversizedOrder, &[2]),
             (Self::IgnoredLimit, &[3]),
@@ -80,6 +82,7 @@ mod chosen {
             (Self::ReusedId, &[10]),
             (Self::HotAllocation, &[11]),
             (Self::LazyHedge, &[12]),
+            (Self::CarelessPrice, &[0]),
         ];
     }
 

@@ -12,6 +12,7 @@
 //! | [`exposures`] | 6 (incremental greeks = full revaluation within their bound) |
 //! | [`journal`] | 9 (what is read back is a prefix of what was written, and says how it ends) |
 //! | [`rerun`] | 8 (what was consumed, consumed again, decides the same) |
+//! | `sanity` | what an order may cost is a share of what it trades; nothing is traded while nothing moves (12) |
 //! | [`Checkers::healed`] | 12 (exposure back inside its band), and that everything works again |
 
 pub mod exposures;
@@ -19,6 +20,7 @@ pub mod journal;
 pub mod orders;
 pub mod positions;
 pub mod rerun;
+mod sanity;
 pub mod tops;
 mod truths;
 
@@ -31,16 +33,18 @@ use crate::event::{Body, Event, KillLevel};
 use crate::feed::Protocol;
 use crate::hedge::{HedgeConfig, Policy, Target};
 use crate::instrument::{BookQuality, Catalogue};
+use crate::order::Request;
 use crate::portfolio::GreeksConfig;
 use crate::risk::{Instruction, Refusal};
 use crate::runtime::Stamp;
-use crate::units::{Lots, Nanos, VenueInstrumentId};
+use crate::units::{Lots, Nanos, Price, VenueInstrumentId};
 
 use exposures::Exposures;
 use journal::Journal;
 use orders::Orders;
 use positions::Positions;
 use rerun::Rerun;
+use sanity::Sanity;
 use tops::Tops;
 
 /// Violations kept; one is enough to fail, a few help to understand.
@@ -84,6 +88,7 @@ pub struct Checkers {
     positions: Positions,
     tops: Tops,
     exposures: Exposures,
+    sanity: Sanity,
     rerun: Rerun,
     /// What the process writes down.
     pub journal: Journal,
@@ -123,6 +128,13 @@ impl Watch for Checkers {
         self.journal.decided(instruction);
         self.orders.decided(instruction, &self.catalogue, &self.positions, &mut self.findings);
         self.tops.decided(instruction, &mut self.findings);
+        if let Instruction::Send(approved) = instruction
+            && let Request::New { order, instrument, side, price, .. } = *approved.request()
+        {
+            let touch = self.tops.touch(instrument, side);
+            let tick = self.catalogue.find(instrument).map_or(Price::ZERO, |listed| listed.ticks.at(touch));
+            self.sanity.decided(order, side, price, (touch, tick), &mut self.findings);
+        }
     }
 
     fn dispatched(&mut self, _: &Instruction) {}
@@ -138,6 +150,7 @@ impl Checkers {
             positions: Positions::default(),
             tops: Tops::new(Protocol::default()),
             exposures: Exposures::default(),
+            sanity: Sanity::new(hedge.slippage_e9),
             rerun: Rerun::new(greeks.clone(), *hedge),
             journal: Journal::default(),
             by_program: hedge.policy == Policy::Program,
@@ -164,6 +177,11 @@ impl Checkers {
     /// The venue published this.
     pub fn published(&mut self, channel: Channel, bytes: &[u8]) {
         self.tops.published(channel, bytes);
+    }
+
+    /// The market has stood still for long enough: nothing is left to be hedged.
+    pub fn may_rest(&mut self) {
+        self.sanity.may_rest();
     }
 
     /// These bytes went out on the order connection while it was shut for orders, or not.
@@ -216,6 +234,7 @@ impl Checkers {
         }
         self.tops.healed(&self.catalogue, venue, &mut self.findings);
         self.positions.healed(&theirs(venue), &self.catalogue, &mut self.findings);
+        self.sanity.healed(&mut self.findings);
         // Neither a halt, which ends with a restart, nor an order that a limit forbids is a failure to hedge.
         let gate = process.hedge().gate();
         if gate.latch().level == KillLevel::Open && gate.refusals().of(Refusal::Position) == 0 {

@@ -25,6 +25,8 @@ struct Shown {
     /// The best it was since the last step: an order and the top after it may come from one packet.
     best: BookQuality,
     top: Top,
+    /// The lowest bid and the highest offer since the last step.
+    reach: (i64, i64),
 }
 
 /// The naive books.
@@ -53,8 +55,10 @@ impl Tops {
     pub(super) fn consumed(&mut self, body: &Body, catalogue: &Catalogue, findings: &mut Findings) {
         let Body::Top { instrument, quality, bid, ask, bid_lots, ask_lots } = *body else { return };
         let top = (bid.0, bid_lots, ask.0, ask_lots);
-        let best = self.shown.get(&instrument).map_or(quality, |shown| shown.best.min(quality));
-        self.shown.insert(instrument, Shown { quality, best, top });
+        let known = self.shown.get(&instrument);
+        let best = known.map_or(quality, |shown| shown.best.min(quality));
+        let reach = known.map_or((bid.0, ask.0), |shown| (shown.reach.0.min(bid.0), shown.reach.1.max(ask.0)));
+        self.shown.insert(instrument, Shown { quality, best, top, reach });
         self.fresh.push(instrument);
         if !matches!(quality, BookQuality::Good | BookQuality::Crossed) {
             return;
@@ -86,11 +90,18 @@ impl Tops {
         }
     }
 
+    /// The furthest that the best price opposite to an order was in this step; zero when there is none.
+    pub(super) fn touch(&self, instrument: InstrumentId, side: Side) -> Price {
+        let (bid, ask) = self.shown.get(&instrument).copied().unwrap_or_default().reach;
+        Price(if side == Side::Buy { ask } else { bid })
+    }
+
     /// What one step brought is done with.
     pub(super) fn settled(&mut self) {
         for instrument in self.fresh.drain(..) {
             if let Some(shown) = self.shown.get_mut(&instrument) {
                 shown.best = shown.quality;
+                shown.reach = (shown.top.0, shown.top.2);
             }
         }
     }

@@ -107,11 +107,19 @@ faults! {
     SequenceReset = "sequence_reset" at PerSecond(0.3),
     /// An instrument is halted for a while.
     Halt = "halt" at PerSecond(0.5),
+    /// A book is crossed for a while.
+    Crossed = "crossed" at PerSecond(0.5),
     /// A packet of noise arrives.
     Noise = "noise" at PerSecond(2.0),
 
     /// The order connection breaks; a part of what is under way still arrives.
     Drop = "drop" at PerSecond(0.5),
+    /// The order connection breaks before an order that waits for it leaves.
+    DropBeforeSend = "drop_before_send" at PerSecond(0.3),
+    /// The order connection breaks in the middle of an order.
+    DropDuringSend = "drop_during_send" at PerSecond(0.3),
+    /// The order connection breaks after an order has arrived and before it is answered.
+    DropAfterSend = "drop_after_send" at PerSecond(0.3),
     /// The connection swallows everything in both directions until somebody times out.
     HalfOpen = "half_open" at PerSecond(0.1),
     /// Connections are refused for a while.
@@ -143,6 +151,8 @@ faults! {
     UnsolicitedCancel = "unsolicited_cancel" at PerSecond(2.0),
     /// The venue refuses an amendment that nobody asked for.
     AmendReject = "amend_reject" at PerSecond(2.0),
+    /// The venue's market-maker protection triggers and freezes an underlying's orders.
+    Protection = "protection" at PerSecond(0.5),
     /// Somebody else trades the hedge on the account: the fill is of an order that is not known here.
     UnknownOrder = "unknown_order" at PerSecond(0.1),
     /// The venue takes the last fill back.

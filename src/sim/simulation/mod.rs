@@ -16,6 +16,7 @@
 
 mod dice;
 mod faults;
+mod inflict;
 mod lines;
 mod options;
 mod search;
@@ -34,14 +35,15 @@ pub use search::{Search, Tally, shrink};
 
 use super::checkers::{Checkers, Violation};
 use super::process::{Process, ProcessConfig};
-use super::venue::{Venue, Whim};
+use super::venue::Venue;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator, Trail};
 use crate::hedge::program::HEDGES_MAX;
 use crate::hedge::{HedgeConfig, Policy};
 use crate::portfolio::{GreeksConfig, OpeningBook};
 use crate::runtime::Stamp;
-use crate::units::{Nanos, ONE_E9, Side, Ticks};
+use crate::units::{Nanos, ONE_E9, Ticks};
 use dice::Dice;
+use inflict::{HEDGE, TIGHT_NOTIONAL, WHIMS};
 use lines::Lines;
 use wire::Wire;
 
@@ -51,18 +53,10 @@ const STEP_NS: u64 = Nanos::PER_MILLI;
 const SURFACE_EVERY: u64 = 5;
 /// The market stands still for the last part of the run, nanoseconds.
 const STILL_NS: u64 = 3 * Nanos::PER_SECOND;
+/// For so long the hedge has nothing left to do, nanoseconds.
+const REST_NS: u64 = Nanos::PER_SECOND;
 /// Instructions and reports that tiny rings hold.
 const TINY: usize = 4;
-/// The position limit that is far too low, dollars.
-const TIGHT_NOTIONAL: i64 = 100_000;
-/// The listing that the band hedges with.
-const HEDGE: usize = 0;
-/// Faults that come true with the next order at the venue.
-const WHIMS: [(Fault, Whim); Whim::ALL.len()] = [
-    (Fault::VenueRefusal, Whim::Refuse),
-    (Fault::UnsolicitedCancel, Whim::End),
-    (Fault::AmendReject, Whim::RefuseAmendment),
-];
 /// Lines of the trace kept for a failure.
 const TRACE: usize = 24;
 
@@ -131,6 +125,8 @@ struct World {
     is_wrong: bool,
     /// The kill switch is thrown when an order next waits for the socket.
     kill_due: bool,
+    /// How the connection breaks when an order next waits for the socket.
+    drop_due: Option<Fault>,
     starts: u32,
     sent: Sha256,
     trace: VecDeque<String>,
@@ -172,6 +168,7 @@ impl World {
             corrected_at: start,
             is_wrong: false,
             kill_due: false,
+            drop_due: None,
             starts: 0,
             sent: Sha256::new(),
             trace: VecDeque::with_capacity(TRACE),
@@ -192,8 +189,12 @@ impl World {
             if self.dice.faulty && elapsed >= faulty_ns {
                 self.heal();
             }
-            if elapsed + STILL_NS == faulty_ns + heal_ns {
+            let left = faulty_ns + heal_ns - elapsed;
+            if left == STILL_NS {
                 self.venue.freeze();
+            }
+            if left == REST_NS {
+                self.checkers.may_rest();
             }
             self.strike();
             self.advance_venue();
@@ -232,139 +233,6 @@ impl World {
         }
         let at = self.now.since(self.start) as f64 / Nanos::PER_SECOND as f64;
         self.trace.push_back(format!("{at:>8.3} {}", what()));
-    }
-
-    /// The faults that come with time.
-    fn strike(&mut self) {
-        for fault in Fault::ALL {
-            if matches!(fault.rate(), Rate::PerSecond(_)) && self.dice.is_due_within(fault, STEP_NS) {
-                let strikes = self.inflict(fault);
-                self.struck(fault, strikes);
-            }
-        }
-    }
-
-    fn struck(&mut self, fault: Fault, strikes: bool) {
-        if self.dice.count(fault, strikes) {
-            self.note(|| format!("fault {}", fault.name()));
-        }
-    }
-
-    /// Lets a fault strike; false when there is nothing for it to strike now, or it waits for the moment to.
-    fn inflict(&mut self, fault: Fault) -> bool {
-        let now = self.now;
-        let mut until = |least, most| Nanos(now.0 + self.dice.wait_ns(least, most));
-        match fault {
-            Fault::FeedSilence | Fault::SequenceReset | Fault::VenueRestart if !self.lines.is_settled(now) => {
-                return false;
-            }
-            Fault::FeedSilence => {
-                let until = until(200, 7_000);
-                self.lines.silence(until);
-            }
-            Fault::SequenceReset => {
-                let choice = self.dice.random.bits();
-                self.count_anew(Some(choice));
-            }
-            Fault::LineDown => {
-                let until = until(200, 5_000);
-                return self.lines.lose_one(until, &mut self.dice);
-            }
-            Fault::UnknownInstrument => self.lines.stranger(now),
-            Fault::Noise => self.lines.noise(now, &mut self.dice),
-            Fault::Halt => {
-                let until = until(100, 2_000);
-                let at = self.dice.random.below(self.venue.universe().contracts.len() as u64) as usize;
-                self.venue.halt(at, until);
-            }
-            Fault::Drop => return self.close(),
-            Fault::HalfOpen if self.wire.is_up() => self.wire.swallow(),
-            Fault::LostBothWays if self.wire.is_up() => {
-                self.wire.tear();
-                return false;
-            }
-            Fault::VenueRestart => {
-                let until = until(100, 3_000);
-                self.lines.silence(until);
-                self.count_anew(None);
-                self.refused_until = until;
-                self.close();
-            }
-            Fault::VenueRefusal | Fault::UnsolicitedCancel | Fault::AmendReject => {
-                WHIMS.iter().filter(|(of, _)| *of == fault).for_each(|(_, whim)| self.venue.arm(*whim));
-                return false;
-            }
-            Fault::UnknownOrder => {
-                let side = if self.dice.random.chance(0.5) { Side::Buy } else { Side::Sell };
-                return self.knows_the_hedge() && self.venue.trade_unasked(HEDGE, side, now);
-            }
-            Fault::Bust => return self.venue.bust(now),
-            Fault::Refuse => {
-                self.refused_until = until(100, 3_000);
-                self.close();
-            }
-            Fault::SlowLink => {
-                let until = until(100, 2_000);
-                self.wire.slow(until);
-            }
-            Fault::ClockAhead => self.ahead_ns += self.dice.wait_ns(1, 5_000) as i64,
-            Fault::ClockBack => self.ahead_ns -= self.dice.wait_ns(1, 5_000) as i64,
-            Fault::Stall => self.stalled_until = until(5, 1_000),
-            Fault::SurfacePause => self.surface_until = until(5, 1_000),
-            Fault::GatewayPause => self.gateway_until = until(1, 200),
-            Fault::Crash => return self.crash(),
-            Fault::TornWrite => {
-                self.checkers.journal.lose_power(self.dice.random.below(200) as usize);
-                return self.crash();
-            }
-            Fault::BitFlip => self.checkers.journal.flip_a_bit(self.dice.random.bits()),
-            Fault::ShortWrite => self.checkers.journal.disk().cut_next_write(),
-            Fault::SyncError => self.checkers.journal.disk().refuse_syncs(),
-            Fault::DiskFull => self.checkers.journal.disk().fill_up(),
-            Fault::LimitChange => {
-                let limit = &mut self.hedge.limits.position_notional_max_e9;
-                let (tight, usual) = (TIGHT_NOTIONAL * ONE_E9, HedgeConfig::default().limits.position_notional_max_e9);
-                *limit = if *limit == tight { usual } else { tight };
-                return self.crash();
-            }
-            Fault::KillInFlight => {
-                self.kill_due = true;
-                return false;
-            }
-            Fault::Kill => {
-                self.throw(&[KillLevel::ReduceOnly, KillLevel::Flatten, KillLevel::Pause, KillLevel::Halt]);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// A sequence of the market data begins anew, or all do.
-    fn count_anew(&mut self, choice: Option<u64>) {
-        self.venue.count_anew(choice);
-        self.lines.forget(self.now);
-    }
-
-    fn heal(&mut self) {
-        self.dice.faulty = false;
-        self.note(|| "faults cease".to_owned());
-        let now = self.now;
-        for until in [
-            &mut self.refused_until,
-            &mut self.stalled_until,
-            &mut self.surface_until,
-            &mut self.gateway_until,
-            &mut self.process_back,
-            &mut self.corrected_at,
-        ] {
-            *until = (*until).min(now);
-        }
-        self.command(kill(KillLevel::Open));
-        self.kill_due = false;
-        self.venue.disarm();
-        self.venue.resume(now);
-        self.lines.heal(now);
-        self.wire.heal(now);
     }
 
     fn advance_venue(&mut self) {
@@ -444,6 +312,14 @@ impl World {
         }
         let Some(process) = &mut self.process else { return };
         process.tick(time);
+        if self.wire.is_sound()
+            && !process.pending().is_empty()
+            && process.hedge().store().open_orders() > 0
+            && let Some(fault) = self.drop_due.take()
+        {
+            self.break_at_send(fault);
+        }
+        let Some(process) = &mut self.process else { return };
         if self.wire.is_up() {
             let taken = self.wire.write(self.now, process.pending(), &mut self.dice);
             self.sent.update(&process.pending()[..taken]);

@@ -9,8 +9,10 @@ use crate::gateway::{GatewayConfig, SessionConfig};
 use crate::instrument::OptionKind;
 use crate::sim::OrderProtocol;
 use crate::sim::random::Random;
-use crate::sim::venue::{FixNames, MarketConfig, PublishConfig, Universe, UniverseConfig, VenueConfig};
-use crate::units::Lots;
+use crate::sim::venue::{
+    FixNames, MarketConfig, ProtectionConfig, PublishConfig, Universe, UniverseConfig, VenueConfig,
+};
+use crate::units::{Lots, Nanos, ONE_E9, Quantity};
 
 /// Orders a second that a venue takes which is short of breath.
 const THROTTLED: u32 = 5;
@@ -43,6 +45,12 @@ pub(super) fn venue(options: &Options, dice: &Dice) -> VenueConfig {
     if dice.is_on(Fault::Throttle) {
         session.orders_per_second = THROTTLED;
     }
+    if options.rate(Fault::Protection) > 0.0 {
+        // It triggers when the fault strikes, and not otherwise.
+        let quantity_max = Quantity(1_000_000 * ONE_E9);
+        let (window_ns, frozen_ns) = (Nanos::PER_SECOND, Nanos::PER_SECOND);
+        session.protection = Some(ProtectionConfig { group: 1, quantity_max, window_ns, frozen_ns });
+    }
     if options.orders == OrderProtocol::Fix {
         let (target, sender) = (NAMES.0.to_owned(), NAMES.1.to_owned());
         session.fix = Some(FixNames { sender, target, reset_on_logon: false });
@@ -63,7 +71,10 @@ pub(super) fn venue(options: &Options, dice: &Dice) -> VenueConfig {
 pub(super) fn session(options: &Options, is_wrong: bool) -> GatewayConfig {
     let secret = if is_wrong { WRONG_SECRET } else { CLIENT.1 };
     match options.orders {
-        OrderProtocol::Starbase => SessionConfig::new(CLIENT.0, secret).expect("short enough").into(),
+        OrderProtocol::Starbase => {
+            let config = SessionConfig::new(CLIENT.0, secret).expect("short enough");
+            SessionConfig { market_maker_protection: options.rate(Fault::Protection) > 0.0, ..config }.into()
+        }
         OrderProtocol::Fix => {
             let rules = FixRules::new(NAMES.0, NAMES.1).expect("short enough");
             let credentials = Credentials::new(CLIENT.0, secret).expect("short enough");

@@ -59,11 +59,21 @@ mod alone {
 
     pub(super) const LINES: &[Fault] =
         &[Loss, Duplicate, Reorder, LineDown, Divergence, ResendRefused, ResendLoss, FeedSilence];
-    pub(super) const PACKETS: &[Fault] = &[CorruptLength, Truncate, UnknownInstrument, Noise];
+    pub(super) const PACKETS: &[Fault] = &[CorruptLength, Truncate, UnknownInstrument, Noise, Crossed];
     pub(super) const SNAPSHOTS: &[Fault] = &[SnapshotLoss, SnapshotStale, SnapshotOverlap, SequenceReset];
     pub(super) const VENUE: &[Fault] =
-        &[VenueRefusal, UnsolicitedCancel, AmendReject, UnknownOrder, Bust, Throttle, Halt];
-    pub(super) const SESSION: &[Fault] = &[VenueRestart, WrongSecret, LostBothWays, Drop, HalfOpen, Refuse];
+        &[VenueRefusal, UnsolicitedCancel, AmendReject, UnknownOrder, Bust, Protection, Throttle, Halt];
+    pub(super) const SESSION: &[Fault] = &[
+        VenueRestart,
+        WrongSecret,
+        LostBothWays,
+        Drop,
+        DropBeforeSend,
+        DropDuringSend,
+        DropAfterSend,
+        HalfOpen,
+        Refuse,
+    ];
     pub(super) const BYTES: &[Fault] = &[PartialWrite, FrameDuplicate, FrameLoss, FrameSwap, FrameCorrupt, SlowLink];
     pub(super) const TIME: &[Fault] = &[ClockAhead, ClockBack, Stall, SurfacePause, GatewayPause, TinyRings];
     pub(super) const OPERATOR: &[Fault] = &[KillInFlight, LimitChange, Kill, Crash, TightLimits];

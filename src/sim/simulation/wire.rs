@@ -58,6 +58,11 @@ impl Wire {
         self.up
     }
 
+    /// Whether what is written arrives.
+    pub(super) fn is_sound(&self) -> bool {
+        self.up && !self.half_open
+    }
+
     /// The connection is made.
     pub(super) fn open(&mut self) {
         *self = Self { up: true, slow_until: self.slow_until, ..Self::new(self.protocol) };

@@ -154,6 +154,19 @@ impl Exchange {
         self.listings[listing].halted = false;
     }
 
+    /// Rests a bid of one lot above the best offer without matching the two, as no venue should; its price and number, or
+    /// `None` when there is nothing to cross.
+    pub fn cross(&mut self, listing: usize, owner: Owner) -> Option<(Price, VenueOrderId)> {
+        let entry = &mut self.listings[listing];
+        let offer = entry.book.best(Side::Sell).filter(|_| entry.trades())?;
+        let price = Price(offer.0 + entry.contract.ticks.at(offer).0);
+        self.orders += 1;
+        let id = VenueOrderId(self.orders);
+        entry.book.rest(Side::Buy, price, Resting { id, owner, lots: Lots(1) });
+        self.touch(listing);
+        Some((price, id))
+    }
+
     /// Takes a number for an order that never reaches a book.
     pub fn skip_order(&mut self) -> VenueOrderId {
         self.evicted.clear();

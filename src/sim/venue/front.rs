@@ -80,6 +80,14 @@ impl Front {
         }
     }
 
+    /// FIX has no message for it.
+    pub(super) fn trip_protection(&mut self, underlying: usize, floor: &mut Floor<'_>) -> bool {
+        match self {
+            Self::Binary(session) => session.trip_protection(underlying, floor),
+            Self::Fix(_) => false,
+        }
+    }
+
     /// The binary protocol has no message for it.
     pub(super) fn bust(&mut self, floor: &mut Floor<'_>) -> bool {
         match self {

@@ -232,7 +232,8 @@ impl Book {
         levels.flat_map(|level| level.queue)
     }
 
-    fn rest(&mut self, side: Side, price: Price, order: Resting) {
+    /// Rests an order without a look at the other side.
+    pub(super) fn rest(&mut self, side: Side, price: Price, order: Resting) {
         let levels = self.side_mut(side);
         match find(levels, side, price) {
             Ok(at) => {

@@ -36,7 +36,7 @@ pub use session::{CancelOnDisconnect, FixNames, ProtectionConfig, SessionConfig}
 pub use spec::{Universe, UniverseConfig};
 
 use crate::sim::random::splitmix64;
-use crate::units::{Lots, Nanos, Price, Side, VenueInstrumentId};
+use crate::units::{Lots, Nanos, Price, Side, VenueInstrumentId, VenueOrderId};
 use account::Account;
 use crowd::Crowd;
 use desk::Floor;
@@ -110,6 +110,8 @@ pub struct Venue {
     frozen: bool,
     /// Halted contracts and until when.
     halted: Vec<(Nanos, usize)>,
+    /// Bids that cross their books, and until when.
+    crossing: Vec<(Nanos, usize, Price, VenueOrderId)>,
     /// Prints of which the session has been told.
     told: usize,
 }
@@ -139,6 +141,7 @@ impl Venue {
             opened: false,
             frozen: false,
             halted: Vec::new(),
+            crossing: Vec::new(),
             told: 0,
             universe,
             market,
@@ -206,9 +209,17 @@ impl Venue {
         }
     }
 
-    /// Ends every halt that has lasted until `now` or is meant to last longer.
+    /// Crosses a book until then, if nobody trades with what crosses it before; false when there is nothing to cross.
+    pub fn cross(&mut self, listing: usize, until: Nanos) -> bool {
+        let crossing = self.exchange.cross(listing, crowd::VISITOR);
+        self.crossing.extend(crossing.map(|(price, id)| (until, listing, price, id)));
+        crossing.is_some()
+    }
+
+    /// Ends every halt, and every crossing, that has lasted until `now` or is meant to last longer.
     pub fn resume(&mut self, now: Nanos) {
         self.halted.iter_mut().for_each(|(until, _)| *until = (*until).min(now));
+        self.crossing.iter_mut().for_each(|(until, ..)| *until = (*until).min(now));
         self.reopen(now);
     }
 
@@ -218,6 +229,13 @@ impl Venue {
             let stays = now < until;
             if !stays {
                 exchange.reopen(listing);
+            }
+            stays
+        });
+        self.crossing.retain(|&(until, listing, price, id)| {
+            let stays = now < until;
+            if !stays {
+                exchange.cancel(listing, Side::Buy, price, id);
             }
             stays
         });
@@ -244,6 +262,12 @@ impl Venue {
         let traded = self.session.trade_unasked(listing, side, &mut Floor { exchange, account, market, now });
         self.told = self.exchange.prints().len();
         traded
+    }
+
+    /// The market-maker protection of an underlying's orders triggers; false when there is none, or it has.
+    pub fn trip_protection(&mut self, underlying: usize, now: Nanos) -> bool {
+        let (exchange, account, market) = (&mut self.exchange, &mut self.account, &self.market);
+        self.session.trip_protection(underlying, &mut Floor { exchange, account, market, now })
     }
 
     /// Takes the client's last execution back; false when there is none, or the protocol has no words for it.

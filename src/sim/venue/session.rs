@@ -233,6 +233,11 @@ impl Session {
         self.desk.trade_unasked(listing, side, floor, &mut self.link)
     }
 
+    /// The protection of an underlying's orders triggers; false when there is none, or it has.
+    pub fn trip_protection(&mut self, underlying: usize, floor: &mut Floor<'_>) -> bool {
+        self.desk.trip_protection(underlying, floor, &mut self.link)
+    }
+
     fn message(&mut self, frame: &Frame<'_>, floor: &mut Floor<'_>) {
         let sequence = frame.header.sequence_number.get();
         let message = frame.message();

@@ -317,12 +317,33 @@ impl Desk {
         let contract = &floor.exchange.listings()[order.listing].contract;
         let underlying = contract.underlying;
         let Some(guard) = self.guards.of(order, underlying) else { return };
-        let Some(traded) = guard.trade(floor.now, lots.to_quantity(contract.lot)) else { return };
+        if let Some(traded) = guard.trade(floor.now, lots.to_quantity(contract.lot)) {
+            self.trigger(order.under, underlying, traded, floor, link);
+        }
+    }
+
+    /// The protection of an underlying's orders triggers, as if more had traded than it allows; false when there is none, or
+    /// it has.
+    pub fn trip_protection(&mut self, underlying: usize, floor: &mut Floor<'_>, link: &mut Link) -> bool {
+        let Some(guard) = self.guards.orders.get_mut(underlying) else { return false };
+        let too_much = Quantity(guard.config.quantity_max.0 + 1);
+        let traded = guard.trade(floor.now, too_much);
+        traded.map(|traded| self.trigger(Under::Orders, underlying, traded, floor, link)).is_some()
+    }
+
+    /// Takes back what is under a protection that froze, and says so.
+    fn trigger(&mut self, under: Under, underlying: usize, traded: Quantity, floor: &mut Floor<'_>, link: &mut Link) {
+        let guard = match under {
+            Under::Nothing => None,
+            Under::Orders => self.guards.orders.get(underlying),
+            Under::Quotes => self.guards.quotes.as_ref(),
+        };
+        let Some(guard) = guard else { return };
         let (group, until) = (guard.config.group, guard.frozen_until().unwrap_or(NO_TIME));
         let listings = floor.exchange.listings();
         let fits = |other: &Working| {
-            other.under == order.under
-                && (other.under == Under::Quotes || listings[other.listing].contract.underlying == underlying)
+            other.under == under
+                && (under == Under::Quotes || listings[other.listing].contract.underlying == underlying)
         };
         let chosen: Vec<_> = self.working.iter().filter(|(_, other)| fits(other)).map(|(id, _)| *id).collect();
         let cancelled = self.withdraw(&chosen, floor.exchange);
@@ -331,7 +352,7 @@ impl Desk {
         let (timestamp, exec_id) = (time(floor.now), self.events.into());
         let (frozen_until, quantity_level) = (until.into(), traded.to_f64().into());
         let (vega_level, delta_level, trigger) = (0.0.into(), 0.0.into(), 0);
-        if order.under == Under::Quotes {
+        if under == Under::Quotes {
             let report = MassQuoteMmpTriggered {
                 timestamp,
                 exec_id,

@@ -41,6 +41,7 @@ fn capacity_one_wraps_for_ever() {
 #[test]
 fn full_is_counted_and_takes_nothing() {
     let (mut producer, [mut fast, mut slow]) = broadcast(4).unwrap();
+    assert_eq!(producer.capacity(), 4);
     assert_eq!(producer.push_batch(&[1, 2, 3, 4, 5]), Err(Full), "more than the ring ever holds");
     assert_eq!(producer.push_batch(&[1, 2, 3]), Ok(()));
     assert!(producer.claim(2).is_none());

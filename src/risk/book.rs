@@ -37,15 +37,17 @@ impl Amount {
         Some(Unit { coins, dollars })
     }
 
-    /// The same of sums beyond nine billion coins or dollars.
+    /// The same of sums beyond nine billion coins or dollars; above every limit where 128 bits do not hold it.
     #[cold]
     fn large_notional_e18(self, spot: Price) -> i128 {
-        self.coins * i128::from(spot.0) + self.dollars * i128::from(ONE_E9)
+        let coins = self.coins.checked_mul(i128::from(spot.0));
+        let dollars = self.dollars.checked_mul(i128::from(ONE_E9));
+        coins.zip(dollars).and_then(|(coins, dollars)| coins.checked_add(dollars)).unwrap_or(i128::MAX)
     }
 
     #[inline]
     pub(super) fn plus(self, other: Self) -> Self {
-        Self { coins: self.coins + other.coins, dollars: self.dollars + other.dollars }
+        Self { coins: self.coins.saturating_add(other.coins), dollars: self.dollars.saturating_add(other.dollars) }
     }
 }
 

@@ -143,9 +143,9 @@ impl Ceilings {
         let (per_lot, spot_e9) = (&held.per_lot, i128::from(spot.0));
         let signed = i128::from(asked.side.sign()) * i128::from(asked.more);
         let gamma = worst(group.log_gamma, i128::from(per_lot.log_gamma) * signed, &group.working.log_gamma);
-        refuse_if(gamma * spot_e9 > self.gamma, Refusal::Gamma)?;
+        refuse_if(gamma.saturating_mul(spot_e9) > self.gamma, Refusal::Gamma)?;
         let vega = worst(group.vega, i128::from(per_lot.vega) * signed, &group.working.vega);
-        refuse_if(vega * spot_e9 > self.vega, Refusal::Vega)
+        refuse_if(vega.saturating_mul(spot_e9) > self.vega, Refusal::Vega)
     }
 }
 
@@ -180,8 +180,8 @@ impl From<&Limits> for Ceilings {
 fn worst(sum: i128, change: i128, working: &Pushes<i128>) -> i128 {
     match change {
         0 => 0,
-        1.. => sum + working.up + change,
-        _ => -sum + working.down - change,
+        1.. => sum.saturating_add(working.up).saturating_add(change),
+        _ => sum.saturating_neg().saturating_add(working.down).saturating_sub(change),
     }
 }
 
@@ -246,6 +246,20 @@ mod tests {
 
     fn at<'a>(held: &'a Held, group: &'a Group) -> Present<'a> {
         Present { held, group, spot: Price(100_000 * ONE_E9), working: 0, must_reduce: false }
+    }
+
+    #[test]
+    fn what_no_word_can_hold_is_above_every_limit() {
+        let ceilings = Ceilings::from(&Limits { gross_notional_max_e9: i64::MAX, ..Limits::default() });
+        let (mut held, mut group) = (Held::default(), Group::default());
+        held.lot = Unit { coins: ONE_E9, dollars: 0 };
+        held.per_lot.delta = held.lot;
+        for coins in [1 << 80, 1 << 100, i128::MAX] {
+            group.gross = Amount { coins, dollars: 0 };
+            assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 1), &at(&held, &group)), Err(Refusal::Gross), "{coins}");
+        }
+        (group.gross, group.net_delta) = (Amount::default(), 1 << 100);
+        assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 1), &at(&held, &group)), Err(Refusal::Delta));
     }
 
     #[test]

@@ -46,14 +46,15 @@ pub(super) struct Lines {
     is_silent: bool,
     silent_until: Nanos,
     old_snapshots: Vec<Vec<u8>>,
-    /// When a sequence last began anew: which line the feed then follows first is chance.
+    /// When the first sequence began, and when one last began anew: which line the feed then follows first is chance.
+    began: Nanos,
     anew_at: Option<Nanos>,
     strangers: u32,
 }
 
 impl Lines {
     /// Lines that have brought nothing yet.
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options, now: Nanos) -> Self {
         let lines = if options.lines > 1 { &[Line::A, Line::B][..] } else { &[Line::A] };
         Self {
             protocol: options.feed,
@@ -63,6 +64,7 @@ impl Lines {
             is_silent: false,
             silent_until: Nanos(0),
             old_snapshots: Vec::new(),
+            began: now,
             anew_at: None,
             strangers: 0,
         }
@@ -86,7 +88,7 @@ impl Lines {
     /// predecessor but its number, a new count that passes the last number heard of the old one looks like what follows it.
     pub(super) fn is_settled(&self, now: Nanos) -> bool {
         self.protocol == Protocol::Classic
-            || !self.is_silent && self.anew_at.is_none_or(|at| now.since(at) >= SETTLED_NS)
+            || !self.is_silent && now.since(self.anew_at.unwrap_or(self.began)) >= SETTLED_NS
     }
 
     /// Whether a silence ends in which a new count may have passed the old one: it has to begin anew once more.
@@ -217,10 +219,11 @@ impl Lines {
         if due { self.flying.pop().map(|Reverse(datagram)| datagram) } else { None }
     }
 
-    /// Nobody listens: what has arrived by `now` is gone, and so is what could come again. A snapshot from before a process
-    /// joined the lines is beyond what it could tell from a new one.
+    /// Nobody listens: what has arrived by `now` is gone, and so is what could come again or is held back. A snapshot from
+    /// before a process joined the lines is beyond what it could tell from a new one.
     pub(super) fn discard(&mut self, now: Nanos) {
-        while self.arrived(now).is_some() {}
+        let snapshots = Self::port(Channel::Snapshot);
+        self.flying.retain(|Reverse(datagram)| datagram.due > now && datagram.port != snapshots);
         self.old_snapshots.clear();
     }
 

@@ -150,7 +150,7 @@ impl World {
             options: options.clone(),
             dice,
             venue,
-            lines: Lines::new(options),
+            lines: Lines::new(options, start),
             wire: Wire::new(options.orders),
             greeks,
             hedge,

@@ -63,7 +63,7 @@ mod chosen {
         HotAllocation,
         /// The hedge is content far outside its band.
         LazyHedge,
-        /// Orders reach ten times as far as they may.
+        /// Orders reach three times as far as they may, which the collar lets pass.
         CarelessPrice,
     }
 

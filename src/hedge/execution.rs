@@ -69,7 +69,7 @@ pub(super) fn take_back(flight: &InFlight, top: &Top, now: Nanos, config: &Execu
 pub(super) fn taking_price(instrument: &Instrument, top: &Top, side: Side, slippage_e9: i64) -> Price {
     let best = top.opposite(side);
     let slippage_e9 = if canary!(Whim) { slippage_e9 + whim() } else { slippage_e9 };
-    let slippage_e9 = if canary!(CarelessPrice) { 10 * slippage_e9 } else { slippage_e9 };
+    let slippage_e9 = if canary!(CarelessPrice) { 3 * slippage_e9 } else { slippage_e9 };
     let reach = (i128::from(best.0) * i128::from(slippage_e9) / i128::from(ONE_E9)) as i64;
     let limit = instrument.ticks.round_passive(Price(best.0.saturating_add(side.sign() * reach)), side);
     if side == Side::Buy { limit.max(best) } else { limit.min(best) }

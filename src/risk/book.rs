@@ -46,7 +46,13 @@ impl Amount {
     }
 
     #[inline]
-    pub(super) fn plus(self, other: Self) -> Self {
+    fn plus(self, other: Self) -> Self {
+        Self { coins: self.coins + other.coins, dollars: self.dollars + other.dollars }
+    }
+
+    /// Both together, or as much as 128 bits hold: to be compared, not to be taken back.
+    #[inline]
+    pub(super) fn saturating_plus(self, other: Self) -> Self {
         Self { coins: self.coins.saturating_add(other.coins), dollars: self.dollars.saturating_add(other.dollars) }
     }
 }
@@ -319,8 +325,13 @@ impl Group {
 
     /// Counts all of an instrument that is held and works (`sign` of 1), or takes it out again (-1).
     fn count_all(&mut self, held: &Held, sign: i64) {
-        let (buying, selling) = held.counted;
         self.grow(held, sign * held.position.saturating_abs());
+        self.work_all(held, sign);
+    }
+
+    /// The same of what works alone.
+    fn work_all(&mut self, held: &Held, sign: i64) {
+        let (buying, selling) = held.counted;
         self.work(held, Side::Buy, sign * buying as i64);
         self.work(held, Side::Sell, sign * selling as i64);
     }
@@ -349,9 +360,9 @@ impl Group {
 
     /// A lot of an instrument is worth something else, those working included.
     fn revalue(&mut self, held: &mut Held, per_lot: PerLot) {
-        self.count_all(held, -1);
+        self.work_all(held, -1);
         held.per_lot = per_lot;
-        self.count_all(held, 1);
+        self.work_all(held, 1);
     }
 
     fn see_vega(&mut self, expiry_s: u32, vega: i64) {

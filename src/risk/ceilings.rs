@@ -119,8 +119,8 @@ impl Ceilings {
             return Ok(());
         }
         let size = held.lot.times(more);
-        refuse_if(group.gross.plus(size).notional_e18(spot) > self.gross, Refusal::Gross)?;
-        let futures = if held.is_option { group.futures } else { group.futures.plus(size) };
+        refuse_if(group.gross.saturating_plus(size).notional_e18(spot) > self.gross, Refusal::Gross)?;
+        let futures = if held.is_option { group.futures } else { group.futures.saturating_plus(size) };
         refuse_if(futures.notional_e18(spot) > self.futures, Refusal::Credit)
     }
 
@@ -131,7 +131,8 @@ impl Ceilings {
         let direction = if more == 0 { 0 } else { delta.sign() * asked.side.sign() };
         let toward = Amount { coins: group.net_delta * i128::from(direction), dollars: 0 };
         let pushed = if direction > 0 { group.working.delta.up } else { group.working.delta.down };
-        let worst = toward.plus(pushed).plus(delta.times(delta.sign() * more)).notional_e18(on.spot);
+        let worst =
+            toward.saturating_plus(pushed).saturating_plus(delta.times(delta.sign() * more)).notional_e18(on.spot);
         // Toward zero, and with everything working in the order's direction not through it.
         refuse_if(must_reduce && (toward.coins >= 0 || worst > 0), Refusal::ReduceOnly)?;
         refuse_if(direction != 0 && worst > self.delta, Refusal::Delta)
@@ -233,7 +234,7 @@ mod tests {
             let (mut held, mut group) = (Held::default(), Group::default());
             held.lot = if in_dollars { Unit { coins: 0, dollars: lot } } else { Unit { coins: lot, dollars: 0 } };
             (held.per_lot.delta, held.position) = (held.lot, position);
-            let gross = futures.plus(Amount { coins: options.coins.abs(), dollars: options.dollars.abs() });
+            let gross = futures.saturating_plus(Amount { coins: options.coins.abs(), dollars: options.dollars.abs() });
             (group.net_delta, group.gross, group.futures) = (net_delta, gross, futures);
             group.working.delta = Pushes { up, down };
             let (spot, working) = (Price(spot.max(1)), u64::from(working));

@@ -155,13 +155,17 @@ impl Estimator {
                 (*moved, is_cut) = (most.copysign(*moved), true);
             }
         }
-        let before = self.jumps;
-        self.observe(kept, years);
-        self.jumps = before + u64::from(is_cut || self.jumps > before);
+        self.enter(kept, years, is_cut);
     }
 
     /// Takes in how far the factors moved over `years`. What is not finite is counted and left out.
     pub fn observe(&mut self, moves: &[f64], years: f64) {
+        self.enter(moves, years, false);
+    }
+
+    /// The same of moves that were cut back already, which count as one jump however often they are, or were not.
+    fn enter(&mut self, moves: &[f64], years: f64, is_cut: bool) {
+        self.jumps += u64::from(is_cut);
         let n = self.sums.factors();
         let usable = moves.len() == n && moves.iter().all(|m| m.is_finite()) && years > 0.0 && years.is_finite();
         if !usable {
@@ -175,7 +179,7 @@ impl Estimator {
         if self.moves >= 30 && expected > 0.0 && kept[0].abs() > JUMP_SDS * expected {
             let cut = JUMP_SDS * expected / kept[0].abs();
             kept.iter_mut().for_each(|m| *m *= cut);
-            self.jumps += 1;
+            self.jumps += u64::from(!is_cut);
         }
         let keep = self.memory_years / (self.memory_years + years);
         let mut sums = Curvature::new(n);

@@ -174,6 +174,14 @@ pub struct Event {
     pub body: Body,
 }
 
+impl Event {
+    /// It is this time, and nothing else happened.
+    #[inline]
+    pub fn clock(time: Nanos) -> Self {
+        Self { trail: Trail::default(), time, body: Body::Clock }
+    }
+}
+
 /// What happened. Sizes are magnitudes in lots; a zero size means an empty side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Body {

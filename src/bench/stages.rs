@@ -86,7 +86,7 @@ impl Stages {
                 Step::Event(event) => events.push(*event),
                 Step::Clock(time) => {
                     stages.feed.tick(*time, &mut events);
-                    events.push(Event { trail: Trail::default(), time: *time, body: Body::Clock });
+                    events.push(Event::clock(*time));
                 }
             }
             stages.settle(events);

@@ -51,7 +51,7 @@ impl Clerk {
             delivered: 0,
             cancel_all_due: false,
             requests: vec![NOBODY; REQUESTS_MAX].into_boxed_slice(),
-            owed: Queue::new(OWED_MAX, Event { trail: Trail::default(), time: Nanos(0), body: Body::Clock }),
+            owed: Queue::new(OWED_MAX, Event::clock(Nanos(0))),
             announced: false,
             level: KillLevel::Open,
             shut_at: None,

@@ -5,7 +5,7 @@
 
 use super::outbox::{Hop, Inline, Stamp, Stamping};
 use super::watched::{Watched, Witness};
-use crate::event::{Body, Event, Trail};
+use crate::event::Event;
 use crate::feed::{Feed, Packet, REQUEST_BYTES};
 use crate::hedge::Hedge;
 use crate::portfolio::Greeks;
@@ -77,7 +77,7 @@ where
     /// Lets every stage notice the time.
     pub fn clock(&mut self, time: Nanos) {
         self.feed.tick(time, &mut self.greeks);
-        self.event(&Event { trail: Trail::default(), time, body: Body::Clock });
+        self.event(&Event::clock(time));
     }
 
     /// What the feed asks to be sent again.

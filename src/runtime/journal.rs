@@ -392,7 +392,7 @@ impl<D: Disk> Keeper<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Body, Trail};
+    use crate::event::Body;
     use crate::gateway::SessionConfig;
     use crate::journal::{Head, Reader};
     use crate::runtime::clock::StampClock;
@@ -420,7 +420,7 @@ mod tests {
     }
 
     fn clock(time: u64) -> Event {
-        Event { trail: Trail::default(), time: Nanos(time), body: Body::Clock }
+        Event::clock(Nanos(time))
     }
 
     fn decision() -> Instruction {

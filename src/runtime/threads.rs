@@ -106,10 +106,6 @@ fn shutdown(time: Nanos) -> Event {
     Event { trail: Trail::default(), time, body }
 }
 
-fn clock_event(time: Nanos) -> Event {
-    Event { trail: Trail::default(), time, body: Body::Clock }
-}
-
 /// Says when the next tick of a regular beat is due.
 #[derive(Debug)]
 pub(super) struct Beat {
@@ -444,7 +440,7 @@ pub(super) fn run_greeks(
         taken += side.turn(|event| greeks.step(event, &mut out));
         let now = clock.now();
         if beat.is_due(now) {
-            greeks.step(&clock_event(now), &mut out);
+            greeks.step(&Event::clock(now), &mut out);
             control.board.pulse(HotStage::Greeks, now);
             show.turn(now, || side.shown(&greeks.stage, ring_shown(market)));
         }
@@ -455,7 +451,7 @@ pub(super) fn run_greeks(
         greeks.step(&shutdown(clock.now()), &mut out);
         part(control, clock, &mut rest, |now| {
             side.turn(|event| greeks.step(event, &mut out));
-            greeks.step(&clock_event(now), &mut out);
+            greeks.step(&Event::clock(now), &mut out);
             greeks.stage.owes()
         });
     }

@@ -78,7 +78,6 @@ impl<S: Stage, W: Witness> Stage for Watched<S, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Body, Trail};
     use crate::stage::Full;
     use crate::units::Nanos;
 
@@ -127,7 +126,7 @@ mod tests {
     fn a_stage_meets_the_room_that_was_witnessed_and_no_other() {
         let mut log = Log::default();
         let mut stage = Watched::new(Triple, &mut log);
-        let event = Event { trail: Trail::default(), time: Nanos(1), body: Body::Clock };
+        let event = Event::clock(Nanos(1));
         let mut sent = Vec::new();
         for room in [usize::MAX, 2, AMPLE, 0] {
             let mut out = Emptied { sent: 0, room };

@@ -10,7 +10,7 @@
 //! sockets, threads or chance; a [`Watch`] sees everything that crosses, in the order in which it did.
 
 use super::queue::Queue;
-use crate::event::{Body, Event, Trail};
+use crate::event::Event;
 use crate::feed::{Feed, FeedConfig, Line, Packet, REQUEST_BYTES};
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::hedge::{Hedge, HedgeConfig};
@@ -127,7 +127,7 @@ impl<C: Stamp> Process<C> {
     pub fn clock(&mut self, time: Nanos, watch: &mut impl Watch) {
         hot_section(|| self.stages.clock(time));
         self.tell(watch);
-        watch.consumed(&Event { trail: Trail::default(), time, body: Body::Clock });
+        watch.consumed(&Event::clock(time));
     }
 
     /// A command of the operator, or of the runtime.

@@ -413,7 +413,7 @@ fn a_full_outbox_delays_but_loses_nothing() {
     for sent in 0..10 {
         assert_eq!(out.0.len(), sent.min(7));
         out.1 = 1;
-        let clock = Event { trail: Trail::default(), time: market.now, body: Body::Clock };
+        let clock = Event::clock(market.now);
         market.surface.step(&clock, &mut out);
     }
     assert_eq!(market.surface.counters().fits, 1);

@@ -214,14 +214,13 @@ fn digest(record: &Record, encoded: &mut Vec<u8>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Trail;
 
     /// Whether a judge finds invariant 9 broken in a journal of two hundred events after `change`.
     fn is_blamed(change: impl FnOnce(&mut Journal)) -> bool {
         let (mut journal, mut findings) = (Journal::default(), Findings::default());
         journal.started(&GreeksConfig::default(), &HedgeConfig::default(), &mut findings);
         for at in 0..200 {
-            journal.consumed(&Event { trail: Trail::default(), time: Nanos(at), body: Body::Clock });
+            journal.consumed(&Event::clock(Nanos(at)));
             journal.turn(Nanos(at * Nanos::PER_SECOND));
         }
         change(&mut journal);

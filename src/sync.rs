@@ -1,7 +1,8 @@
 //! The primitives that the lock-free code is built from: `std`'s, or loom's or shuttle's when
 //! built with `--cfg loom` or `--cfg shuttle`.
 //!
-//! `ring` uses them, and the flags that end the threads of `runtime`. One shim means that the very source which runs live is the one that the model checker explores.
+//! `ring` uses them, and the flags that end the threads of `runtime`. One shim means that the very source which runs live
+//! is the one that the model checker explores.
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{

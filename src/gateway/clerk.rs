@@ -19,6 +19,9 @@ const OWED_MAX: usize = 2 * ANSWERS_MAX * FRAMES_MAX;
 const OWED_SPARE: usize = 8;
 /// Requests whose number is remembered, for a session-level reject.
 const REQUESTS_MAX: usize = 1_024;
+/// For so long after the first connection a report waits for its instrument to be listed: what an earlier run traded may be
+/// reported before the feed has said what there is.
+const LISTING_PATIENCE_NS: u64 = 10 * Nanos::PER_SECOND;
 /// What stands under a number that no request has.
 const NOBODY: (i64, Note) = (0, Note::Session);
 
@@ -28,6 +31,8 @@ pub(super) struct Clerk {
     pub(super) listing: Listing,
     pub(super) counters: GatewayCounters,
     pub(super) time: Nanos,
+    /// When the first connection stood.
+    first_connected: Option<Nanos>,
     /// Reports of the frame at the head of the stream that were delivered.
     pub(super) delivered: usize,
     /// A mass cancel waits for the session, or for room.
@@ -48,6 +53,7 @@ impl Clerk {
             listing: Listing::new(),
             counters: GatewayCounters::default(),
             time: Nanos(0),
+            first_connected: None,
             delivered: 0,
             cancel_all_due: false,
             requests: vec![NOBODY; REQUESTS_MAX].into_boxed_slice(),
@@ -56,6 +62,13 @@ impl Clerk {
             level: KillLevel::Open,
             shut_at: None,
         }
+    }
+
+    /// The connection stands.
+    pub(super) fn connected(&mut self, time: Nanos) {
+        self.time = time;
+        self.first_connected.get_or_insert(time);
+        self.delivered = 0;
     }
 
     /// Whether the answers that an instruction may need have room.
@@ -130,8 +143,10 @@ impl Clerk {
 
     /// A way for the reports of the frame at the head of the stream.
     pub(super) fn delivery<'a, O: Outbox<Event>>(&'a mut self, out: &'a mut O) -> Delivery<'a, O> {
+        let awaits_listing = self.first_connected.is_some_and(|first| self.time.since(first) < LISTING_PATIENCE_NS);
         Delivery {
             out,
+            awaits_listing,
             listing: &self.listing,
             counters: &mut self.counters,
             delivered: &mut self.delivered,

@@ -1,5 +1,6 @@
-//! One frame may hold more reports than the outbox has room for. [`Delivery`] counts those delivered, so that the frame
-//! can be offered again and goes on where it stopped: each report leaves once.
+//! One frame may hold more reports than the outbox has room for, or one on an instrument that is not listed yet.
+//! [`Delivery`] counts those delivered, so that the frame can be offered again and goes on where it stopped: each report
+//! leaves once.
 
 use super::counters::GatewayCounters;
 use super::listing::Listing;
@@ -12,6 +13,8 @@ pub(super) struct Delivery<'a, O> {
     pub(super) out: &'a mut O,
     pub(super) listing: &'a Listing,
     pub(super) counters: &'a mut GatewayCounters,
+    /// Whether what is not listed may be soon.
+    pub(super) awaits_listing: bool,
     /// Reports of this frame that are behind us.
     pub(super) delivered: &'a mut usize,
     /// Reports of this frame met in this pass.
@@ -35,6 +38,16 @@ impl<O: Outbox<Event>> Delivery<'_, O> {
             add(self.counters);
             self.done();
         }
+    }
+
+    /// A report on an instrument that we were never told of. It could be of a fill: the frame waits while that may change, and
+    /// is counted once it may not.
+    pub(super) fn unlisted(&mut self) -> Result<(), Full> {
+        if self.awaits_listing {
+            return Err(Full);
+        }
+        self.count(|counters| counters.unknown_instruments += 1);
+        Ok(())
     }
 
     fn is_new(&mut self) -> bool {

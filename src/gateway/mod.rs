@@ -24,8 +24,9 @@
 //! its session and how its messages read.
 //!
 //! Cost: 64 KiB send buffer, 1,024 frames in it, 4,096 instruments, all allocated at construction; a step encodes in place
-//! and probes at most 64 slots. Back-pressure: a report that the outbox does not take stays in the stream, and while
-//! answers of the gateway's own wait, [`Gateway::has_room`] asks for no more instructions.
+//! and probes at most 64 slots. Back-pressure: a report that the outbox does not take stays in the stream, as does one on
+//! an instrument that is not listed yet, for the first ten seconds; while answers of the gateway's own wait,
+//! [`Gateway::has_room`] asks for no more instructions.
 //!
 //! What differs by protocol, each an explicit setting of the session:
 //!

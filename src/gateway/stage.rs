@@ -154,8 +154,7 @@ impl Gateway {
 
     /// The connection stands: asks to log on.
     pub fn connected(&mut self, time: Nanos) {
-        self.clerk.time = time;
-        self.clerk.delivered = 0;
+        self.clerk.connected(time);
         let before = self.sequence_numbers().outgoing;
         ask!(self, |protocol, clerk| protocol.connected(clerk));
         if self.sequence_numbers().outgoing < before {

@@ -4,7 +4,7 @@ use crate::approval;
 use crate::initiator::{LOT, PERPETUAL, Venue};
 use hedgecore::event::{Body, Trail};
 use hedgecore::gateway::local_reason;
-use hedgecore::instrument::Instrument;
+use hedgecore::instrument::{Instrument, Symbol};
 use hedgecore::order::{
     CANCELLED_ON_REQUEST, NewOrder, OrderStore, Request, TIME_IN_FORCE_ENDED, TimeInForce, UNKNOWN_TO_VENUE,
 };
@@ -205,8 +205,27 @@ fn a_report_on_something_else_is_passed_over_or_counted() {
     let mut venue = Venue::up();
     venue.say("8", "37=1|11=web-order|39=0|55=BTC-PERPETUAL|54=1|14=0|");
     assert!(venue.bodies().is_empty() && venue.gateway.ready());
+    venue.wait(11);
     venue.say("8", "37=1|41=12|39=0|55=DOGE-PERPETUAL|54=1|14=0|");
     assert_eq!((venue.gateway.counters().unknown_instruments, venue.gateway.ready()), (1, false));
+}
+
+#[test]
+fn a_report_that_comes_before_its_instrument_is_listed_waits_for_it() {
+    let mut venue = Venue::up();
+    let bust = "37=ETH-1|41=7|39=0|150=H|55=ETH-PERPETUAL|54=2|14=0|1362=1|1363=38|1364=99999.5|1365=2|";
+    let bytes = venue.script("8", bust).bytes();
+    assert_eq!(venue.gateway.receive(&bytes, venue.now, &mut venue.events), 0);
+    assert!(venue.bodies().is_empty() && venue.gateway.ready(), "nothing is lost yet");
+    let Instruction::Reference { underlying, lot, contract, .. } = crate::initiator::reference() else {
+        panic!("a reference")
+    };
+    let symbol = Symbol::new(b"ETH-PERPETUAL").expect("it fits");
+    let (instrument, number) = (InstrumentId(1), VenueInstrumentId(210_839));
+    venue.step(&Instruction::Reference { instrument, underlying, venue: number, lot, contract, symbol });
+    venue.say("8", bust);
+    let Body::Filled { order, execution, side, price, lots, .. } = filled(38, 2) else { panic!("a fill") };
+    assert_eq!(venue.bodies(), [Body::Busted { order, execution, instrument, side, price, lots }]);
 }
 
 #[test]

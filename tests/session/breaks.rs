@@ -40,6 +40,7 @@ proptest! {
         frames in prop::collection::vec((0u16..330, 0i64..30, any::<u8>(), prop::collection::vec(any::<u8>(), 0..200)), 1..40),
     ) {
         let mut pair = Pair::up();
+        pair.tick_after(11);
         for (kind, number, flags, body) in frames {
             let mut bytes = vec![0; HEADER_BYTES];
             bytes.extend(&body);

@@ -3,6 +3,7 @@
 use crate::pair::*;
 use hedgecore::event::{Body, Event, KillLevel, Trail};
 use hedgecore::gateway::{SessionConfig, local_reason};
+use hedgecore::instrument::Symbol;
 use hedgecore::order::{CUM_LOTS_UNKNOWN, Request, TimeInForce};
 use hedgecore::risk::Instruction;
 use hedgecore::units::*;
@@ -269,9 +270,26 @@ fn a_report_on_an_unknown_instrument_stops_new_orders() {
     let mut pair = Pair::up();
     let mut stray = response(42, order_status::ACTIVE, 0);
     stray.instrument_id = I64::new(5);
+    pair.tick_after(11);
     pair.say_with(&stray, |e| e.group(&[fill(7, 1)])?.group::<Leg>(&[]));
     assert_eq!((pair.bodies(), pair.gateway.counters().unknown_instruments), (vec![], 1));
     assert!(!pair.gateway.ready());
+}
+
+#[test]
+fn a_report_that_comes_before_its_instrument_is_listed_waits_for_it() {
+    let mut pair = Pair::up();
+    let mut early = response(42, order_status::ACTIVE, 0);
+    early.instrument_id = I64::new(5);
+    let bytes = pair.bytes_as(pair.number, 0, &early, |e| e.group::<Fill>(&[])?.group::<Leg>(&[]));
+    assert_eq!(pair.gateway.receive(&bytes, pair.time, &mut pair.events), 0);
+    assert!(pair.bodies().is_empty() && pair.gateway.ready(), "nothing is lost yet");
+    let (instrument, underlying, venue) = (InstrumentId(9), UnderlyingId(0), VenueInstrumentId(5));
+    let (lot, symbol) = (Quantity(LOT), Symbol::default());
+    pair.step(&Instruction::Reference { instrument, underlying, venue, lot, contract: lot, symbol });
+    assert_eq!(pair.gateway.receive(&bytes, pair.time, &mut pair.events), bytes.len());
+    let (order, venue_order) = (ClientOrderId(42), VenueOrderId(early.order_id.get() as u64));
+    assert_eq!(pair.bodies(), [Body::Accepted { order, venue_order, instrument }]);
 }
 
 #[test]

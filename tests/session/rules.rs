@@ -60,7 +60,7 @@ fn a_logout_waits_for_the_venue_and_takes_no_more_orders() {
     assert_eq!(pair.drain(), [(2, Logout::TYPE)]);
     pair.step(&new_order(1));
     assert_eq!(pair.bodies(), [Body::Session { up: false }, rejected_body(1, local_reason::NOT_READY)]);
-    pair.say_with(&NewOrderResponse::new_zeroed(), |e| e.group::<Fill>(&[])?.group::<Leg>(&[]));
+    pair.say_with(&response(1, order_status::ACTIVE, 0), |e| e.group::<Fill>(&[])?.group::<Leg>(&[]));
     assert!(!pair.gateway.wants_disconnect(), "reports still count");
     pair.say_with(&LoggedOut {}, |e| e.text(b"bye"));
     pair.assert_ended(DisconnectReason::LoggedOut);

@@ -68,8 +68,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     pub(super) fn execution(&mut self, report: &ExecutionReport<'_>) -> Result<(), Full> {
         let Some(order) = report.order.map(ClientOrderId) else { return Ok(()) };
         let Some(listed) = self.listed(order, report.symbol()) else {
-            self.delivery.count(|counters| counters.unknown_instruments += 1);
-            return Ok(());
+            return self.delivery.unlisted();
         };
         let instrument = listed.instrument;
         if report.status == status::REJECTED {
@@ -126,8 +125,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         let order = fields.find(tag::ORIG_CL_ORD_ID).or(fields.find(tag::CL_ORD_ID)).and_then(number);
         let Some(order) = order.map(ClientOrderId) else { return Ok(()) };
         let Some(listed) = self.listed(order, fields.find(tag::SYMBOL).unwrap_or_default()) else {
-            self.delivery.count(|counters| counters.unknown_instruments += 1);
-            return Ok(());
+            return self.delivery.unlisted();
         };
         let instrument = listed.instrument;
         let text = fields.find(tag::TEXT).unwrap_or_default();

@@ -183,7 +183,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         fills: &Group<'_, QuoteFill>,
         quotes: &Quotes,
     ) -> Result<(), Full> {
-        let Some(listed) = self.listed(result.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(result.instrument_id.get())? else { return Ok(()) };
         let &Answered { side, order, venue, status, filled, reason } = answered;
         let instrument = listed.instrument;
         if let Some(before) = quotes.leg(instrument, side).filter(|leg| leg.order != order) {
@@ -216,7 +216,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         fills: &Group<'_, PlacedFill>,
     ) -> Result<(), Full> {
         for placed in orders.iter() {
-            let Some(listed) = self.listed(placed.instrument_id.get()) else { continue };
+            let Some(listed) = self.listed(placed.instrument_id.get())? else { continue };
             let side = side_from_wire(placed.side);
             let order = side_of_quote(placed.client_order_id.get(), side);
             for fill in fills.iter().filter(|fill| fill.order_id == placed.order_id) {

@@ -28,7 +28,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     /// Taken, filled, and perhaps cancelled in one breath.
     pub(super) fn new_order(&mut self, r: &NewOrderResponse, fills: &Group<'_, Fill>) -> Result<(), Full> {
         let order = order_id(r.client_order_id.get());
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         let venue_order = VenueOrderId(r.order_id.get() as u64);
         self.0.deliver(Body::Accepted { order, venue_order, instrument: listed.instrument })?;
         self.fills(order, &listed, side_from_wire(r.side), fills)?;
@@ -38,13 +38,13 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     /// Out of the speed bump. The side comes back in the correlation the gateway gave.
     pub(super) fn placed(&mut self, r: &OrderPlaced, fills: &Group<'_, Fill>) -> Result<(), Full> {
         let order = order_id(r.client_order_id.get());
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         self.fills(order, &listed, Some(side_of_correlation(r.correlation_id.get())), fills)?;
         self.ended(order, &listed, r.status, r.cancel_reason, r.total_filled)
     }
 
     pub(super) fn new_order_reject(&mut self, r: &NewOrderReject) -> Result<(), Full> {
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
         self.0.deliver(Body::Rejected { order, instrument, reason: r.reason as u8 })
     }
@@ -52,7 +52,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     /// Stands at other terms, may have filled at them, perhaps ended. The side comes back in the correlation.
     pub(super) fn amended(&mut self, r: &AmendOrderResponse, fills: &Group<'_, Fill>) -> Result<(), Full> {
         let order = order_id(r.client_order_id.get());
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         match r.quantity.to_quantity().ok().and_then(|quantity| listed.fill_lots(quantity)) {
             Some(lots) => {
                 let (instrument, price) = (listed.instrument, Price(r.price.get()));
@@ -65,13 +65,13 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     }
 
     pub(super) fn amend_reject(&mut self, r: &AmendOrderReject) -> Result<(), Full> {
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         let (order, instrument) = (order_id(r.client_order_id.get()), listed.instrument);
         self.0.deliver(Body::AmendRejected { order, instrument, reason: r.reason as u8 })
     }
 
     pub(super) fn cancel(&mut self, r: &CancelOrderResponse, quotes: &mut Quotes) -> Result<(), Full> {
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         let instrument = listed.instrument;
         let order = quotes.order(instrument, r.order_id.get()).unwrap_or_else(|| order_id(r.client_order_id.get()));
         let reason = CANCELLED_ON_REQUEST;
@@ -82,7 +82,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
 
     /// A cancel by the venue's number is known by its request alone.
     pub(super) fn cancel_reject(&mut self, r: &CancelOrderReject, request: Option<Note>) -> Result<(), Full> {
-        let Some(listed) = self.listed(r.instrument_id.get()) else { return Ok(()) };
+        let Some(listed) = self.listed(r.instrument_id.get())? else { return Ok(()) };
         let instrument = listed.instrument;
         let order = match request {
             Some(Note::Cancel { order, .. }) => order,
@@ -93,7 +93,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
 
     pub(super) fn filled(&mut self, fills: &Group<'_, FilledOrder>, quotes: &mut Quotes) -> Result<(), Full> {
         for fill in fills.iter() {
-            let Some(listed) = self.listed(fill.instrument_id.get()) else { continue };
+            let Some(listed) = self.listed(fill.instrument_id.get())? else { continue };
             let (number, side) = (fill.client_order_id.get(), side_from_wire(fill.side));
             let is_quote = fill.flags & fill_flags::QUOTE != 0;
             let order = if is_quote { side_of_quote(number, side) } else { order_id(number) };
@@ -109,7 +109,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
 
     pub(super) fn canceled(&mut self, orders: &Group<'_, CanceledOrder>, quotes: &mut Quotes) -> Result<(), Full> {
         for canceled in orders.iter() {
-            let Some(listed) = self.listed(canceled.instrument_id.get()) else { continue };
+            let Some(listed) = self.listed(canceled.instrument_id.get())? else { continue };
             let quoted = quotes.order(listed.instrument, canceled.order_id.get());
             let order = quoted.unwrap_or_else(|| order_id(canceled.client_order_id.get()));
             self.ended(order, &listed, order_status::CANCELED, canceled.cancel_reason, canceled.total_filled)?;
@@ -172,13 +172,13 @@ impl<O: Outbox<Event>> Reports<'_, O> {
         self.0.deliver(Body::Cancelled { order, instrument: listed.instrument, cum_lots, reason: reason as u8 })
     }
 
-    /// The instrument behind the venue's number; a report on an unknown one is counted, and could be of a fill.
-    pub(super) fn listed(&mut self, number: i64) -> Option<Listed> {
+    /// The instrument behind the venue's number; without one there is nothing to tell.
+    pub(super) fn listed(&mut self, number: i64) -> Result<Option<Listed>, Full> {
         let listed = self.0.listing.find_venue(number).copied();
         if listed.is_none() {
-            self.0.count(|counters| counters.unknown_instruments += 1);
+            self.0.unlisted()?;
         }
-        listed
+        Ok(listed)
     }
 }
 

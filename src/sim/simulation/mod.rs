@@ -410,7 +410,8 @@ impl World {
         was_there
     }
 
-    /// A process starts with the positions that the venue knows of: every order of the one before died with its connection.
+    /// A process starts with the positions that the venue knows of, and goes on from its numbers: every order of the one before
+    /// died with its connection, and what is reported from here on is told at the next logon.
     fn start_process(&mut self) {
         self.starts += 1;
         let positions = self.venue.statement().positions;
@@ -420,6 +421,7 @@ impl World {
         self.is_wrong = self.now < self.corrected_at;
         self.dice.count(Fault::WrongSecret, self.is_wrong);
         let session = setup::session(&self.options, self.is_wrong);
+        let session = if self.starts > 1 { session.resuming(self.venue.client_numbers()) } else { session };
         let mut config = ProcessConfig::new(self.greeks.clone(), self.hedge, session);
         config.feed = setup::feed(self.options.feed);
         if self.dice.is_on(Fault::TinyRings) {

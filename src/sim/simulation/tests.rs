@@ -144,3 +144,13 @@ fn programs_of_two_underlyings_leave_each_other_alone_while_nothing_moves() {
     assert_eq!(outcome.violations, [], "{:#?}", outcome.trace);
     assert!(outcome.orders < 400, "{} orders, where a few hundred were enough", outcome.orders);
 }
+
+/// The second run logged on before its feed had listed the contract of a fill that was taken back meanwhile, and passed it over.
+#[test]
+fn what_is_taken_back_between_two_runs_reaches_the_second() {
+    let line = "faulty_s=6 heal_s=12 policy=band orders=fix crash=0.6 bust=1";
+    let options: Options = line.parse().expect("options");
+    let outcome = run(&options.with_seed(2));
+    assert_eq!(outcome.violations, [], "{:#?}", outcome.trace);
+    assert!(outcome.injected.of(Fault::Bust) > 0, "nothing was taken back");
+}

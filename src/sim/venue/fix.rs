@@ -12,6 +12,7 @@ use super::exchange::{Exchange, Print};
 use super::link::Link;
 use super::matching::Resting;
 use super::session::{CancelOnDisconnect, FixNames, SessionConfig};
+use crate::gateway::SequenceNumbers;
 use crate::gateway::fix::{Acceptor, ClientRequest, Credentials, FixConfigError, FixRules, OrderTerms, Taken};
 use crate::units::{ExecutionId, Nanos, ONE_E9, Quantity};
 use crate::wire::fix::{Writer, kind};
@@ -147,6 +148,11 @@ impl FixFront {
     /// Whether the connection should be closed once [`Self::outgoing`] is sent.
     pub fn wants_close(&self) -> bool {
         self.acceptor.closing().is_some()
+    }
+
+    /// The next number of each direction.
+    pub fn numbers(&self) -> SequenceNumbers {
+        self.acceptor.sequence_numbers()
     }
 
     /// How many orders rest.

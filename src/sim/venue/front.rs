@@ -5,6 +5,7 @@ use super::exchange::{Exchange, Print};
 use super::fix::FixFront;
 use super::matching::Resting;
 use super::session::{Session, SessionConfig};
+use crate::gateway::SequenceNumbers;
 use crate::gateway::fix::FixConfigError;
 use crate::units::{Nanos, Side};
 
@@ -54,6 +55,10 @@ impl Front {
 
     pub(super) fn wants_close(&self) -> bool {
         each!(self, session => session.wants_close())
+    }
+
+    pub(super) fn numbers(&self) -> SequenceNumbers {
+        each!(self, session => session.numbers())
     }
 
     pub(super) fn open_orders(&self) -> usize {

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::gateway::SequenceNumbers;
 use crate::units::Nanos;
 use crate::wire::starbase::orders::{Block, Encoder, Envelope, FLAG_RESEND, FRAME_BYTES_MAX, GapFill, NoRoom};
 
@@ -50,6 +51,11 @@ impl Link {
     /// One whose client is always there.
     pub fn open() -> Self {
         Self { connected: true, ..Self::default() }
+    }
+
+    /// The next number of each direction.
+    pub fn numbers(&self) -> SequenceNumbers {
+        SequenceNumbers { outgoing: self.sequence + 1, incoming: self.last_processed + 1 }
     }
 
     /// Both directions start again at 1.

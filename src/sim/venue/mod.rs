@@ -35,6 +35,7 @@ pub use server::{Endpoints, VenueError, VenueHandle, VenueServer};
 pub use session::{CancelOnDisconnect, FixNames, ProtectionConfig, SessionConfig};
 pub use spec::{Universe, UniverseConfig};
 
+use crate::gateway::SequenceNumbers;
 use crate::sim::random::splitmix64;
 use crate::units::{Lots, Nanos, Price, Side, VenueInstrumentId, VenueOrderId};
 use account::Account;
@@ -333,6 +334,12 @@ impl Venue {
     /// Fair value of a contract now.
     pub fn mark(&self, instrument: VenueInstrumentId) -> Option<f64> {
         self.universe.find(instrument).map(|(_, contract)| self.market.mark(contract, self.stepped).price)
+    }
+
+    /// The numbers with which a client goes on that knows all that [`Self::statement`] says.
+    pub fn client_numbers(&self) -> SequenceNumbers {
+        let SequenceNumbers { outgoing, incoming } = self.session.numbers();
+        SequenceNumbers { outgoing: incoming, incoming: outgoing }
     }
 
     /// The account and the prices by which to judge it.

@@ -10,6 +10,7 @@ use super::exchange::{Exchange, Print};
 use super::link::Link;
 use super::matching::Resting;
 pub use super::protection::ProtectionConfig;
+use crate::gateway::SequenceNumbers;
 use crate::units::{Nanos, Side};
 use crate::wire::starbase::orders::{
     Frame, FrameError, Heartbeat, LoggedOut, Logon, LogonConf, Message, Reject, TestRequest, next_frame, reject_reason,
@@ -196,6 +197,11 @@ impl Session {
     /// Whether the connection should be closed once [`Self::outgoing`] is sent.
     pub fn wants_close(&self) -> bool {
         self.state == State::Closing
+    }
+
+    /// The next number of each direction.
+    pub fn numbers(&self) -> SequenceNumbers {
+        self.link.numbers()
     }
 
     /// How many orders rest.

@@ -34,7 +34,7 @@ mod writer;
 
 pub use blank::Blank;
 pub use disk::{Directory, Disk, EXTENSION, Segment};
-pub use ration::Ration;
+pub use ration::{Ration, Rooms, Shorts};
 pub use reader::{Damage, End, Place, Reader, runs};
 pub use record::{AMPLE, Decision, FORMAT, Head, MAGIC, Record, SessionCall, StageName, Stream};
 pub use settings::{Settings, hash};

@@ -1,5 +1,7 @@
 //! An outbox whose room is settled before a step, so that how full a ring was is an input like any other.
 
+use std::collections::VecDeque;
+
 use super::record::AMPLE;
 use crate::stage::{Full, Outbox};
 
@@ -31,5 +33,29 @@ impl<M, O: Outbox<M>> Outbox<M> for Ration<'_, O> {
 
     fn room(&self) -> usize {
         self.left
+    }
+}
+
+/// Steps at which a stage's outbox was short of room, in order: step, room.
+pub type Shorts = VecDeque<(u64, usize)>;
+
+/// Hands out the room at each step of a stage that is run again.
+#[derive(Debug)]
+pub struct Rooms {
+    shorts: Shorts,
+    step: u64,
+}
+
+impl Rooms {
+    /// Ample, but for these steps.
+    pub fn new(shorts: Shorts) -> Self {
+        Self { shorts, step: 0 }
+    }
+
+    /// The room at the next step.
+    pub fn of_next_step(&mut self) -> usize {
+        let step = self.step;
+        self.step += 1;
+        self.shorts.pop_front_if(|(at, _)| *at <= step).map_or(AMPLE, |(_, room)| room)
     }
 }

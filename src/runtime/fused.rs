@@ -101,6 +101,11 @@ where
         &self.greeks.out.out.out.stage.stage
     }
 
+    /// Who watches the hedge.
+    pub fn hedge_witness(&mut self) -> &mut H {
+        self.greeks.out.out.out.stage.witness()
+    }
+
     /// Where instructions go.
     pub fn instructions(&mut self) -> &mut I {
         &mut self.greeks.out.out.out.out.out

@@ -54,6 +54,11 @@ impl<S, W> Watched<S, W> {
         Self { stage, witness, steps: 0 }
     }
 
+    /// Who watches.
+    pub fn witness(&mut self) -> &mut W {
+        &mut self.witness
+    }
+
     /// The stage, no longer watched.
     pub fn into_stage(self) -> S {
         self.stage

@@ -18,15 +18,28 @@ use crate::portfolio::rebuild::{self, Rebuilder};
 use crate::portfolio::{Greeks, GreeksConfig};
 use crate::risk::Instruction;
 use crate::runtime::alloc::hot_section;
-use crate::runtime::{Fused, Stamp};
-use crate::stage::Stage;
+use crate::runtime::{Fused, Stamp, Watched, Witness};
+use crate::stage::{Outbox, Stage};
 use crate::surface::{Surface, SurfaceConfig};
 use crate::units::Nanos;
 
 /// Messages that one input may cause on each queue.
 const QUEUE: usize = 1 << 14;
 
-type Stages<C> = Fused<Queue<Instruction>, Queue<Event>, Queue<Event>, C>;
+type Stages<C> = Fused<Queue<Instruction>, Queue<Event>, Queue<Event>, C, (), Shortages>;
+
+/// Steps of the hedge whose outbox was short of room, until the watch has seen them.
+#[derive(Debug)]
+struct Shortages(Queue<(u64, usize)>);
+
+impl Witness for Shortages {
+    fn consumed(&mut self, _: &Event) {}
+
+    fn short(&mut self, step: u64, room: usize) {
+        // There is room for more steps than one input can cause; a record with a gap would not re-run.
+        let _ = self.0.send((step, room));
+    }
+}
 
 /// Sees what crosses between the stages.
 pub trait Watch {
@@ -34,6 +47,8 @@ pub trait Watch {
     fn consumed(&mut self, event: &Event);
     /// This left the greeks.
     fn valued(&mut self, event: &Event);
+    /// At the hedge's step `step`, counted from 0, its outbox had room for only so many instructions.
+    fn short(&mut self, _step: u64, _room: usize) {}
     /// This left the hedge.
     fn decided(&mut self, instruction: &Instruction);
     /// The gateway takes this instruction next.
@@ -89,12 +104,13 @@ impl<C: Stamp> Process<C> {
     /// Stages that know nothing yet, stamped by `clock`.
     pub fn new(config: ProcessConfig, clock: C) -> Self {
         let (rebuilds, rebuilder) = rebuild::elsewhere();
-        let greeks = Greeks::with_rebuilds(config.greeks, rebuilds);
-        let (feed, hedge) = (Feed::new(config.feed), Hedge::new(config.hedge));
+        let feed = Feed::new(config.feed);
+        let greeks = Watched::new(Greeks::with_rebuilds(config.greeks, rebuilds), ());
+        let hedge = Watched::new(Hedge::new(config.hedge), Shortages(Queue::with_capacity(QUEUE)));
         let instructions = Queue::with_capacity(config.instructions_max);
         let (market, exposures) = (Queue::with_capacity(QUEUE), Queue::with_capacity(QUEUE));
         Self {
-            stages: Fused::new(feed, greeks, hedge, instructions, market, exposures, clock),
+            stages: Fused::watched(feed, greeks, hedge, instructions, market, exposures, clock),
             surface: Surface::new(config.surface),
             rebuilder,
             gateway: Gateway::new(config.session),
@@ -259,6 +275,11 @@ impl<C: Stamp> Process<C> {
             watch.valued(event);
         }
         exposures.clear();
+        let Shortages(shorts) = self.stages.hedge_witness();
+        for (step, room) in shorts.messages() {
+            watch.short(*step, *room);
+        }
+        shorts.clear();
         let instructions = self.stages.instructions().messages();
         for instruction in &instructions[self.decided..] {
             watch.decided(instruction);

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use super::checks::Checks;
 use super::session::SessionReplay;
-use super::{AllShorts, ReplayError, Rig, Rooms, Stages, WAITING_MAX};
+use super::{AllShorts, ReplayError, Rig, Stages, WAITING_MAX};
 use crate::event::Event;
 use crate::hedge::Hedge;
-use crate::journal::{Blank, Place, Ration, SessionCall};
+use crate::journal::{Blank, Place, Ration, Rooms, SessionCall};
 use crate::portfolio::Greeks;
 use crate::risk::Instruction;
 use crate::stage::Stage;
@@ -67,10 +67,10 @@ impl FusedRig {
 
 impl Rig for FusedRig {
     fn input(&mut self, _: Place, event: &Event, checks: &mut Checks<'_>) {
-        self.greeks.step(event, &mut Ration::new(&mut self.outputs, self.greeks_rooms.next()));
+        self.greeks.step(event, &mut Ration::new(&mut self.outputs, self.greeks_rooms.of_next_step()));
         for output in self.outputs.drain(..) {
             checks.outputs.sent(output);
-            self.hedge.step(&output, &mut Ration::new(&mut self.decisions, self.hedge_rooms.next()));
+            self.hedge.step(&output, &mut Ration::new(&mut self.decisions, self.hedge_rooms.of_next_step()));
         }
         for decision in self.decisions.drain(..) {
             checks.decided(&decision);

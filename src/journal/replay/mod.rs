@@ -22,13 +22,12 @@ mod split;
 
 pub use checks::Difference;
 
-use std::collections::VecDeque;
 use std::io;
 
 use self::checks::Checks;
 use self::fused::FusedRig;
 use self::split::SplitRig;
-use super::{Blank, Disk, End, Place, Reader, Record, SessionCall, Settings, StageName};
+use super::{Blank, Disk, End, Place, Reader, Record, SessionCall, Settings, Shorts, StageName};
 use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
@@ -200,35 +199,12 @@ fn drive(
     })
 }
 
-/// Steps at which a stage's outbox was short of room, in order.
-type Shorts = VecDeque<(u64, usize)>;
-
 /// Shortages by stage.
 #[derive(Clone, Debug, Default)]
 struct AllShorts {
     greeks: Shorts,
     hedge: Shorts,
     gateway: Shorts,
-}
-
-/// Hands out the room at each step.
-#[derive(Debug)]
-struct Rooms {
-    shorts: Shorts,
-    step: u64,
-}
-
-impl Rooms {
-    fn new(shorts: Shorts) -> Self {
-        Self { shorts, step: 0 }
-    }
-
-    /// The room at the next step.
-    fn next(&mut self) -> usize {
-        let step = self.step;
-        self.step += 1;
-        self.shorts.pop_front_if(|(at, _)| *at <= step).map_or(super::AMPLE, |(_, room)| room)
-    }
 }
 
 /// What a first pass over the journal finds.

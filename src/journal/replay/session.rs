@@ -1,9 +1,8 @@
 //! The gateway under replay.
 
-use super::Rooms;
 use crate::event::{Event, KillLevel};
 use crate::gateway::Gateway;
-use crate::journal::{Blank, Ration, SessionCall};
+use crate::journal::{Blank, Ration, Rooms, SessionCall};
 use crate::risk::Instruction;
 
 /// A gateway and the bytes that it was offered and left.
@@ -30,7 +29,7 @@ impl SessionReplay {
 
     /// Makes a call; `instruction` is the one that it takes, if it takes one.
     pub(super) fn call(&mut self, call: &SessionCall, instruction: Option<&Instruction>, reports: &mut Vec<Event>) {
-        let out = &mut Ration::new(reports, self.rooms.next());
+        let out = &mut Ration::new(reports, self.rooms.of_next_step());
         match *call {
             SessionCall::Connected { time } => {
                 self.blank.restart();

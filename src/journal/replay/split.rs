@@ -14,11 +14,11 @@ use crossbeam::channel::{self, Receiver, Sender, TryRecvError, TrySendError};
 
 use super::checks::Checks;
 use super::session::SessionReplay;
-use super::{AllShorts, ReplayError, Rig, Rooms, Stages, WAITING_MAX};
+use super::{AllShorts, ReplayError, Rig, Stages, WAITING_MAX};
 use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
-use crate::journal::{Blank, Place, Ration, SessionCall};
+use crate::journal::{Blank, Place, Ration, Rooms, SessionCall};
 use crate::portfolio::Greeks;
 use crate::ring::{self, Consumer, Producer};
 use crate::risk::Instruction;
@@ -155,7 +155,7 @@ where
             thread::yield_now();
             continue;
         };
-        stage.step(&event, &mut Ration::new(&mut sent, rooms.next()));
+        stage.step(&event, &mut Ration::new(&mut sent, rooms.of_next_step()));
         for message in sent.drain(..) {
             while out.try_push(message).is_err() {
                 thread::yield_now();

@@ -28,7 +28,8 @@ pub struct Journal {
     writer: Option<Writer<MemoryDisk>>,
     run: u32,
     started_s: u32,
-    durability: Durability,
+    /// What a crash may take.
+    pub durability: Durability,
     /// A hash of every record appended, in order.
     appended: Vec<u64>,
     /// How many of them were appended when the writer last had its turn.
@@ -44,8 +45,6 @@ impl Journal {
     pub(super) fn started(&mut self, greeks: &GreeksConfig, hedge: &HedgeConfig, findings: &mut Findings) {
         self.run += 1;
         self.disk.heal();
-        let modes = [Durability::Batched, Durability::BeforeSend, Durability::None];
-        self.durability = modes[hedge.started_s as usize % modes.len()];
         self.started_s = hedge.started_s;
         (self.has_failed, self.is_flipped, self.has_lost_power) = (false, false, false);
         self.appended.clear();

@@ -123,6 +123,10 @@ impl Watch for Checkers {
         }
     }
 
+    fn short(&mut self, step: u64, room: usize) {
+        self.rerun.short(step, room);
+    }
+
     fn decided(&mut self, instruction: &Instruction) {
         self.rerun.decided(instruction);
         self.journal.decided(instruction);
@@ -164,11 +168,6 @@ impl Checkers {
         Self { tops: Tops::new(feed), ..self }
     }
 
-    /// Whether re-running what was consumed would say something: not with rings so small that the hedge met their end.
-    pub fn rerun(&mut self, wanted: bool) {
-        self.rerun.wanted = wanted;
-    }
-
     /// Events consumed so far.
     pub fn events(&self) -> u64 {
         self.events
@@ -207,9 +206,7 @@ impl Checkers {
         self.positions = Positions::default();
         self.tops.restarted();
         self.exposures = Exposures::default();
-        let wanted = self.rerun.wanted;
         self.rerun = Rerun::new(greeks.clone(), *hedge);
-        self.rerun.wanted = wanted;
         self.journal.started(greeks, hedge, &mut self.findings);
     }
 

@@ -1,8 +1,10 @@
-//! What the greeks consumed, consumed again by fresh stages: the same orders must leave, field by field.
+//! What the greeks consumed, consumed again by fresh stages with the room that the hedge had: the same orders must leave,
+//! field by field.
 
 use super::Findings;
 use crate::event::Event;
 use crate::hedge::{Hedge, HedgeConfig};
+use crate::journal::{Ration, Rooms, Shorts};
 use crate::order::Request;
 use crate::portfolio::{Greeks, GreeksConfig, Rebuilds};
 use crate::risk::Instruction;
@@ -11,24 +13,25 @@ use crate::stage::Stage;
 /// The record of one process.
 #[derive(Debug)]
 pub struct Rerun {
-    /// Whether the record says something.
-    pub wanted: bool,
     greeks: GreeksConfig,
     hedge: HedgeConfig,
     inputs: Vec<Event>,
+    shorts: Shorts,
     requests: Vec<Request>,
 }
 
 impl Rerun {
     /// The record of a process that is about to start.
     pub fn new(greeks: GreeksConfig, hedge: HedgeConfig) -> Self {
-        Self { wanted: true, greeks, hedge, inputs: Vec::new(), requests: Vec::new() }
+        Self { greeks, hedge, inputs: Vec::new(), shorts: Shorts::new(), requests: Vec::new() }
     }
 
     pub(super) fn consumed(&mut self, event: &Event) {
-        if self.wanted {
-            self.inputs.push(*event);
-        }
+        self.inputs.push(*event);
+    }
+
+    pub(super) fn short(&mut self, step: u64, room: usize) {
+        self.shorts.push_back((step, room));
     }
 
     pub(super) fn decided(&mut self, instruction: &Instruction) {
@@ -38,16 +41,14 @@ impl Rerun {
     }
 
     pub(super) fn judge(&mut self, findings: &mut Findings) {
-        if !self.wanted {
-            return;
-        }
         let mut greeks = Greeks::with_rebuilds(self.greeks.clone(), Rebuilds::Recorded);
         let mut hedge = Hedge::new(self.hedge);
+        let mut rooms = Rooms::new(std::mem::take(&mut self.shorts));
         let (mut events, mut instructions) = (Vec::new(), Vec::new());
         for input in &self.inputs {
             greeks.step(input, &mut events);
             for event in &events {
-                hedge.step(event, &mut instructions);
+                hedge.step(event, &mut Ration::new(&mut instructions, rooms.of_next_step()));
             }
             events.clear();
         }

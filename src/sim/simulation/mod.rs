@@ -176,7 +176,7 @@ impl World {
         if world.dice.is_on(Fault::WrongSecret) {
             world.corrected_at.0 += world.dice.wait_ns(100, 2_000);
         }
-        world.checkers.rerun(!world.dice.is_on(Fault::TinyRings));
+        world.checkers.journal.durability = options.durability;
         world
     }
 

@@ -9,11 +9,16 @@ use std::str::FromStr;
 
 use super::faults::{Fault, Rate};
 use crate::feed::Protocol;
+use crate::journal::Durability;
 use crate::sim::OrderProtocol;
 use crate::sim::random::{Random, splitmix64};
 
 /// What the market data is called in options.
 const FEEDS: [(Protocol, &str); 2] = [(Protocol::Classic, "classic"), (Protocol::Starbase, "starbase")];
+
+/// What the journal's ways of keeping are called in options.
+const DURABILITIES: [(Durability, &str); 3] =
+    [(Durability::Batched, "batched"), (Durability::BeforeSend, "before-send"), (Durability::None, "none")];
 
 /// What a run is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +39,8 @@ pub struct Options {
     pub lines: u32,
     /// What the order session speaks.
     pub orders: OrderProtocol,
+    /// What a crash may take from the journal.
+    pub durability: Durability,
     rates: [f64; Fault::ALL.len()],
 }
 
@@ -49,6 +56,7 @@ impl Options {
             feed: Protocol::default(),
             lines: 1,
             orders: OrderProtocol::default(),
+            durability: Durability::default(),
             rates: [0.0; Fault::ALL.len()],
         }
     }
@@ -75,6 +83,7 @@ impl Options {
         options.program = random.chance(0.05);
         options.feed = FEEDS[random.below(2) as usize].0;
         options.lines = 1 + random.below(2) as u32;
+        options.durability = DURABILITIES[random.below(3) as usize].0;
         options
     }
 
@@ -105,9 +114,9 @@ impl Options {
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "faulty_s={} heal_s={} strikes={}", self.faulty_s, self.heal_s, self.strikes)?;
-        let feed = FEEDS.into_iter().find(|(feed, _)| *feed == self.feed).map_or("", |(_, name)| name);
-        write!(f, " feed={feed} lines={}", self.lines)?;
+        write!(f, " feed={} lines={}", name_in(&FEEDS, self.feed), self.lines)?;
         write!(f, " policy={} orders={}", if self.program { "program" } else { "band" }, self.orders.name())?;
+        write!(f, " durability={}", name_in(&DURABILITIES, self.durability))?;
         self.faults().try_for_each(|fault| write!(f, " {}={}", fault.name(), self.rate(fault)))
     }
 }
@@ -119,7 +128,9 @@ pub enum OptionsError {
     #[error("`{0}` is not of the form name=value")]
     Form(String),
     /// A name that is neither a setting nor a fault.
-    #[error("`{0}` is not known; settings are faulty_s, heal_s, strikes, feed, lines, policy, orders and the faults")]
+    #[error(
+        "`{0}` is not known; settings are faulty_s, heal_s, strikes, feed, lines, policy, orders, durability and the faults"
+    )]
     Name(String),
     /// A value that does not suit its name.
     #[error("`{value}` is no value for {name}")]
@@ -146,10 +157,8 @@ impl FromStr for Options {
                 "heal_s" => options.heal_s = count(3_600)?,
                 "strikes" => options.strikes = count(13)?,
                 "lines" => options.lines = count(2)?,
-                "feed" => {
-                    let named = FEEDS.into_iter().find(|(_, name)| *name == value);
-                    options.feed = named.ok_or_else(wrong)?.0;
-                }
+                "feed" => options.feed = named_in(&FEEDS, value).ok_or_else(wrong)?,
+                "durability" => options.durability = named_in(&DURABILITIES, value).ok_or_else(wrong)?,
                 "policy" if value == "band" => options.program = false,
                 "policy" if value == "program" => options.program = true,
                 "policy" => return Err(wrong()),
@@ -167,6 +176,14 @@ impl FromStr for Options {
         }
         Ok(options)
     }
+}
+
+fn name_in<T: Copy + PartialEq>(table: &[(T, &'static str)], choice: T) -> &'static str {
+    table.iter().find(|(value, _)| *value == choice).map_or("", |(_, name)| name)
+}
+
+fn named_in<T: Copy>(table: &[(T, &str)], name: &str) -> Option<T> {
+    table.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
 }
 
 #[cfg(test)]

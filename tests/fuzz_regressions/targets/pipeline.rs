@@ -97,7 +97,6 @@ impl World {
         let mut checkers = Checkers::new(&greeks, &hedge, OrderProtocol::Starbase);
         if script.once_in(4) {
             (config.instructions_max, config.reports_max) = (TINY, TINY);
-            checkers.rerun(false);
         }
         checkers.started(&greeks, &hedge);
         Self {

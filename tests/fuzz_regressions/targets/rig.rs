@@ -1,7 +1,7 @@
 //! What several targets need of a market: one perpetual, and a gate that approves what is asked.
 
 use hedgecore::event::{Body, Event, KillLevel, Trail};
-use hedgecore::gateway::Gateway;
+use hedgecore::gateway::{Gateway, local_reason};
 use hedgecore::instrument::{BookQuality, Instrument, Symbol};
 use hedgecore::order::{OrderStore, Request, TimeInForce};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
@@ -125,11 +125,13 @@ impl Answers {
         self.asked.insert(order);
     }
 
-    /// Takes the gateway's reports: an order is sent, or refused on this side of the wire; once, and not both.
+    /// Takes the gateway's reports: an order is sent, or refused on this side of the wire; once, and not both. That a request
+    /// could not be read is the venue's word on one that was sent.
     pub fn hear(&mut self, events: &[Event]) {
         for event in events {
             let answered = match event.body {
                 Body::Sent { order, .. } => Some(order),
+                Body::Rejected { reason: local_reason::UNREADABLE, .. } => None,
                 Body::Rejected { order, reason: 200.., .. } => Some(order),
                 _ => None,
             };

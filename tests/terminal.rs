@@ -1,5 +1,5 @@
 //! `hedgecore demo --tui --metrics` as a person and a scraper meet it: a terminal that is drawn on, keys that reach the kill
-//! switch, and a page that says so.
+//! switch, and a page that says so; and `hedgecore bench --tui`.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -133,4 +133,23 @@ fn keys_pressed_at_the_terminal_reach_the_kill_switch_and_the_page_tells() {
     }
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
     assert!(report["orders"].is_u64(), "the report is written all the same");
+}
+
+#[test]
+fn a_benchmark_is_drawn_as_its_rounds_end_and_goes_on_without_its_view() {
+    let json = Path::new(env!("CARGO_TARGET_TMPDIR")).join("terminal-bench.json");
+    let options =
+        ["bench", "--quick", "--compute-only", "--topology", "fused", "--tui", "--json", json.to_str().unwrap()];
+    let mut terminal = Terminal::start(&options);
+    terminal.until("warm-up");
+    terminal.until("fused.no_trade");
+    terminal.press("q");
+    let began = Instant::now();
+    while terminal.child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < PATIENCE, "it does not end");
+        thread::sleep(Duration::from_millis(20));
+    }
+    terminal.until("tick to no trade");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert!(report["compute"]["fused"]["no_trade"]["p50"].is_u64(), "the report is written all the same");
 }

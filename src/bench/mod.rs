@@ -31,6 +31,7 @@ pub use split::SplitRig;
 pub use stages::OpenError;
 pub use way::{Arrivals, Load, TO_DECISION, TO_ORDER, TO_WIRE, Way};
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,77 +117,143 @@ impl Plan {
 /// Ticks a second of a sweep of bursts, on average: few enough for a burst to be done with when the next one comes.
 pub const BURST_RATE: u64 = 20_000;
 
-/// Carries a plan out. `progress` hears of every turn: which of how many, and what it measures.
-pub fn run(plan: &Plan, mut progress: impl FnMut(u32, u32, &str)) -> Result<Results, OpenError> {
-    let clock = StampClock::calibrate();
-    let cores = placement::available_cores();
-    let stamps = if clock.source() == Source::Counter { "processor counter" } else { "monotonic clock" };
-    let mut results = Results {
-        host: Host::describe(&cores, stamps),
-        clock_resolution_ns: clock.resolution_ns(),
-        ..Results::default()
-    };
-    let opening = Opening::record(BookSize::holding(plan.held))?;
-    let topologies = plan.topologies.iter();
-    let mut topologies: Vec<Measured> =
-        topologies.map(|&is| Measured::open(is, &opening, plan.arrivals(), &cores, clock)).collect::<Result<_, _>>()?;
-    let mut books = Vec::new();
-    for &held in &plan.books {
-        let opening = Opening::of_options(held);
-        let rig = FusedRig::open(&opening, FusedConfig::bare(Outcome::NoTrade), clock)?;
-        books.push((held, rig, Way::new(&[], &clock)));
-    }
-    let mut recorded = Recorded::read(&plan.captures)?;
-    let (turn, mut floors) = (plan.turn(), Vec::new());
-    let (layout, core) = wire_layout(&cores)?;
-    let mut wire = Wire::default();
-    for round in 0..=plan.rounds {
-        // The first round warms up: caches, branch predictors, and cores that slept. It is half as long, and forgotten.
-        let lasts = if round == 0 { turn / 2 } else { turn };
-        progress(round, plan.rounds, "cache-line floor");
-        floors.extend(floor::floor_ns(&cores, lasts, &clock));
-        for (topology, measured) in plan.topologies.iter().zip(&mut topologies) {
-            progress(round, plan.rounds, &topology.to_string());
-            measured.round(lasts);
+/// A turn that is about to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'a> {
+    /// Which round; 0 warms up.
+    pub round: u32,
+    /// Of how many.
+    pub rounds: u32,
+    /// What is measured.
+    pub what: &'a str,
+    bench: &'a Bench,
+}
+
+impl fmt::Display for Turn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.round {
+            0 => write!(f, "warm-up: {}", self.what),
+            round => write!(f, "round {round} of {}: {}", self.rounds, self.what),
         }
-        for (held, rig, way) in &mut books {
-            progress(round, plan.rounds, &format!("{held} options"));
+    }
+}
+
+impl Turn<'_> {
+    /// What rounds that have ended came to. Takes milliseconds: for whoever looks.
+    pub fn so_far(&self) -> Results {
+        self.bench.results()
+    }
+}
+
+/// Carries a plan out. `progress` hears of every turn before it is measured.
+pub fn run(plan: &Plan, mut progress: impl FnMut(Turn<'_>)) -> Result<Results, OpenError> {
+    let mut bench = Bench::open(plan)?;
+    for round in 0..=plan.rounds {
+        bench.round(plan, round, &mut progress)?;
+    }
+    Ok(bench.results())
+}
+
+/// Everything that is measured, and what came of it.
+#[derive(Debug)]
+struct Bench {
+    clock: StampClock,
+    cores: Vec<usize>,
+    host: Host,
+    layout: placement::Plan,
+    /// The exchange's own core.
+    core: Option<usize>,
+    floors: Vec<f64>,
+    topologies: Vec<Measured>,
+    books: Vec<(usize, FusedRig, Way)>,
+    recorded: Recorded,
+    wire: Option<Wire>,
+}
+
+impl Bench {
+    fn open(plan: &Plan) -> Result<Self, OpenError> {
+        let clock = StampClock::calibrate();
+        let cores = placement::available_cores();
+        let stamps = if clock.source() == Source::Counter { "processor counter" } else { "monotonic clock" };
+        let host = Host::describe(&cores, stamps);
+        let opening = Opening::record(BookSize::holding(plan.held))?;
+        let topologies = plan.topologies.iter();
+        let topologies: Vec<Measured> = topologies
+            .map(|&is| Measured::open(is, &opening, plan.arrivals(), &cores, clock))
+            .collect::<Result<_, _>>()?;
+        let mut books = Vec::new();
+        for &held in &plan.books {
+            let opening = Opening::of_options(held);
+            let rig = FusedRig::open(&opening, FusedConfig::bare(Outcome::NoTrade), clock)?;
+            books.push((held, rig, Way::new(&[], &clock)));
+        }
+        let recorded = Recorded::read(&plan.captures)?;
+        let (layout, core) = wire_layout(&cores)?;
+        let wire = plan.wire_rate.map(|_| Wire::default());
+        Ok(Self { clock, cores, host, layout, core, floors: Vec::new(), topologies, books, recorded, wire })
+    }
+
+    /// A turn of every case. The first round warms up: caches, branch predictors, and cores that slept. It is half as long, and
+    /// forgotten.
+    fn round(&mut self, plan: &Plan, round: u32, progress: &mut impl FnMut(Turn<'_>)) -> Result<(), OpenError> {
+        let lasts = if round == 0 { plan.turn() / 2 } else { plan.turn() };
+        let mut tell = |bench: &Self, what: &str| progress(Turn { round, rounds: plan.rounds, what, bench });
+        tell(self, "cache-line floor");
+        self.floors.extend(floor::floor_ns(&self.cores, lasts, &self.clock));
+        for (at, topology) in plan.topologies.iter().enumerate() {
+            tell(self, &topology.to_string());
+            self.topologies[at].round(lasts);
+        }
+        for at in 0..self.books.len() {
+            tell(self, &format!("{} options", self.books[at].0));
+            let (_, rig, way) = &mut self.books[at];
             rig.closed(lasts, way);
         }
-        if !recorded.is_empty() {
-            progress(round, plan.rounds, "captures");
-            recorded.round(clock)?;
+        if !self.recorded.is_empty() {
+            tell(self, "captures");
+            self.recorded.round(self.clock)?;
         }
         if let (Some(rate), true) = (plan.wire_rate, round > 0) {
-            progress(round, plan.rounds, "sockets");
+            tell(self, "sockets");
             let (size, lasts) = (BookSize::holding(plan.held), lasts.clamp(WIRE_SHORTEST, wire::LONGEST / 2));
-            wire.round(wire::Round { plan: &layout, core, size, rate, lasts, clock })?;
+            let Self { layout, core, clock, wire, .. } = self;
+            let round = wire::Round { plan: layout, core: *core, size, rate, lasts, clock: *clock };
+            wire.get_or_insert_default().round(round)?;
         }
         if round == 0 {
-            topologies.iter_mut().for_each(Measured::forget);
-            books.iter_mut().for_each(|(_, _, way)| *way = way.emptied());
-            recorded.forget();
-            floors.clear();
+            self.topologies.iter_mut().for_each(Measured::forget);
+            self.books.iter_mut().for_each(|(_, _, way)| *way = way.emptied());
+            self.recorded.forget();
+            self.floors.clear();
         }
+        Ok(())
     }
-    floors.sort_by(f64::total_cmp);
-    results.floor_ns = floors.first().copied();
-    for (at, measured) in topologies.iter().enumerate() {
-        measured.enter(&mut results, at == 0);
+
+    /// What the rounds that have ended came to.
+    fn results(&self) -> Results {
+        let mut results = Results {
+            host: self.host.clone(),
+            clock_resolution_ns: self.clock.resolution_ns(),
+            floor_ns: self.floors.iter().copied().min_by(f64::total_cmp),
+            ..Results::default()
+        };
+        for (at, measured) in self.topologies.iter().enumerate() {
+            measured.enter(&mut results, at == 0);
+        }
+        for (held, _, way) in &self.books {
+            results.book_sweep.insert(*held, way.total.percentiles().p50);
+            results.enter(format!("book.{held}"), &way.total);
+        }
+        if !self.recorded.is_empty() {
+            self.recorded.enter(&mut results);
+        }
+        if let Some(wire) = &self.wire {
+            results.enter_wire(&self.layout, wire);
+        }
+        let is_sharing = self.topologies.iter().any(Measured::shares_cores);
+        notices(&self.cores, is_sharing, &mut results);
+        results
     }
-    for (held, _, way) in &books {
-        results.book_sweep.insert(*held, way.total.percentiles().p50);
-        results.enter(format!("book.{held}"), &way.total);
-    }
-    if !recorded.is_empty() {
-        recorded.enter(&mut results);
-    }
-    if plan.wire_rate.is_some() {
-        results.enter_wire(&layout, wire);
-    }
-    let is_sharing = topologies.iter().any(Measured::shares_cores);
-    notices(&cores, is_sharing, &mut results);
-    Ok(results)
 }
 
 /// Where the pipeline's threads run, and the exchange's: a spinning thread has its core to itself as long as there are enough.

@@ -139,7 +139,7 @@ impl Results {
     }
 
     /// Enters what was measured over sockets.
-    pub(super) fn enter_wire(&mut self, layout: &Plan, wire: Wire) {
+    pub(super) fn enter_wire(&mut self, layout: &Plan, wire: &Wire) {
         let (echo, pipeline) = (wire.echo.percentiles(), wire.wire.percentiles());
         self.wire_over_echo = Some(pipeline.p50 as f64 / echo.p50.max(1) as f64);
         (self.echo, self.wire) = (Some(echo), Some(pipeline));
@@ -156,7 +156,7 @@ impl Results {
         }
         wire.hops.iter().for_each(|(name, series)| self.enter(format!("wire.{name}"), series));
         self.notices.extend(layout.notices.iter().cloned());
-        self.notices.extend(wire.notices);
+        self.notices.extend(wire.notices.iter().cloned());
     }
 
     /// Enters a sweep of rates.

@@ -24,17 +24,7 @@ pub(super) struct DisplayArgs {
 impl DisplayArgs {
     /// Refuses what cannot be shown, before anything is started.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        let refuse = |why: &str| Err(CliError::Input(why.to_owned()));
-        if !self.tui {
-            return Ok(());
-        }
-        if !cfg!(feature = "tui") {
-            return refuse("--tui is not in this build: build it with --features tui");
-        }
-        if !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
-            return refuse("--tui needs a terminal: leave it out in a pipe, where --metrics tells the same");
-        }
-        Ok(())
+        check(self.tui, "--metrics")
     }
 
     /// Begins to show `pipeline`; `prefix` stands before the line.
@@ -49,6 +39,21 @@ impl DisplayArgs {
             line: (!self.tui).then(|| ProgressLine::new(prefix)),
         })
     }
+}
+
+/// Refuses a view that this build does not have, or that has no terminal; what it would show is `elsewhere` then.
+pub(super) fn check(is_wanted: bool, elsewhere: &str) -> Result<(), CliError> {
+    if !is_wanted {
+        return Ok(());
+    }
+    if !cfg!(feature = "tui") {
+        return Err(CliError::Input("--tui is not in this build: build it with --features tui".to_owned()));
+    }
+    if !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
+        let why = format!("--tui needs a terminal: leave it out in a pipe, where {elsewhere} tells the same");
+        return Err(CliError::Input(why));
+    }
+    Ok(())
 }
 
 /// The view or the line.

@@ -1,6 +1,7 @@
 //! `hedgecore bench`: the latency of every hop, beside what the machine asks for at the least.
 
 mod compare;
+mod display;
 mod page;
 mod table;
 
@@ -12,11 +13,11 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 
 use compare::{Comparison, Earlier};
+use display::Display;
 
-use super::CliError;
 use super::output::{Output, OutputArgs};
-use super::progress::ProgressLine;
-use crate::bench::{self, Plan};
+use super::{CliError, display as screen};
+use crate::bench::{self, Plan, Results};
 use crate::runtime::placement::Topology;
 use crate::telemetry::write_histograms;
 
@@ -47,6 +48,9 @@ pub(super) struct BenchArgs {
     /// Leave sockets out
     #[arg(long, conflicts_with = "rate")]
     compute_only: bool,
+    /// Show the percentiles of every case on the terminal as rounds end (needs a build with --features tui)
+    #[arg(long)]
+    tui: bool,
     /// Captures of real packets to play as well, once a round
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pcap: Vec<PathBuf>,
@@ -65,6 +69,7 @@ pub(super) struct BenchArgs {
 
 /// Measures and tells.
 pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
+    screen::check(args.tui, "the report")?;
     // Before anything is written: this run may go where the earlier one lies.
     let earlier = args.compare.as_deref().map(Earlier::read).transpose()?;
     let output = Output::open(&args.output)?;
@@ -75,14 +80,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
     }
     let plan = plan(args)?;
     let started = SystemTime::now();
-    let line = ProgressLine::new("measuring");
-    let results = bench::run(&plan, |round, rounds, what| {
-        line.tick(
-            || if round == 0 { format!("warm-up: {what}") } else { format!("round {round} of {rounds}: {what}") },
-        );
-    });
-    line.finish();
-    let results = results?;
+    let results = measure(&plan, args.tui)?;
     let comparison = earlier.map(|earlier| Comparison::new(&earlier, &results));
     output.write_json(&results)?;
     if let Some(directory) = &args.output.out {
@@ -100,6 +98,14 @@ pub(super) fn run(args: &BenchArgs) -> Result<(), CliError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => comparison.map_or(Ok(()), |comparison| comparison.judge(args.worse_than)),
     }
+}
+
+/// Carries the plan out in view of whoever is at the terminal.
+fn measure(plan: &Plan, tui: bool) -> Result<Results, CliError> {
+    let mut shown = Display::open(tui)?;
+    let results = bench::run(plan, |turn| shown.tick(turn));
+    shown.finish();
+    Ok(results?)
 }
 
 fn plan(args: &BenchArgs) -> Result<Plan, CliError> {

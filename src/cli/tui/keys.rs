@@ -1,11 +1,18 @@
 //! What a key asks for. Killing asks once more, because it lasts for the rest of the process.
 
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
 use crate::event::KillLevel;
 
 /// The keys that can be pressed, as the view shows them.
 pub(super) const HINT: &str = "p pause   r reduce-only   k kill   q leave the view, hedging goes on";
 /// The same while a kill waits to be confirmed.
 pub(super) const QUESTION: &str = "KILL for the rest of this process?   y yes   any other key no";
+
+/// Whether a key is what ends a program where nothing takes the terminal's keys.
+pub(super) fn is_interrupt(key: KeyEvent) -> bool {
+    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

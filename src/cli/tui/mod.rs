@@ -1,22 +1,25 @@
-//! `--tui`: a running pipeline on the terminal, with keys for what cannot wait.
+//! `--tui`: a running pipeline on the terminal, with keys for what cannot wait; and a benchmark, as its figures come in.
 //!
-//! The view shows the snapshot that the metrics page is made from. Keys go the way of the operator's commands: into the
+//! The view of a pipeline shows the snapshot that the metrics page is made from. Keys go the way of the operator's commands: into the
 //! greeks' ordered input, so they are journaled, with the name of who pressed them. Leaving the view leaves the pipeline as
 //! it is. The terminal is given back as it was when the view ends, also by a panic of any thread.
 
+mod bench;
 mod keys;
+mod screen;
 mod view;
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind};
 use signal_hook::consts::SIGINT;
 
 use crate::event::Operator;
 use crate::runtime::Observer;
-use keys::{Asked, Keys};
+pub(super) use bench::BenchView;
+use keys::{Asked, Keys, is_interrupt};
+use screen::Screen;
 
 /// How often it is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -26,7 +29,7 @@ const KEYS_MAX: usize = 64;
 /// The view, in possession of the terminal.
 #[derive(Debug)]
 pub(super) struct View {
-    terminal: DefaultTerminal,
+    screen: Screen,
     observer: Observer,
     keys: Keys,
     by: Operator,
@@ -39,21 +42,14 @@ impl View {
     pub(super) fn open(observer: Observer) -> io::Result<Self> {
         let login = std::env::var("USER").ok();
         let by = login.as_deref().and_then(Operator::new).or_else(|| Operator::new("tui")).unwrap_or_default();
-        Ok(Self {
-            terminal: ratatui::try_init()?,
-            observer,
-            keys: Keys::default(),
-            by,
-            said: String::new(),
-            drawn: None,
-        })
+        Ok(Self { screen: Screen::take()?, observer, keys: Keys::default(), by, said: String::new(), drawn: None })
     }
 
     /// Draws, and heeds keys for so long; false once it is to be left.
     pub(super) fn turn(&mut self, lasts: Duration) -> io::Result<bool> {
         if self.drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
             let (now, keys, said) = (self.observer.snapshot(), self.keys.line(), &self.said);
-            self.terminal.draw(|frame| view::draw(frame, &now, keys, said))?;
+            self.screen.draw(|frame| view::draw(frame, &now, keys, said))?;
             self.drawn = Some(Instant::now());
         }
         let until = Instant::now() + lasts;
@@ -77,7 +73,7 @@ impl View {
 
     fn press(&mut self, key: KeyEvent) -> io::Result<bool> {
         let KeyCode::Char(letter) = key.code else { return Ok(true) };
-        if letter == 'c' && key.modifiers.contains(KeyModifiers::CONTROL) {
+        if is_interrupt(key) {
             // The terminal sends no signal while the view has it; ask for the end as it would have.
             signal_hook::low_level::raise(SIGINT)?;
             return Ok(false);
@@ -92,12 +88,5 @@ impl View {
                 Ok(true)
             }
         }
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        // Whoever cannot be given the terminal back cannot be told either.
-        let _ = ratatui::try_restore();
     }
 }

@@ -201,7 +201,7 @@ fn draw_orders(frame: &mut Frame<'_>, area: Rect, now: &Snapshot) {
     table(frame, area, "live orders", heads, rows, widths);
 }
 
-fn table<'a, const N: usize>(
+pub(super) fn table<'a, const N: usize>(
     frame: &mut Frame<'_>,
     area: Rect,
     title: &str,
@@ -214,11 +214,11 @@ fn table<'a, const N: usize>(
     frame.render_widget(Table::new(rows, widths).header(Row::new(heads).style(dim)).block(block), area);
 }
 
-fn bold(text: String, colour: Color) -> Span<'static> {
+pub(super) fn bold(text: String, colour: Color) -> Span<'static> {
     Span::styled(text, Style::new().fg(colour).add_modifier(Modifier::BOLD))
 }
 
-fn right(text: String) -> Cell<'static> {
+pub(super) fn right(text: String) -> Cell<'static> {
     Cell::from(Line::from(text).right_aligned())
 }
 

@@ -6,6 +6,8 @@ use crate::units::{ExecutionId, Side, VenueOrderId};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod contradictions;
+
 const INSTRUMENT: InstrumentId = InstrumentId(5);
 const ORDER: ClientOrderId = ClientOrderId(77);
 const CANCEL: Request = Request::Cancel { order: ORDER, instrument: INSTRUMENT };

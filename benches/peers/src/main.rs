@@ -7,6 +7,7 @@ mod conditions;
 mod contest;
 mod greeks;
 mod implied_vol;
+mod program;
 mod references;
 mod ring_hop;
 mod whole_book;
@@ -15,11 +16,12 @@ use std::env;
 use std::process::ExitCode;
 
 /// Every comparison by name.
-const COMPARISONS: [(&str, fn()); 4] = [
+const COMPARISONS: [(&str, fn()); 5] = [
     ("ring_hop", ring_hop::compare),
     ("greeks", greeks::compare),
     ("implied_vol", implied_vol::compare),
     ("whole_book", whole_book::compare),
+    ("program", program::compare),
 ];
 
 fn main() -> ExitCode {

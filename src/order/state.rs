@@ -290,10 +290,12 @@ impl Order {
         Outcome::Applied(fill)
     }
 
-    /// An amendment is answered. More fills than its terms allow contradict the answer, and end the order.
+    /// An amendment is answered. More fills than its terms allow contradict the answer, and end the order; those that were
+    /// taken back before they were told count among them.
     fn stand_at(&mut self, terms: Terms) -> Outcome {
-        let possible = self.cum_lots <= terms.lots;
-        self.terms = Terms { lots: terms.lots.max(self.cum_lots), ..terms };
+        let filled = self.cum_lots.max(self.busted_lots);
+        let possible = filled <= terms.lots;
+        self.terms = Terms { lots: terms.lots.max(filled), ..terms };
         self.amending = None;
         self.lost = false;
         self.settle();

@@ -38,6 +38,18 @@ fn busts_add_up_and_more_than_the_order_could_fill_is_inconsistent() {
 }
 
 #[test]
+fn an_amendment_to_less_than_was_busted_already_is_inconsistent_and_those_fills_still_count() {
+    let mut store = store();
+    store.apply(&accepted());
+    store.apply(&busted(1, 9));
+    assert!(store.ask(&amend(9, 5)));
+    assert_eq!(store.apply(&amended(9, 5)), Outcome::Inconsistent(None));
+    assert_eq!(store.working_lots(INSTRUMENT), (9, 0), "nine were filled, and are still to be told");
+    assert_eq!(store.apply(&filled(1, 9)), Outcome::Applied(fill(9)));
+    assert_eq!(state(&store), OrderState::Filled);
+}
+
+#[test]
 fn a_bust_of_something_else_or_of_nothing_is_inconsistent() {
     let mut store = store();
     assert_eq!(store.apply(&busted(1, 0)), Outcome::Inconsistent(None));

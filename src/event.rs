@@ -14,6 +14,8 @@
 //! An event is `Copy`, at most 56 bytes (asserted below), and holds no reference: the ring's slot is 64 bytes with its
 //! sequence number.
 
+use std::fmt;
+
 use crate::instrument::{BookQuality, InstrumentKind, InstrumentState, OptionKind, Payoff, Symbol};
 use crate::units::{
     ClientOrderId, Coins, ExecutionId, InstrumentId, Nanos, Price, Quantity, Side, Ticks, UnderlyingId,
@@ -126,7 +128,7 @@ impl KillCause {
 }
 
 /// Who asked: ASCII, padded with zeros; all zeros when it was the program itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Operator(pub [u8; 16]);
 
 impl Operator {
@@ -145,6 +147,12 @@ impl Operator {
     pub fn name(&self) -> &str {
         let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(self.0.len());
         std::str::from_utf8(&self.0[..end]).ok().filter(|name| !name.is_empty()).unwrap_or("-")
+    }
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Operator({})", self.name())
     }
 }
 
@@ -426,6 +434,12 @@ pub enum Body {
         level: KillLevel,
         /// Why.
         cause: KillCause,
+        /// Who.
+        by: Operator,
+    },
+
+    /// Ask the venue to end whatever its market-maker protection has frozen.
+    Thaw {
         /// Who.
         by: Operator,
     },

@@ -154,6 +154,27 @@ fn a_desk_that_was_paused_ends_as_it_was_asked_to() {
 }
 
 #[test]
+fn who_asked_for_a_thaw_is_in_the_journal_which_replays_in_either_topology() {
+    let _turn = turn();
+    let directory = directory("thaw");
+    let (socket, json) = (directory.join("control"), directory.join("report.json"));
+    let child = demo(4, &socket, &json, &["--out", directory.to_str().unwrap()]);
+    assert!(until(&socket, "level open\n").contains("frozen 0\n"));
+    let answer = done(&socket, &["thaw", "--operator", "alice"]);
+    assert!(answer.starts_with("done: thaw alice\nlevel open\n"), "{answer}");
+    assert!(child.wait_with_output().unwrap().status.success());
+    let journal = directory.join("journal");
+    let printed = program().args(["inspect", "--filter", "input"]).arg(&journal).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(printed.lines().any(|line| line.contains("Thaw") && line.contains("alice")), "nobody asked");
+    for topology in ["fused", "split"] {
+        let again = program().args(["replay", "--topology", topology, "--journal"]).arg(&journal).output().unwrap();
+        assert!(again.status.success(), "{topology}: {}", String::from_utf8_lossy(&again.stderr));
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn a_signal_halts_and_is_named() {
     let _turn = turn();
     let directory = directory("signal");

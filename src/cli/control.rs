@@ -38,21 +38,21 @@ enum Action {
     Flatten,
     /// Trade again, also after a throttle has latched
     ReEnable,
+    /// Ask the venue to end whatever its market-maker protection has frozen
+    Thaw,
 }
 
 /// Asks, prints the answer, and fails unless it was done.
 pub(super) fn run(args: &ControlArgs) -> Result<(), CliError> {
-    let level = match args.action {
-        Action::Status => None,
-        Action::Kill => Some(KillLevel::Halt),
-        Action::Pause => Some(KillLevel::Pause),
-        Action::ReduceOnly => Some(KillLevel::ReduceOnly),
-        Action::Flatten => Some(KillLevel::Flatten),
-        Action::ReEnable => Some(KillLevel::Open),
-    };
-    let command = match level {
-        None => Command::Status,
-        Some(level) => Command::Level(level, operator(args.operator.as_deref())?),
+    let level = |level| operator(args.operator.as_deref()).map(|by| Command::Level(level, by));
+    let command = match args.action {
+        Action::Status => Command::Status,
+        Action::Kill => level(KillLevel::Halt)?,
+        Action::Pause => level(KillLevel::Pause)?,
+        Action::ReduceOnly => level(KillLevel::ReduceOnly)?,
+        Action::Flatten => level(KillLevel::Flatten)?,
+        Action::ReEnable => level(KillLevel::Open)?,
+        Action::Thaw => Command::Thaw(operator(args.operator.as_deref())?),
     };
     let answer = ask(&args.socket, command).map_err(CliError::file(&args.socket))?;
     io::stdout().lock().write_all(answer.as_bytes())?;

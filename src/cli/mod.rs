@@ -66,7 +66,7 @@ enum Command {
     Run(run::RunArgs),
     /// The embedded venue on its own, for a pipeline or another FIX engine to connect to.
     Venue(venue::VenueArgs),
-    /// An operator's commands to a running pipeline: pause, reduce-only, flatten, kill, re-enable, status.
+    /// An operator's commands to a running pipeline: pause, reduce-only, flatten, kill, re-enable, thaw, status.
     Control(control::ControlArgs),
     /// A capture or a journal through the same stages, deterministically.
     Replay(replay::ReplayArgs),

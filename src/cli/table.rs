@@ -235,6 +235,7 @@ impl Row {
             Body::Clock
             | Body::Diverged { .. }
             | Body::Kill { .. }
+            | Body::Thaw { .. }
             | Body::Session { .. }
             | Body::Protection { .. } => {}
         }

@@ -99,6 +99,7 @@ impl Stage for Hedge {
             }
             Body::Clock => self.on_clock(event, out),
             Body::Kill { level, cause, by } => self.orders.kill(Latch { level, cause, by, since: event.time }, out),
+            Body::Thaw { .. } => self.orders.thaw(event.time, out),
             Body::Session { up } => self.orders.session(event, up),
             Body::Sent { .. }
             | Body::Accepted { .. }

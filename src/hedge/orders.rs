@@ -45,6 +45,7 @@ pub(super) struct Orders {
     /// The level of the kill switch that was acted on last.
     followed: KillLevel,
     level_due: bool,
+    thaw_due: bool,
     wind_down: WindDown,
     rejects_in_a_row: u32,
     rejects_in_a_row_max: u32,
@@ -61,6 +62,7 @@ impl Orders {
             session_up: false,
             followed: KillLevel::Open,
             level_due: false,
+            thaw_due: false,
             wind_down: WindDown::new(limits.settle_ns),
             rejects_in_a_row: 0,
             rejects_in_a_row_max,
@@ -195,6 +197,24 @@ impl Orders {
                 .is_ok_and(|approved| out.send(Instruction::Send(approved)).is_ok())
     }
 
+    /// Asks the venue to end each freeze by its protection. Those that find no room are asked for by the clock.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn thaw(&mut self, now: Nanos, out: &mut impl Outbox<Instruction>) {
+        self.thaw_due = false;
+        for scope in self.gate.frozen(now) {
+            if out.room() == 0 {
+                self.thaw_due = true;
+                return;
+            }
+            // A refusal has its reason, and is counted.
+            if let Ok(approved) = self.gate.approve(Request::Thaw { scope }, &View::of_nothing(), &mut self.store, now)
+            {
+                self.thaw_due |= out.send(Instruction::Send(approved)).is_err();
+            }
+        }
+    }
+
     /// Throws the kill switch: the gateway is told, and everything is asked back unless trading goes on.
     pub(super) fn kill(&mut self, latch: Latch, out: &mut impl Outbox<Instruction>) {
         if self.gate.kill(latch) {
@@ -221,6 +241,9 @@ impl Orders {
         }
         if self.level_due {
             self.level_due = out.send(Instruction::Level(level)).is_err();
+        }
+        if self.thaw_due {
+            self.thaw(now, out);
         }
         let due = self.wind_down.due(now, self.store.open_orders());
         if due == Due::Alarm {

@@ -238,6 +238,7 @@ choices!(Body {
     30 => Diverged { copies },
     31 => Jumps { underlying, expiry_s, gains },
     32 => UnitJumps { instrument, gains },
+    33 => Thaw { by },
 });
 
 /// Takes a value that must be all of `bytes`.

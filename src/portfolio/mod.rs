@@ -195,6 +195,7 @@ impl Stage for Greeks {
                 }
             }
             Body::Kill { .. }
+            | Body::Thaw { .. }
             | Body::Filled { .. }
             | Body::Session { .. }
             | Body::Sent { .. }

@@ -14,21 +14,31 @@ use crate::units::{Nanos, UnderlyingId};
 pub(super) struct Freezes {
     orders: [Nanos; UNDERLYINGS_MAX],
     quotes: Nanos,
+    /// The group of quotes that was last told of.
+    group: i64,
 }
 
 impl Freezes {
-    pub(super) const NONE: Self = Self { orders: [Nanos(0); UNDERLYINGS_MAX], quotes: Nanos(0) };
+    pub(super) const NONE: Self = Self { orders: [Nanos(0); UNDERLYINGS_MAX], quotes: Nanos(0), group: 0 };
 
     /// The venue froze something, or thawed it.
     pub(super) fn see(&mut self, scope: Protected, until: Nanos) {
         match scope {
-            Protected::Quotes { .. } => self.quotes = until,
+            Protected::Quotes { group } => (self.quotes, self.group) = (until, group),
             Protected::Orders { underlying } => {
                 if let Some(orders) = self.orders.get_mut(underlying.index()) {
                     *orders = until;
                 }
             }
         }
+    }
+
+    /// What is frozen.
+    pub(super) fn all(&self, now: Nanos) -> impl Iterator<Item = Protected> + use<> {
+        let Self { orders, group, .. } = *self;
+        let quotes = self.holds_quotes(now).then_some(Protected::Quotes { group });
+        let underlyings = orders.into_iter().enumerate().filter(move |(_, until)| *until > now);
+        underlyings.map(|(at, _)| Protected::Orders { underlying: UnderlyingId(at as u8) }).chain(quotes)
     }
 
     /// Whether an order that would rest is refused by the venue.

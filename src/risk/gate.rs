@@ -8,7 +8,7 @@ use super::loss::{LossMeter, Paid};
 use super::repeats::Repeats;
 use super::{Approved, KillSwitch, Latch, Limits, Refusal, Throttle, refuse_if};
 use crate::canary::canary;
-use crate::event::{Body, Event, KillCause, KillLevel};
+use crate::event::{Body, Event, KillCause, KillLevel, Protected};
 use crate::instrument::{BookQuality, Instrument, InstrumentState};
 use crate::order::{AppliedFill, NewOrder, OrderStore, Outcome, Request, TimeInForce, offer_of};
 use crate::units::{ClientOrderId, InstrumentId, Lots, Nanos, ONE_E9, Price, Side};
@@ -144,6 +144,11 @@ impl Gate {
     /// Whether only cancels pass.
     pub fn is_shut(&self) -> bool {
         self.kill.latch().level >= KillLevel::Pause && !canary!(DeafKill)
+    }
+
+    /// What the venue's market-maker protection has frozen: underlyings' orders that rest, and quotes.
+    pub fn frozen(&self, now: Nanos) -> impl Iterator<Item = Protected> + use<> {
+        self.freezes.all(now)
     }
 
     /// Refusals so far.

@@ -440,7 +440,9 @@ fn what_the_venues_protection_has_frozen_does_not_rest_and_the_hedge_still_takes
     assert_eq!(rig.ask(take(1_000), &view(&instrument)), Ok(()));
     rig.hear(Body::Protection { scope: quotes, until: FROZEN_UNTIL_ASKED });
     assert_eq!(rig.ask(quote(2_000), &view(&instrument)), Err(Refusal::Frozen));
+    assert_eq!(rig.gate.frozen(rig.now).collect::<Vec<_>>(), [orders, quotes]);
     rig.now.0 += 10;
+    assert_eq!(rig.gate.frozen(rig.now).collect::<Vec<_>>(), [quotes]);
     assert_eq!(rig.try_perpetual(Side::Buy, 99_000, 1), Ok(()), "its time is over");
     assert_eq!(rig.ask(quote(3_000), &view(&instrument)), Err(Refusal::Frozen), "and that of quotes has none");
     assert_eq!(rig.ask(Request::Thaw { scope: quotes }, &view(&instrument)), Ok(()));

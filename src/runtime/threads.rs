@@ -327,7 +327,7 @@ pub(super) fn run_fused(
             fused.clock(now);
             ingest.ask(fused.take_request());
             control.board.pulse(HotStage::Feed, now);
-            control.board.show(fused.hedge());
+            control.board.show(fused.hedge(), now);
             shows.turn(now, &fused, &ingest, &side);
         }
         rest.idle(taken > 0);
@@ -371,7 +371,7 @@ pub(super) fn run_solo(
             link.tend(now, &mut rest);
             control.board.pulse(HotStage::Feed, now);
             control.board.pulse(HotStage::Gateway, now);
-            control.board.show(fused.hedge());
+            control.board.show(fused.hedge(), now);
             shows.turn(now, &fused, &ingest, &side);
             link.show(&orders, now);
         }
@@ -481,7 +481,7 @@ pub(super) fn run_hedge(
         let now = clock.now();
         if beat.is_due(now) {
             control.board.pulse(HotStage::Hedge, now);
-            control.board.show(&hedge.stage);
+            control.board.show(&hedge.stage, now);
             show.turn(now, || shown(&hedge, exposures));
         }
         rest.idle(taken > 0);

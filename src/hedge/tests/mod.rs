@@ -3,9 +3,9 @@
 mod program;
 
 use super::*;
-use crate::event::{KillCause, KillLevel, Operator, Trail};
+use crate::event::{KillCause, KillLevel, Operator, Protected, Trail};
 use crate::instrument::{BookQuality, InstrumentState, Payoff};
-use crate::order::Request;
+use crate::order::{FROZEN_UNTIL_ASKED, Request};
 use crate::units::{ClientOrderId, Coins, ExecutionId, ONE_E9, Price, Quantity, Side, VenueInstrumentId, VenueOrderId};
 
 const PERPETUAL: InstrumentId = InstrumentId(0);
@@ -303,4 +303,28 @@ fn without_room_no_order_is_made_and_a_kill_is_sent_later() {
     rig.out.clear();
     rig.tell(Body::Clock);
     assert_eq!(rig.requests(), [Request::CancelAll]);
+}
+
+#[test]
+fn a_person_has_the_venue_thaw_what_its_protection_froze_as_soon_as_there_is_room() {
+    let mut rig = Rig::new();
+    let thaw = Body::Thaw { by: Operator::new("alice").expect("a name") };
+    rig.tell(thaw);
+    assert_eq!(rig.requests(), [], "nothing is frozen");
+    let scopes = [Protected::Orders { underlying: BTC }, Protected::Quotes { group: 7 }];
+    for scope in scopes {
+        rig.tell(Body::Protection { scope, until: FROZEN_UNTIL_ASKED });
+    }
+    rig.hedge.step(&Event { trail: Trail::default(), time: Nanos(rig.now), body: thaw }, &mut Shut);
+    rig.tell(Body::Clock);
+    assert_eq!(rig.requests(), scopes.map(|scope| Request::Thaw { scope }));
+    rig.tell(Body::Clock);
+    assert_eq!(rig.requests(), [], "they are asked for once");
+    rig.tell(Body::Protection { scope: scopes[0], until: Nanos(0) });
+    rig.tell(thaw);
+    assert_eq!(rig.requests(), [Request::Thaw { scope: scopes[1] }]);
+    rig.tell(Body::Kill { level: KillLevel::Pause, cause: KillCause::Operator, by: Operator::NOBODY });
+    rig.requests();
+    rig.tell(thaw);
+    assert_eq!(rig.requests(), [], "nothing but cancels leaves");
 }

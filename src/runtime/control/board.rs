@@ -29,6 +29,7 @@ pub(in crate::runtime) struct Board {
     open_orders: AtomicU64,
     alarmed: AtomicU64,
     refused: AtomicU64,
+    frozen: AtomicU64,
     is_shut: AtomicBool,
     shut_frames: AtomicU64,
     shut_bytes: AtomicU64,
@@ -51,6 +52,8 @@ pub struct RiskShown {
     pub alarmed: u64,
     /// Requests that risk refused.
     pub refused: u64,
+    /// Underlyings, and quotes, that the venue's market-maker protection has frozen.
+    pub frozen: u64,
 }
 
 impl Board {
@@ -85,7 +88,7 @@ impl Board {
     }
 
     /// Shows what the gate and the orders have come to.
-    pub(in crate::runtime) fn show(&self, hedge: &Hedge) {
+    pub(in crate::runtime) fn show(&self, hedge: &Hedge, now: Nanos) {
         let latch = hedge.gate().latch();
         let (low, high) = latch.by.0.split_at(8);
         for (word, bytes) in self.by.iter().zip([low, high]) {
@@ -98,6 +101,7 @@ impl Board {
         self.open_orders.store(u64::from(hedge.store().open_orders()), Ordering::Relaxed);
         self.alarmed.store(hedge.store().counters().alarmed, Ordering::Relaxed);
         self.refused.store(hedge.gate().refusals().total(), Ordering::Relaxed);
+        self.frozen.store(hedge.gate().frozen(now).count() as u64, Ordering::Relaxed);
         self.level.store(latch.level as u64, Ordering::Release);
     }
 
@@ -117,6 +121,7 @@ impl Board {
             open_orders: self.open_orders.load(Ordering::Relaxed),
             alarmed: self.alarmed.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
+            frozen: self.frozen.load(Ordering::Relaxed),
         }
     }
 
@@ -162,12 +167,12 @@ mod tests {
     #[test]
     fn what_is_shown_is_what_the_gate_says() {
         let (board, mut hedge) = (Board::default(), Hedge::new(HedgeConfig::default()));
-        board.show(&hedge);
+        board.show(&hedge, Nanos(77));
         assert_eq!(board.risk().level, KillLevel::Open);
         let by = Operator::new("sixteen-letters!").unwrap();
         let body = Body::Kill { level: KillLevel::Flatten, cause: KillCause::Operator, by };
         hedge.step(&Event { trail: Trail::default(), time: Nanos(77), body }, &mut Vec::new());
-        board.show(&hedge);
+        board.show(&hedge, Nanos(77));
         let shown = board.risk();
         assert_eq!((shown.level, shown.cause, shown.by), (KillLevel::Flatten, KillCause::Operator, by));
         assert_eq!(shown.since, Nanos(77));

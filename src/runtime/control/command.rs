@@ -20,6 +20,8 @@ pub enum Command {
     Status,
     /// Put this level in force.
     Level(KillLevel, Operator),
+    /// Ask the venue to end whatever its market-maker protection has frozen.
+    Thaw(Operator),
 }
 
 /// The names of levels as commands.
@@ -35,6 +37,7 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status => f.write_str("status"),
+            Self::Thaw(by) => write!(f, "thaw {}", by.name()),
             Self::Level(level, by) => write!(f, "{} {}", LEVELS[*level as usize].0, by.name()),
         }
     }
@@ -53,10 +56,11 @@ impl FromStr for Command {
             return Ok(Self::Status);
         }
         let level = LEVELS.iter().find(|(name, _)| *name == verb).map(|(_, level)| *level);
-        let level = level.ok_or_else(|| format!("no command {verb:?}"))?;
-        let by = name.and_then(Operator::new);
-        by.map(|by| Self::Level(level, by))
-            .ok_or_else(|| "who asks is missing, or not 1 to 16 printable letters".into())
+        if level.is_none() && verb != "thaw" {
+            return Err(format!("no command {verb:?}"));
+        }
+        let by = name.and_then(Operator::new).ok_or("who asks is missing, or not 1 to 16 printable letters")?;
+        Ok(level.map_or(Self::Thaw(by), |level| Self::Level(level, by)))
     }
 }
 
@@ -82,13 +86,16 @@ mod tests {
             let command = Command::Level(level, alice);
             assert_eq!(command.to_string().parse(), Ok(command));
         }
+        assert_eq!(Command::Thaw(alice).to_string().parse(), Ok(Command::Thaw(alice)));
         assert_eq!("status".parse(), Ok(Command::Status));
         assert_eq!("status bob".parse(), Ok(Command::Status));
     }
 
     #[test]
     fn a_command_without_a_name_or_sense_is_refused() {
-        for bad in ["", "kill", "kill an-operator-of-many-letters", "halt alice", "kill alice now", "pause \u{7f}"] {
+        for bad in
+            ["", "kill", "thaw", "kill an-operator-of-many-letters", "halt alice", "kill alice now", "pause \u{7f}"]
+        {
             assert!(bad.parse::<Command>().is_err(), "{bad:?}");
         }
     }

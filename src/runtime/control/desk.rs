@@ -56,7 +56,12 @@ impl Controls {
         if level == KillLevel::Halt {
             self.board.halt();
         }
-        let event = Event { trail: Trail::default(), time: self.clock.now(), body: Body::Kill { level, cause, by } };
+        self.send(Body::Kill { level, cause, by })
+    }
+
+    /// Sends a command on its way; false when the ring is full.
+    fn send(&self, body: Body) -> bool {
+        let event = Event { trail: Trail::default(), time: self.clock.now(), body };
         self.commands.lock().is_ok_and(|mut commands| commands.try_push(event).is_ok())
     }
 
@@ -74,16 +79,24 @@ impl Controls {
 
     /// Does as asked and says what came of it.
     fn answer(&self, command: Command) -> String {
-        let Command::Level(level, by) = command else { return self.status() };
-        if !self.command(level, KillCause::Operator, by) {
+        let is_sent = match command {
+            Command::Status => return self.status(),
+            Command::Level(level, by) => self.command(level, KillCause::Operator, by),
+            Command::Thaw(by) => self.send(Body::Thaw { by }),
+        };
+        if !is_sent {
             return format!("refused: too many commands wait\n{}", self.status());
         }
+        let is_done = |risk: RiskShown| match command {
+            Command::Status => true,
+            Command::Level(level, _) => risk.level == level,
+            Command::Thaw(_) => risk.frozen == 0,
+        };
         let began = Instant::now();
-        while self.risk().level != level && began.elapsed() < ANSWER_WITHIN {
+        while !is_done(self.risk()) && began.elapsed() < ANSWER_WITHIN {
             thread::sleep(Duration::from_millis(1));
         }
-        let done = self.risk().level == level;
-        format!("{}: {command}\n{}", if done { "done" } else { "NOT IN FORCE" }, self.status())
+        format!("{}: {command}\n{}", if is_done(self.risk()) { "done" } else { "NOT IN FORCE" }, self.status())
     }
 
     fn status(&self) -> String {
@@ -93,7 +106,7 @@ impl Controls {
             None => "open".to_owned(),
         };
         format!(
-            "level {}\ncause {}\nby {}\nsince {}\nopen_orders {}\nalarmed {}\nrefused {}\ngateway {shut}\n",
+            "level {}\ncause {}\nby {}\nsince {}\nopen_orders {}\nalarmed {}\nrefused {}\nfrozen {}\ngateway {shut}\n",
             risk.level.name(),
             risk.cause.name(),
             risk.by.name(),
@@ -101,6 +114,7 @@ impl Controls {
             risk.open_orders,
             risk.alarmed,
             risk.refused,
+            risk.frozen,
         )
     }
 }

@@ -72,7 +72,11 @@ impl World {
             }
             Fault::Protection => {
                 let at = self.dice.random.below(self.venue.universe().underlyings.len() as u64) as usize;
-                return self.venue.trip_protection(at, now);
+                let is_tripped = self.venue.trip_protection(at, now);
+                if is_tripped && self.dice.random.chance(0.5) {
+                    self.thaw_at = Some(Nanos(now.0 + self.dice.wait_ns(1, 500)));
+                }
+                return is_tripped;
             }
             Fault::Drop => return self.close(),
             Fault::DropBeforeSend | Fault::DropDuringSend | Fault::DropAfterSend => {

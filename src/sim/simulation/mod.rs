@@ -123,6 +123,8 @@ struct World {
     /// When a wrong secret is corrected, and whether the process has it.
     corrected_at: Nanos,
     is_wrong: bool,
+    /// When a person asks the venue to end what its protection froze.
+    thaw_at: Option<Nanos>,
     /// The kill switch is thrown when an order next waits for the socket.
     kill_due: bool,
     /// How the connection breaks when an order next waits for the socket.
@@ -167,6 +169,7 @@ impl World {
             gateway_until: start,
             corrected_at: start,
             is_wrong: false,
+            thaw_at: None,
             kill_due: false,
             drop_due: None,
             starts: 0,
@@ -276,6 +279,9 @@ impl World {
             return;
         }
         self.connect();
+        if self.thaw_at.take_if(|at| *at <= self.now).is_some() {
+            self.command(Body::Thaw { by: Operator::NOBODY });
+        }
         let time = self.ours();
         let Some(process) = &mut self.process else { return };
         let watch = &mut self.checkers;

@@ -408,3 +408,14 @@ fn to_e9(value: f64) -> i64 {
 }
 
 const _: () = assert!(size_of::<Held>() <= 96);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn greeks_beyond_a_word_are_its_ends_and_what_is_no_number_is_nothing() {
+        let e9 = [1e30, f64::INFINITY, -1e30, f64::NEG_INFINITY, f64::NAN, 0.25, 0.0].map(to_e9);
+        assert_eq!(e9, [i64::MAX, i64::MAX, i64::MIN, i64::MIN, 0, 250_000_000, 0]);
+    }
+}

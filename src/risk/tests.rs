@@ -6,6 +6,8 @@ use crate::instrument::{BookQuality, Instrument, InstrumentKind, InstrumentState
 use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, FROZEN_UNTIL_ASKED, OrderStore, Outcome, TimeInForce};
 use crate::units::*;
 
+mod executions;
+
 const PERPETUAL: InstrumentId = InstrumentId(0);
 const CALL: InstrumentId = InstrumentId(1);
 const BTC: UnderlyingId = UnderlyingId(0);

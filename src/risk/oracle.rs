@@ -93,8 +93,13 @@ impl Naive {
 
     /// The verdict of what looks at exposures and at our own orders.
     fn verdict(&self, asked: &Asked, orders: &OrderStore) -> Option<Refusal> {
-        let Asked { at, side, price, lots, more, rests, order } = *asked;
-        let (instrument, spot) = (&self.instruments[at], Price(SPOT * ONE_E9));
+        self.clash(asked, orders).or_else(|| self.excess(asked, orders))
+    }
+
+    /// The order once more, or one that it could meet.
+    fn clash(&self, asked: &Asked, orders: &OrderStore) -> Option<Refusal> {
+        let Asked { at, side, price, lots, rests, order, .. } = *asked;
+        let instrument = &self.instruments[at];
         let others =
             orders.all_live().filter(|other| other.new.instrument == instrument.id && other.new.order != order);
         let (mut duplicate, mut meets) = (false, false);
@@ -107,10 +112,18 @@ impl Naive {
                 && (other.terms.price, other.terms.lots) == (price, lots);
             meets |= other.new.side != side && rest && prices.iter().any(crosses);
         }
-        if duplicate || meets {
-            // Which of the two is found first is the order of the table.
-            return Some(if duplicate && !meets { Refusal::Duplicate } else { Refusal::SelfMatch });
+        // Which of the two is found first is the order of the table.
+        match (duplicate, meets) {
+            (true, false) => Some(Refusal::Duplicate),
+            (_, true) => Some(Refusal::SelfMatch),
+            (false, false) => None,
         }
+    }
+
+    /// The limit that it passes.
+    fn excess(&self, asked: &Asked, orders: &OrderStore) -> Option<Refusal> {
+        let Asked { at, side, lots, more, .. } = *asked;
+        let (instrument, spot) = (&self.instruments[at], Price(SPOT * ONE_E9));
         let (lot, limits, e18) = (Self::notional(spot, self.lot(at)), &self.limits, |e9: i64| i128::from(e9) * E9);
         if lot * i128::from(lots) > e18(limits.order_notional_max_e9) {
             return Some(Refusal::Notional);
@@ -297,6 +310,19 @@ impl Rig {
         Ok(())
     }
 
+    /// What the gate has room for is refused by no limit; one lot more is, and by the one it names.
+    fn room(&self, asked: &Asked, most: u32) -> Result<(), TestCaseError> {
+        let (instrument, spot) = (InstrumentId(asked.at as u16), Price(SPOT * ONE_E9));
+        let (fits, why) = self.gate.room(instrument, asked.side, (most, asked.price), spot, &self.orders);
+        let excess = |lots: u32| self.naive.excess(&Asked { lots, more: lots, ..*asked }, &self.orders);
+        prop_assert!(fits == 0 || excess(fits).is_none(), "{fits} of {most} lots: {:?}", excess(fits));
+        match why {
+            None => prop_assert_eq!(fits, most),
+            Some(_) => prop_assert_eq!(excess(fits + 1), why, "one more than {} of {}", fits, most),
+        }
+        Ok(())
+    }
+
     fn live(&self, pick: usize) -> Option<Order> {
         let count = self.orders.all_live().count();
         (count > 0).then(|| *self.orders.all_live().nth(pick % count).expect("counted"))
@@ -315,6 +341,7 @@ impl Rig {
                 let asked = Asked { order, at, side, price, lots, more: lots, rests };
                 let request =
                     Request::New { trail, decided, order, instrument, side, time_in_force, post_only, price, lots };
+                self.room(&asked, 3 * lots)?;
                 self.ask(&asked, request)?;
             }
             Step::Amend { pick, far, lots } => {

@@ -122,3 +122,49 @@ fn refusals_add_up_and_each_reason_has_a_name_of_its_own() {
     assert_eq!(names.len(), Refusal::ALL.len());
     assert!(names.iter().all(|name| name.len() > 2), "{names:?}");
 }
+
+#[test]
+fn a_fill_of_an_option_that_nobody_valued_counts_as_all_of_its_coins() {
+    let put = Instrument { option: Some(OptionKind::Put), ..call() };
+    for (option, side) in [(call(), Side::Buy), (put, Side::Sell)] {
+        let (mut gate, mut orders) =
+            (Gate::new(Limits { delta_notional_max_e9: MILLION_E9, ..Limits::default() }), OrderStore::new());
+        let event = |body| Event { trail: Trail::default(), time: Nanos(1), body };
+        let spot = Price(100_000 * ONE_E9);
+        gate.see(&event(perpetual().listing()));
+        gate.see(&event(option.listing()));
+        gate.see(&event(Body::Top {
+            instrument: PERPETUAL,
+            quality: BookQuality::Good,
+            bid: Price(99_999 * ONE_E9),
+            ask: spot,
+            bid_lots: 9,
+            ask_lots: 9,
+        }));
+        gate.see(&event(Body::Exposure {
+            underlying: BTC,
+            quality: BookQuality::Good,
+            net_delta: Coins(0),
+            log_gamma: Coins(0),
+            spot,
+            delta_bound: 0.0,
+            expiries: 1,
+        }));
+        let (order, execution, instrument) = (ClientOrderId(1), ExecutionId(1), CALL);
+        let bought = Body::Filled { order, execution, instrument, side: Side::Buy, price: Price(0), lots: 3 };
+        gate.hear(&event(bought), &mut orders);
+        let room = |side| gate.room(PERPETUAL, side, (150_000, spot), spot, &orders);
+        assert_eq!(room(side), (70_000, Some(Refusal::Delta)), "three of ten coins are held");
+        assert_eq!(room(side.opposite()), (130_000, Some(Refusal::Delta)), "and as much more fits the other way");
+    }
+}
+
+#[test]
+fn what_a_fill_costs_beside_the_middle_of_the_book_counts_as_lost() {
+    for (price, level) in [(100_000, KillLevel::Open), (101_000, KillLevel::ReduceOnly)] {
+        let mut rig = Rig::with(Limits { loss_max_e9: 5_000 * ONE_E9, ..Limits::default() });
+        assert_eq!(rig.try_perpetual(Side::Buy, 100_000, 100_000), Ok(()));
+        assert!(rig.fill(PERPETUAL, Side::Buy, price, 100_000).fill().is_some());
+        assert_eq!(rig.gate.latch().level, level, "a million dollars at {price}");
+    }
+}

@@ -19,9 +19,6 @@ const OWED_MAX: usize = 2 * ANSWERS_MAX * FRAMES_MAX;
 const OWED_SPARE: usize = 8;
 /// Requests whose number is remembered, for a session-level reject.
 const REQUESTS_MAX: usize = 1_024;
-/// For so long after the first connection a report waits for its instrument to be listed: what an earlier run traded may be
-/// reported before the feed has said what there is.
-const LISTING_PATIENCE_NS: u64 = 10 * Nanos::PER_SECOND;
 /// What stands under a number that no request has.
 const NOBODY: (i64, Note) = (0, Note::Session);
 
@@ -143,10 +140,9 @@ impl Clerk {
 
     /// A way for the reports of the frame at the head of the stream.
     pub(super) fn delivery<'a, O: Outbox<Event>>(&'a mut self, out: &'a mut O) -> Delivery<'a, O> {
-        let awaits_listing = self.first_connected.is_some_and(|first| self.time.since(first) < LISTING_PATIENCE_NS);
         Delivery {
             out,
-            awaits_listing,
+            first_connected: self.first_connected,
             listing: &self.listing,
             counters: &mut self.counters,
             delivered: &mut self.delivered,

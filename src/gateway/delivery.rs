@@ -8,13 +8,17 @@ use crate::event::{Body, Event, Trail};
 use crate::stage::{Full, Outbox};
 use crate::units::Nanos;
 
+/// For so long after the first connection a report waits for its instrument to be listed: what an earlier run traded may be
+/// reported before the feed has said what there is.
+const LISTING_PATIENCE_NS: u64 = 10 * Nanos::PER_SECOND;
+
 /// Delivers the reports of one frame from the one after the last delivered.
 pub(super) struct Delivery<'a, O> {
     pub(super) out: &'a mut O,
     pub(super) listing: &'a Listing,
     pub(super) counters: &'a mut GatewayCounters,
-    /// Whether what is not listed may be soon.
-    pub(super) awaits_listing: bool,
+    /// When the first connection stood.
+    pub(super) first_connected: Option<Nanos>,
     /// Reports of this frame that are behind us.
     pub(super) delivered: &'a mut usize,
     /// Reports of this frame met in this pass.
@@ -43,7 +47,7 @@ impl<O: Outbox<Event>> Delivery<'_, O> {
     /// A report on an instrument that we were never told of. It could be of a fill: the frame waits while that may change, and
     /// is counted once it may not.
     pub(super) fn unlisted(&mut self) -> Result<(), Full> {
-        if self.awaits_listing {
+        if self.first_connected.is_some_and(|first| self.time.since(first) < LISTING_PATIENCE_NS) {
             return Err(Full);
         }
         self.count(|counters| counters.unknown_instruments += 1);

@@ -167,6 +167,7 @@ struct Bench {
     topologies: Vec<Measured>,
     books: Vec<(usize, FusedRig, Way)>,
     recorded: Recorded,
+    /// From its first round on.
     wire: Option<Wire>,
 }
 
@@ -189,8 +190,7 @@ impl Bench {
         }
         let recorded = Recorded::read(&plan.captures)?;
         let (layout, core) = wire_layout(&cores)?;
-        let wire = plan.wire_rate.map(|_| Wire::default());
-        Ok(Self { clock, cores, host, layout, core, floors: Vec::new(), topologies, books, recorded, wire })
+        Ok(Self { clock, cores, host, layout, core, floors: Vec::new(), topologies, books, recorded, wire: None })
     }
 
     /// A turn of every case. The first round warms up: caches, branch predictors, and cores that slept. It is half as long, and

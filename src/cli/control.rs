@@ -44,7 +44,8 @@ enum Action {
 
 /// Asks, prints the answer, and fails unless it was done.
 pub(super) fn run(args: &ControlArgs) -> Result<(), CliError> {
-    let level = |level| operator(args.operator.as_deref()).map(|by| Command::Level(level, by));
+    let by = || operator(args.operator.as_deref());
+    let level = |level| by().map(|by| Command::Level(level, by));
     let command = match args.action {
         Action::Status => Command::Status,
         Action::Kill => level(KillLevel::Halt)?,
@@ -52,7 +53,7 @@ pub(super) fn run(args: &ControlArgs) -> Result<(), CliError> {
         Action::ReduceOnly => level(KillLevel::ReduceOnly)?,
         Action::Flatten => level(KillLevel::Flatten)?,
         Action::ReEnable => level(KillLevel::Open)?,
-        Action::Thaw => Command::Thaw(operator(args.operator.as_deref())?),
+        Action::Thaw => Command::Thaw(by()?),
     };
     let answer = ask(&args.socket, command).map_err(CliError::file(&args.socket))?;
     io::stdout().lock().write_all(answer.as_bytes())?;

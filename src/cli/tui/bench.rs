@@ -12,13 +12,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Cell, Paragraph, Row};
 use signal_hook::consts::SIGINT;
 
-use super::keys::is_interrupt;
+use super::keys::{KEYS_MAX, is_interrupt};
 use super::screen::Screen;
 use super::view::{bold, right, table};
 use crate::bench::{Results, Turn};
 
-/// Keys taken in one turn.
-const KEYS_MAX: usize = 64;
 /// The key that can be pressed.
 const HINT: &str = "q leave the view, measuring goes on";
 
@@ -41,17 +39,18 @@ impl BenchView {
             if !event::poll(Duration::ZERO)? {
                 break;
             }
-            match event::read()? {
-                Event::Key(key) if key.kind == KeyEventKind::Press && is_interrupt(key) => {
-                    // The terminal is to be given back before the signal ends the program.
-                    drop(self);
-                    signal_hook::low_level::raise(SIGINT)?;
-                    return Ok(None);
-                }
-                Event::Key(key) if key.kind == KeyEventKind::Press && key.code == KeyCode::Char('q') => {
-                    return Ok(None);
-                }
-                _ => {}
+            let Event::Key(key) = event::read()? else { continue };
+            if key.kind != KeyEventKind::Press {
+                continue;
+            }
+            if is_interrupt(key) {
+                // The terminal is to be given back before the signal ends the program.
+                drop(self);
+                signal_hook::low_level::raise(SIGINT)?;
+                return Ok(None);
+            }
+            if key.code == KeyCode::Char('q') {
+                return Ok(None);
             }
         }
         let (so_far, seconds) = (turn.so_far(), self.began.elapsed().as_secs());

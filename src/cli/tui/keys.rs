@@ -4,6 +4,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::event::KillLevel;
 
+/// Keys taken in one turn.
+pub(super) const KEYS_MAX: usize = 64;
 /// The keys that can be pressed, as the view shows them.
 pub(super) const HINT: &str = "p pause   r reduce-only   k kill   q leave the view, hedging goes on";
 /// The same while a kill waits to be confirmed.

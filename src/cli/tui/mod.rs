@@ -1,8 +1,8 @@
 //! `--tui`: a running pipeline on the terminal, with keys for what cannot wait; and a benchmark, as its figures come in.
 //!
-//! The view of a pipeline shows the snapshot that the metrics page is made from. Keys go the way of the operator's commands: into the
-//! greeks' ordered input, so they are journaled, with the name of who pressed them. Leaving the view leaves the pipeline as
-//! it is. The terminal is given back as it was when the view ends, also by a panic of any thread.
+//! The view of a pipeline shows the snapshot that the metrics page is made from. Keys go the way of the operator's commands:
+//! into the greeks' ordered input, so they are journaled, with the name of who pressed them. Leaving the view leaves the
+//! pipeline as it is. The terminal is given back as it was when the view ends, also by a panic of any thread.
 
 mod bench;
 mod keys;
@@ -18,13 +18,11 @@ use signal_hook::consts::SIGINT;
 use crate::event::Operator;
 use crate::runtime::Observer;
 pub(super) use bench::BenchView;
-use keys::{Asked, Keys, is_interrupt};
+use keys::{Asked, KEYS_MAX, Keys, is_interrupt};
 use screen::Screen;
 
 /// How often it is drawn.
 const REDRAW: Duration = Duration::from_millis(100);
-/// Keys taken in one turn.
-const KEYS_MAX: usize = 64;
 
 /// The view, in possession of the terminal.
 #[derive(Debug)]

@@ -153,6 +153,12 @@ fn request(order: ClientOrderId, instrument: InstrumentId, side: Side, price: Pr
     }
 }
 
+/// Vega of an expiry that is held, and nothing else.
+fn smile(expiry_s: u32, vega: f32) -> Body {
+    let (skew, log_gamma, vanna, sigma, slope) = (0.0, 0.0, 0.0, 0.6, 0.0);
+    Body::Smile { underlying: BTC, expiry_s, is_held: true, vega, skew, log_gamma, vanna, sigma, slope }
+}
+
 fn by_a_person(level: KillLevel) -> Latch {
     let by = Operator::new("alice").expect("a name");
     Latch { level, cause: KillCause::Operator, by, since: Nanos(1) }
@@ -294,19 +300,7 @@ fn gamma_and_vega_are_held_at_their_worst() {
         assert_eq!(rig.try_call(Side::Buy, 1), Ok(()));
     }
     let mut rig = Rig::with(Limits { vega_max_e9: 500 * ONE_E9, ..Limits::default() });
-    let (vega, skew, log_gamma, vanna, sigma, slope) = (-0.5, 0.0, 0.0, 0.0, 0.6, 0.0);
-    let smile = Body::Smile {
-        underlying: BTC,
-        expiry_s: 2_000_000_000,
-        is_held: true,
-        vega,
-        skew,
-        log_gamma,
-        vanna,
-        sigma,
-        slope,
-    };
-    rig.see(smile);
+    rig.see(smile(2_000_000_000, -0.5));
     assert_eq!(rig.try_call(Side::Sell, 1), Err(Refusal::Vega));
     assert_eq!(rig.try_call(Side::Buy, 9), Err(Refusal::Vega));
     assert_eq!(rig.try_call(Side::Buy, 8), Ok(()));

@@ -28,14 +28,14 @@ pub(crate) fn config() -> FixConfig {
 
 /// How the venue measures and names the perpetual.
 pub(crate) fn reference() -> Instruction {
-    Instruction::Reference {
-        instrument: PERPETUAL,
-        underlying: UnderlyingId(0),
-        venue: VenueInstrumentId(210_838),
-        lot: Quantity(LOT),
-        contract: Quantity(LOT),
-        symbol: Symbol::new(b"BTC-PERPETUAL").expect("it fits"),
-    }
+    reference_of(PERPETUAL, 210_838, Symbol::new(b"BTC-PERPETUAL").expect("it fits"))
+}
+
+/// The same of another.
+pub(crate) fn reference_of(instrument: InstrumentId, venue: u32, symbol: Symbol) -> Instruction {
+    let (underlying, venue) = (UnderlyingId(0), VenueInstrumentId(venue));
+    let (lot, contract) = (Quantity(LOT), Quantity(LOT));
+    Instruction::Reference { instrument, underlying, venue, lot, contract, symbol }
 }
 
 impl Venue {

@@ -1,7 +1,7 @@
 //! What is asked, as bytes; what is reported, as events.
 
 use crate::approval;
-use crate::initiator::{LOT, PERPETUAL, Venue};
+use crate::initiator::{LOT, PERPETUAL, Venue, reference_of};
 use hedgecore::event::{Body, Trail};
 use hedgecore::gateway::local_reason;
 use hedgecore::instrument::{Instrument, Symbol};
@@ -81,13 +81,7 @@ fn an_order_is_what_the_venue_reads() {
 #[test]
 fn an_instrument_without_a_name_or_contract_is_not_traded() {
     let mut venue = Venue::up();
-    let Instruction::Reference { instrument, underlying, venue: number, lot, contract, .. } =
-        crate::initiator::reference()
-    else {
-        panic!("a reference")
-    };
-    let symbol = Default::default();
-    venue.step(&Instruction::Reference { instrument, underlying, venue: number, lot, contract, symbol });
+    venue.step(&reference_of(PERPETUAL, 210_838, Symbol::default()));
     venue.step(&new_order(1));
     venue.step(&cancel(1));
     let reason = local_reason::UNKNOWN_INSTRUMENT;
@@ -217,12 +211,8 @@ fn a_report_that_comes_before_its_instrument_is_listed_waits_for_it() {
     let bytes = venue.script("8", bust).bytes();
     assert_eq!(venue.gateway.receive(&bytes, venue.now, &mut venue.events), 0);
     assert!(venue.bodies().is_empty() && venue.gateway.ready(), "nothing is lost yet");
-    let Instruction::Reference { underlying, lot, contract, .. } = crate::initiator::reference() else {
-        panic!("a reference")
-    };
-    let symbol = Symbol::new(b"ETH-PERPETUAL").expect("it fits");
-    let (instrument, number) = (InstrumentId(1), VenueInstrumentId(210_839));
-    venue.step(&Instruction::Reference { instrument, underlying, venue: number, lot, contract, symbol });
+    let instrument = InstrumentId(1);
+    venue.step(&reference_of(instrument, 210_839, Symbol::new(b"ETH-PERPETUAL").expect("it fits")));
     venue.say("8", bust);
     let Body::Filled { order, execution, side, price, lots, .. } = filled(38, 2) else { panic!("a fill") };
     assert_eq!(venue.bodies(), [Body::Busted { order, execution, instrument, side, price, lots }]);

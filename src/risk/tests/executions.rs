@@ -2,15 +2,10 @@
 
 use super::*;
 
-fn smile(expiry_s: u32) -> Body {
-    let (vega, skew, log_gamma, vanna, sigma, slope) = (0.0, 0.0, 0.0, 0.0, 0.6, 0.0);
-    Body::Smile { underlying: BTC, expiry_s, is_held: true, vega, skew, log_gamma, vanna, sigma, slope }
-}
-
 /// A rig that bought two calls, of which nobody but the fill has told.
 fn two_calls(limits: Limits) -> Rig {
     let mut rig = Rig::with(limits);
-    rig.see(smile(call().expiry_s));
+    rig.see(smile(call().expiry_s, 0.0));
     assert_eq!(rig.try_call(Side::Buy, 2), Ok(()));
     assert!(rig.fill(CALL, Side::Buy, 0, 2).fill().is_some());
     rig
@@ -29,11 +24,11 @@ fn a_fill_of_an_option_counts_as_vega_of_its_expiry() {
     // 125 dollars a point a lot.
     let mut rig = two_calls(Limits { vega_max_e9: 550 * ONE_E9, ..Limits::default() });
     assert_eq!(rig.try_call(Side::Buy, 3), Err(Refusal::Vega));
-    rig.see(smile(2_100_000_000));
+    rig.see(smile(2_100_000_000, 0.0));
     assert_eq!(rig.try_call(Side::Buy, 3), Err(Refusal::Vega), "another expiry has none of it");
     assert_eq!(rig.try_call(Side::Buy, 2), Ok(()));
     assert_eq!(rig.try_call(Side::Buy, 1), Err(Refusal::Vega));
-    rig.see(smile(call().expiry_s));
+    rig.see(smile(call().expiry_s, 0.0));
     assert_eq!(rig.try_call(Side::Buy, 1), Ok(()), "what the smile says replaces what was counted");
 }
 
@@ -125,35 +120,15 @@ fn refusals_add_up_and_each_reason_has_a_name_of_its_own() {
 
 #[test]
 fn a_fill_of_an_option_that_nobody_valued_counts_as_all_of_its_coins() {
-    let put = Instrument { option: Some(OptionKind::Put), ..call() };
-    for (option, side) in [(call(), Side::Buy), (put, Side::Sell)] {
-        let (mut gate, mut orders) =
-            (Gate::new(Limits { delta_notional_max_e9: MILLION_E9, ..Limits::default() }), OrderStore::new());
-        let event = |body| Event { trail: Trail::default(), time: Nanos(1), body };
+    for (kind, side) in [(OptionKind::Call, Side::Buy), (OptionKind::Put, Side::Sell)] {
+        let mut rig = Rig::with(Limits { delta_notional_max_e9: MILLION_E9, ..Limits::default() });
+        // What is listed with another lot is not valued until its greeks are told.
+        for coins in [2, 1] {
+            rig.see(Instrument { option: Some(kind), lot: Quantity(coins * ONE_E9), ..call() }.listing());
+        }
+        assert!(rig.fill(CALL, Side::Buy, 0, 3).fill().is_some());
         let spot = Price(100_000 * ONE_E9);
-        gate.see(&event(perpetual().listing()));
-        gate.see(&event(option.listing()));
-        gate.see(&event(Body::Top {
-            instrument: PERPETUAL,
-            quality: BookQuality::Good,
-            bid: Price(99_999 * ONE_E9),
-            ask: spot,
-            bid_lots: 9,
-            ask_lots: 9,
-        }));
-        gate.see(&event(Body::Exposure {
-            underlying: BTC,
-            quality: BookQuality::Good,
-            net_delta: Coins(0),
-            log_gamma: Coins(0),
-            spot,
-            delta_bound: 0.0,
-            expiries: 1,
-        }));
-        let (order, execution, instrument) = (ClientOrderId(1), ExecutionId(1), CALL);
-        let bought = Body::Filled { order, execution, instrument, side: Side::Buy, price: Price(0), lots: 3 };
-        gate.hear(&event(bought), &mut orders);
-        let room = |side| gate.room(PERPETUAL, side, (150_000, spot), spot, &orders);
+        let room = |side| rig.gate.room(PERPETUAL, side, (150_000, spot), spot, &rig.orders);
         assert_eq!(room(side), (70_000, Some(Refusal::Delta)), "three of ten coins are held");
         assert_eq!(room(side.opposite()), (130_000, Some(Refusal::Delta)), "and as much more fits the other way");
     }

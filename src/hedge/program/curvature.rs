@@ -1,6 +1,7 @@
 //! What an exposure costs: a matrix that is positive semidefinite by construction.
 
 use super::FACTORS_MAX;
+use super::kernel::combine;
 
 /// What was offered is not positive semidefinite, or not finite; nothing was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +99,9 @@ impl Curvature {
 
     /// ½vᵀQv.
     pub fn half_form(&self, v: &[f64]) -> f64 {
-        let mut sum = 0.0;
-        for (row, a) in self.rows[..self.factors].iter().zip(v) {
-            let mut product = 0.0;
-            for (q, b) in row[..self.factors].iter().zip(v) {
-                product += q * b;
-            }
-            sum += a * product;
-        }
-        0.5 * sum
+        let mut product = [0.0; FACTORS_MAX];
+        combine(&self.rows[..self.factors], v, self.factors, &mut product);
+        0.5 * v.iter().zip(&product).map(|(a, b)| a * b).sum::<f64>()
     }
 
     fn is_convex(&self) -> bool {

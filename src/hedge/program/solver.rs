@@ -148,8 +148,8 @@ impl Solver {
         risk
     }
 
-    /// x + Hz.
-    fn after(&self, problem: &Problem) -> [f64; FACTORS_MAX] {
+    /// x + Hz of `problem`, the one that was solved: the exposure after the trades.
+    pub fn after(&self, problem: &Problem) -> [f64; FACTORS_MAX] {
         let mut after = problem.exposure;
         for i in (0..self.hedges).filter(|i| self.trades[*i] != 0.0) {
             for (y, row) in after.iter_mut().zip(&problem.loadings[..problem.factors]) {

@@ -55,6 +55,7 @@ pub mod instrument;
 pub mod ring;
 pub mod stage;
 mod sync;
+mod table;
 pub mod units;
 
 pub mod wire;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("sync", &[]),
+    ("table", &[]),
     ("canary", &[]),
     ("event", &["instrument", "units"]),
     ("instrument", &["event", "units"]),
@@ -21,8 +22,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("pricing", &["instrument", "units"]),
     ("surface", &["event", "instrument", "pricing", "stage", "units"]),
     ("portfolio", &["event", "instrument", "order", "pricing", "stage", "surface", "units"]),
-    ("order", &["event", "instrument", "units"]),
-    ("risk", &["event", "instrument", "order", "units"]),
+    ("order", &["event", "instrument", "table", "units"]),
+    ("risk", &["event", "instrument", "order", "table", "units"]),
     ("hedge", &["event", "instrument", "order", "pricing", "risk", "stage", "units"]),
     ("gateway", &["event", "instrument", "order", "risk", "stage", "units", "wire"]),
     ("capture", &["units"]),

@@ -5,6 +5,7 @@
 //! as the index allows.
 
 use super::index::Index;
+use crate::table::table;
 use crate::units::{ClientOrderId, ExecutionId};
 
 /// Fills remembered over all orders. A fill told again after this many others is not known by its number; the quantity of
@@ -17,8 +18,8 @@ type Key = (ClientOrderId, ExecutionId);
 #[derive(Debug)]
 pub struct Executions {
     /// In order of arrival, the oldest overwritten first.
-    ring: Box<[Key]>,
-    index: Index,
+    ring: Box<[Key; EXECUTIONS_REMEMBERED]>,
+    index: Index<{ 4 * EXECUTIONS_REMEMBERED }>,
     /// Fills taken since construction.
     taken: usize,
 }
@@ -32,11 +33,7 @@ impl Default for Executions {
 impl Executions {
     /// None taken. Allocates all it will ever use.
     pub fn new() -> Self {
-        Self {
-            ring: vec![(ClientOrderId(0), ExecutionId(0)); EXECUTIONS_REMEMBERED].into_boxed_slice(),
-            index: Index::new(EXECUTIONS_REMEMBERED),
-            taken: 0,
-        }
+        Self { ring: table((ClientOrderId(0), ExecutionId(0))), index: Index::new(), taken: 0 }
     }
 
     /// Whether a fill was taken, and is remembered.

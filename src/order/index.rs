@@ -4,24 +4,27 @@
 //! probing over a power of two kept at most a quarter full, removal by shifting back, so that runs stay short and no
 //! tombstone lingers. No more than [`PROBES_MAX`] slots are looked at; an entry that would lie further off is refused.
 
+use crate::table::table;
+
 const FREE: u16 = u16::MAX;
 /// Slots looked at in one lookup.
 pub(super) const PROBES_MAX: usize = 64;
 
+/// For a table of a quarter as many entries.
 #[derive(Debug)]
-pub(super) struct Index {
-    slots: Box<[u16]>,
+pub(super) struct Index<const SLOTS: usize> {
+    slots: Box<[u16; SLOTS]>,
 }
 
 /// The entry's run is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooFar;
 
-impl Index {
-    /// For a table of `entries`.
-    pub(super) fn new(entries: usize) -> Self {
-        assert!(entries < FREE as usize, "positions are u16");
-        Self { slots: vec![FREE; (entries * 4).next_power_of_two()].into_boxed_slice() }
+impl<const SLOTS: usize> Index<SLOTS> {
+    /// Holds nothing.
+    pub(super) fn new() -> Self {
+        const { assert!(SLOTS.is_power_of_two() && SLOTS / 4 < FREE as usize, "positions are u16") };
+        Self { slots: table(FREE) }
     }
 
     /// The position that `is_it`.
@@ -39,7 +42,7 @@ impl Index {
     }
 
     /// Adds a position that is not there yet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, hash: u64, position: u16) -> Result<(), TooFar> {
         let mut slot = self.home(hash);
         for _ in 0..PROBES_MAX {
@@ -63,7 +66,7 @@ impl Index {
             }
             hole = self.after(hole);
         }
-        let mask = self.slots.len() - 1;
+        let mask = SLOTS - 1;
         let mut slot = self.after(hole);
         // Ends at a free slot, of which three in four are.
         while self.slots[slot] != FREE {
@@ -80,11 +83,11 @@ impl Index {
 
     fn home(&self, hash: u64) -> usize {
         // Fibonacci hashing: the high bits of a product with 2^64/φ.
-        (hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - self.slots.len().trailing_zeros())) as usize
+        (hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - SLOTS.trailing_zeros())) as usize
     }
 
     fn after(&self, slot: usize) -> usize {
-        (slot + 1) & (self.slots.len() - 1)
+        (slot + 1) & (SLOTS - 1)
     }
 }
 
@@ -101,7 +104,7 @@ mod tests {
             let hash = |key: u64| if coarse { key / 8 } else { key };
             let mut keys = [0u64; 16];
             let mut free: Vec<u16> = (0..16).collect();
-            let (mut index, mut model) = (Index::new(16), BTreeMap::new());
+            let (mut index, mut model) = (Index::<64>::new(), BTreeMap::new());
             for (insert, key) in steps {
                 prop_assert_eq!(index.find(hash(key), |p| keys[p as usize] == key), model.get(&key).copied());
                 match model.get(&key) {
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn removing_what_is_not_there_changes_nothing() {
-        let mut index = Index::new(128);
+        let mut index = Index::<512>::new();
         for position in 0..3 {
             assert_eq!(index.insert(1, position), Ok(()));
         }
@@ -136,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_run_beyond_the_bound_is_refused() {
-        let mut index = Index::new(128);
+        let mut index = Index::<512>::new();
         for position in 0..PROBES_MAX as u16 {
             assert_eq!(index.insert(1, position), Ok(()));
         }

@@ -30,7 +30,7 @@ impl Standing {
     pub(super) const NONE: Self = Self { lots: 0, reach: NO_REACH, marks: 0, live: 0, unanswered: 0 };
 
     /// A new order, of which nothing is known but what was asked.
-    #[inline]
+    #[inline(always)]
     pub(super) fn enter(&mut self, order: &Order) {
         self.lots += u64::from(order.terms.lots);
         self.live += 1;

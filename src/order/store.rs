@@ -13,6 +13,7 @@ use super::state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};
 use super::{Request, TimeInForce};
 use crate::event::Body;
 use crate::instrument::INSTRUMENTS_MAX;
+use crate::table::table;
 use crate::units::{ClientOrderId, ExecutionId, InstrumentId, Price, Side};
 
 /// Orders kept, live and ended.
@@ -57,21 +58,21 @@ struct Slot {
 /// The orders of one session.
 #[derive(Debug)]
 pub struct OrderStore {
-    slots: Box<[Slot]>,
-    index: Index,
+    slots: Box<[Slot; ORDERS_MAX]>,
+    index: Index<{ 4 * ORDERS_MAX }>,
     used: usize,
     /// The largest number entered. Numbers ascend, so that a new one need not be looked for.
     highest: ClientOrderId,
     /// Slots of live orders, the first `live_count` of them.
-    live: Box<[u16]>,
+    live: Box<[u16; ORDERS_MAX]>,
     live_count: usize,
     /// Slots of ended orders in order of their end: `ended_count` of them from `ended_first` on, wrapping.
-    ended: Box<[u16]>,
+    ended: Box<[u16; ORDERS_MAX]>,
     ended_first: usize,
     ended_count: usize,
     executions: Executions,
     /// By instrument: buying, selling.
-    sides: Box<[[Standing; 2]]>,
+    sides: Box<[[Standing; 2]; INSTRUMENTS_MAX]>,
     counters: OrderCounters,
 }
 
@@ -94,23 +95,23 @@ impl OrderStore {
         };
         let empty = Slot { order: Order::new(nothing), live_at: NOT_LIVE };
         Self {
-            slots: vec![empty; ORDERS_MAX].into_boxed_slice(),
-            index: Index::new(ORDERS_MAX),
+            slots: table(empty),
+            index: Index::new(),
             used: 0,
             highest: ClientOrderId(0),
-            live: vec![0; ORDERS_MAX].into_boxed_slice(),
+            live: table(0),
             live_count: 0,
-            ended: vec![0; ORDERS_MAX].into_boxed_slice(),
+            ended: table(0),
             ended_first: 0,
             ended_count: 0,
             executions: Executions::new(),
-            sides: vec![[Standing::NONE; 2]; INSTRUMENTS_MAX].into_boxed_slice(),
+            sides: table([Standing::NONE; 2]),
             counters: OrderCounters::default(),
         }
     }
 
     /// Enters an order before it leaves; from here on it counts as working at its full size.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, new: NewOrder) -> Result<(), StoreFull> {
         let is_taken = new.order <= self.highest && self.find_slot(new.order).is_some();
         if is_taken || new.instrument.index() >= self.sides.len() {
@@ -223,6 +224,12 @@ impl OrderStore {
     #[inline]
     pub fn working_lots(&self, instrument: InstrumentId) -> (u64, u64) {
         self.sides.get(instrument.index()).map_or((0, 0), |[buying, selling]| (buying.lots, selling.lots))
+    }
+
+    /// The same of one side.
+    #[inline(always)]
+    pub fn working_on(&self, instrument: InstrumentId, side: Side) -> u64 {
+        self.sides.get(instrument.index()).map_or(0, |sides| sides[side as usize].lots)
     }
 
     /// Whether an order at these terms might meet a live one of ours, or be one once more that is not answered. No is

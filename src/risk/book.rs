@@ -11,6 +11,7 @@
 use crate::event::Body;
 use crate::instrument::{INSTRUMENTS_MAX, InstrumentKind, OptionKind, Payoff, UNDERLYINGS_MAX};
 use crate::order::{AppliedFill, OrderStore};
+use crate::table::table;
 use crate::units::{Coins, InstrumentId, Lots, ONE_E9, Price, Side, UnderlyingId};
 
 /// Expiries of an underlying whose vega is kept.
@@ -27,14 +28,12 @@ impl Amount {
     /// In quote currency at `spot`, 1e-18.
     #[inline]
     pub(super) fn notional_e18(self, spot: Price) -> i128 {
-        self.narrow().map_or_else(|| self.large_notional_e18(spot), |narrow| narrow.notional_e18(spot))
-    }
-
-    /// The same in words, which hold up to nine billion of each.
-    #[inline(always)]
-    pub(super) fn narrow(self) -> Option<Unit> {
-        let (coins, dollars) = (i64::try_from(self.coins).ok()?, i64::try_from(self.dollars).ok()?);
-        Some(Unit { coins, dollars })
+        match (i64::try_from(self.coins), i64::try_from(self.dollars)) {
+            (Ok(coins), Ok(dollars)) => {
+                i128::from(coins) * i128::from(spot.0) + i128::from(dollars) * i128::from(ONE_E9)
+            }
+            _ => self.large_notional_e18(spot),
+        }
     }
 
     /// The same of sums beyond nine billion coins or dollars; above every limit where 128 bits do not hold it.
@@ -57,7 +56,7 @@ impl Amount {
     }
 }
 
-/// The same in words: one lot, of which one of the two is zero, or a sum that fits.
+/// The same in words, of one lot: one of the two is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) coins: i64,
@@ -69,31 +68,6 @@ impl Unit {
     pub(super) fn times(self, lots: i64) -> Amount {
         let lots = i128::from(lots);
         Amount { coins: i128::from(self.coins) * lots, dollars: i128::from(self.dollars) * lots }
-    }
-
-    /// The same, where it fits.
-    #[inline(always)]
-    pub(super) fn checked_times(self, lots: i64) -> Option<Self> {
-        Some(Self { coins: self.coins.checked_mul(lots)?, dollars: self.dollars.checked_mul(lots)? })
-    }
-
-    /// Both together, where they fit.
-    #[inline(always)]
-    pub(super) fn checked_plus(self, other: Self) -> Option<Self> {
-        Some(Self { coins: self.coins.checked_add(other.coins)?, dollars: self.dollars.checked_add(other.dollars)? })
-    }
-
-    /// In quote currency at `spot`, 1e-18.
-    #[inline(always)]
-    pub(super) fn notional_e18(self, spot: Price) -> i128 {
-        i128::from(self.coins) * i128::from(spot.0) + i128::from(self.dollars) * i128::from(ONE_E9)
-    }
-
-    /// More than its notional at `spot`, in steps of 2^64 times 1e-18 of quote currency, some 18 dollars.
-    #[inline(always)]
-    pub(super) fn steps_above(self, spot: Price) -> i64 {
-        // Each half lost less than a step. The products are below 2^126: the sum is far from the end of a word.
-        upper(i128::from(self.coins) * i128::from(spot.0)) + upper(i128::from(self.dollars) * i128::from(ONE_E9)) + 2
     }
 
     /// Which way a lot bought pushes.
@@ -143,7 +117,7 @@ pub(super) struct Held {
     pub(super) lot: Unit,
     pub(super) per_lot: PerLot,
     /// Lots of it among what its underlying counts as working: buying, selling.
-    counted: (u64, u64),
+    counted: [u64; 2],
 }
 
 /// One underlying.
@@ -180,14 +154,14 @@ impl Default for Group {
 /// The book.
 #[derive(Clone, Debug)]
 pub(super) struct Book {
-    held: Box<[Held]>,
+    held: Box<[Held; INSTRUMENTS_MAX]>,
     groups: [Group; UNDERLYINGS_MAX],
 }
 
 impl Book {
     /// Nothing held. Allocates all it will ever use.
     pub(super) fn new() -> Self {
-        Self { held: vec![Held::default(); INSTRUMENTS_MAX].into_boxed_slice(), groups: Default::default() }
+        Self { held: table(Held::default()), groups: Default::default() }
     }
 
     #[inline]
@@ -294,15 +268,18 @@ impl Book {
     /// Counts what changed in an instrument's working orders.
     #[inline]
     pub(super) fn count(&mut self, instrument: InstrumentId, orders: &OrderStore) {
+        self.count_side(instrument, Side::Buy, orders);
+        self.count_side(instrument, Side::Sell, orders);
+    }
+
+    /// The same of one side of them.
+    #[inline(always)]
+    pub(super) fn count_side(&mut self, instrument: InstrumentId, side: Side, orders: &OrderStore) {
         let Some(held) = self.held.get_mut(instrument.index()) else { return };
-        let working = orders.working_lots(instrument);
-        let (buying, selling) = std::mem::replace(&mut held.counted, working);
-        let group = &mut self.groups[held.underlying.index()];
-        if buying != working.0 {
-            group.work(held, Side::Buy, working.0 as i64 - buying as i64);
-        }
-        if selling != working.1 {
-            group.work(held, Side::Sell, working.1 as i64 - selling as i64);
+        let working = orders.working_on(instrument, side);
+        let counted = std::mem::replace(&mut held.counted[side as usize], working);
+        if counted != working {
+            self.groups[held.underlying.index()].work(held, side, working as i64 - counted as i64);
         }
     }
 
@@ -331,7 +308,7 @@ impl Group {
 
     /// The same of what works alone.
     fn work_all(&mut self, held: &Held, sign: i64) {
-        let (buying, selling) = held.counted;
+        let [buying, selling] = held.counted;
         self.work(held, Side::Buy, sign * buying as i64);
         self.work(held, Side::Sell, sign * selling as i64);
     }
@@ -379,12 +356,6 @@ impl Group {
         }
         self.vega = self.by_expiry.iter().map(|(_, vega)| i128::from(*vega)).sum();
     }
-}
-
-/// The upper word: whole steps of 2^64, rounded down.
-#[inline(always)]
-pub(super) fn upper(value: i128) -> i64 {
-    (value >> 64) as i64
 }
 
 /// Where buying or selling something of this sign pushes.

@@ -1,19 +1,21 @@
 //! The limits on sizes and greeks, in the units in which sums are held against them.
 //!
 //! Sums are exact, quote currency in 1e-18, and may take 128 bits. Coins and dollars by themselves nearly always fit a word,
-//! and an order in a future is first held against its limits by the upper halves of their products, in steps of some 18
-//! dollars and rounded up. What does not fit, does not pass by that, or is an option goes the long way, which is exact and
-//! also finds the reason.
+//! and an order in a future is first held against its limits in words that are multiplied into 128 bits once. What does not
+//! fit, does not pass by that, or is an option goes the long way, which also finds the reason.
 //!
 //! Constant time, no division.
 
-use super::book::{Amount, Group, Held, Pushes, Unit, upper};
+use super::book::{Amount, Group, Held, Pushes};
 use super::gate::Asked;
 use super::{Limits, Refusal, refuse_if};
 use crate::canary::canary;
 use crate::units::{ONE_E9, Price, Side};
 
 const E9: i128 = ONE_E9 as i128;
+
+/// Of a word that takes part in the short way.
+const BITS: u32 = 62;
 
 /// The limits.
 #[derive(Clone, Copy, Debug)]
@@ -28,17 +30,6 @@ pub(super) struct Ceilings {
     /// Coins times quote currency, 1e-18, for a move of 1.00.
     gamma: i128,
     vega: i128,
-    coarse: Coarse,
-}
-
-/// The limits that an order in a future is held against, in [`Unit::steps_above`], rounded down.
-#[derive(Clone, Copy, Debug)]
-struct Coarse {
-    order: i64,
-    position: i64,
-    gross: i64,
-    futures: i64,
-    delta: i64,
 }
 
 /// What an order comes on top of.
@@ -56,50 +47,56 @@ pub(super) struct Present<'a> {
 impl Ceilings {
     /// Holds an order with everything held and working against every limit on sizes and greeks.
     #[inline(always)]
-    pub(super) fn admit(&self, asked: &Asked, on: &Present<'_>) -> Result<(), Refusal> {
+    pub(super) fn admit(&self, asked: Asked, on: Present<'_>) -> Result<(), Refusal> {
         if self.surely_admits(asked, on) { Ok(()) } else { self.verdict(asked, on) }
     }
 
-    /// Whether an order in a future is within every limit, worked out in words. No may still be yes.
+    /// Whether an order in a future is within every limit, worked out from words. No may still be yes.
     #[inline(always)]
-    fn surely_admits(&self, asked: &Asked, on: &Present<'_>) -> bool {
+    fn surely_admits(&self, asked: Asked, on: Present<'_>) -> bool {
         !on.held.is_option && !on.must_reduce && self.fits(asked, on).unwrap_or(false)
     }
 
-    /// The same; `None` where something does not fit a word. Looks at a reducing order as at one that adds.
+    /// The same; `None` where something is beyond 62 bits. Looks at an amendment as at an order that adds all of its lots, and
+    /// leaves out what takes from a sum.
     #[inline(always)]
-    fn fits(&self, asked: &Asked, on: &Present<'_>) -> Option<bool> {
-        let Present { held, group, spot, working, .. } = *on;
-        let (lot, sign, more) = (held.lot, asked.side.sign(), i64::from(asked.more));
-        let (order, more_size) = (lot.checked_times(i64::from(asked.lots))?, lot.checked_times(more)?);
+    fn fits(&self, asked: Asked, on: Present<'_>) -> Option<bool> {
+        let Present { held, group, spot, working, .. } = on;
+        let (lots, sign) = (i64::from(asked.lots), asked.side.sign());
+        // A lot of a future is worth its delta, and is of coins or of dollars.
+        let (lot, worth) = (held.lot.coins | held.lot.dollars, if held.lot.dollars == 0 { spot.0 } else { ONE_E9 });
+        let size = lot.checked_mul(lots)?;
+        let working = working as i64;
+        let worst = held.position.checked_mul(sign)?.checked_add(working.wrapping_add(lots))?;
+        let worst = lot.checked_mul(worst.max(0))?;
 
-        let worst = held.position.checked_mul(sign)?.checked_add_unsigned(working)?.checked_add(more)?;
-        let position = lot.checked_times(worst.max(0))?;
-        let gross = group.gross.narrow()?.checked_plus(more_size)?.steps_above(spot);
-
-        // A lot of a future is worth its delta.
-        let pushed = if asked.side == Side::Buy { group.working.delta.up } else { group.working.delta.down };
-        let toward = Unit { coins: i64::try_from(group.net_delta).ok()?.checked_mul(sign)?, dollars: 0 };
-        let delta = pushed.narrow()?.checked_plus(toward)?.checked_plus(more_size)?;
-
-        let limits = &self.coarse;
-        let fits = lot.sign() > 0
-            && order.steps_above(spot) <= limits.order
-            && position.steps_above(spot) <= limits.position
-            && gross <= limits.gross
-            && delta.steps_above(spot) <= limits.delta;
+        let pushed = if asked.side == Side::Buy { &group.working.delta.up } else { &group.working.delta.down };
+        let toward = i64::try_from(group.net_delta).ok()?.checked_mul(sign)?.max(0);
+        let sums = group.gross.coins | group.gross.dollars | pushed.coins | pushed.dollars;
+        if (lot | size | working | toward) >> BITS != 0 || sums >> BITS != 0 {
+            return None;
+        }
+        // Nothing is negative from here on, and no sum of products reaches 2^127.
+        let order = product(size, worth);
+        let and_order = |coins: i64, dollars: i64| product(coins, spot.0) + product(dollars, ONE_E9) + order;
+        let gross = and_order(group.gross.coins as i64, group.gross.dollars as i64);
+        let delta = and_order(pushed.coins as i64 + toward, pushed.dollars as i64);
+        let fits =
+            order <= self.order && product(worst, worth) <= self.position && gross <= self.gross && delta <= self.delta;
         // Futures are no more than everything is.
-        let within_credit = gross <= limits.futures
-            || group.futures.narrow()?.checked_plus(more_size)?.steps_above(spot) <= limits.futures;
-        Some(fits && within_credit)
+        let Amount { coins, dollars } = group.futures;
+        let is_in_words = || (coins | dollars) >> BITS == 0;
+        Some(
+            fits && (gross <= self.futures || is_in_words() && and_order(coins as i64, dollars as i64) <= self.futures),
+        )
     }
 
     /// The verdict, and why not.
     #[inline(never)]
-    fn verdict(&self, asked: &Asked, on: &Present<'_>) -> Result<(), Refusal> {
-        self.admit_sizes(asked, on)?;
-        self.admit_delta(asked, on)?;
-        if on.held.is_option { self.admit_curvature(asked, on) } else { Ok(()) }
+    fn verdict(&self, asked: Asked, on: Present<'_>) -> Result<(), Refusal> {
+        self.admit_sizes(&asked, &on)?;
+        self.admit_delta(&asked, &on)?;
+        if on.held.is_option { self.admit_curvature(&asked, &on) } else { Ok(()) }
     }
 
     /// The order by itself, with what its instrument holds and works on its side, and with all that its underlying does.
@@ -165,15 +162,14 @@ impl From<&Limits> for Ceilings {
             futures,
             gamma: e18(limits.gamma_notional_max_e9) * 100,
             vega: e18(limits.vega_max_e9) * 100,
-            coarse: Coarse {
-                order: upper(order),
-                position: upper(position),
-                gross: upper(gross),
-                futures: upper(futures),
-                delta: upper(delta),
-            },
         }
     }
+}
+
+/// Of two that are not negative. As unsigned words they take one multiplication.
+#[inline(always)]
+fn product(one: i64, other: i64) -> i128 {
+    (u128::from(one as u64) * u128::from(other as u64)) as i128
 }
 
 /// How far a sum may go in the direction of `change`, if everything working that pushes there fills too.
@@ -188,6 +184,7 @@ fn worst(sum: i128, change: i128, working: &Pushes<i128>) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::book::Unit;
     use super::*;
     use proptest::prelude::*;
 
@@ -239,8 +236,8 @@ mod tests {
             group.working.delta = Pushes { up, down };
             let (spot, working) = (Price(spot.max(1)), u64::from(working));
             let present = Present { held: &held, group: &group, spot, working, must_reduce: false };
-            if ceilings.surely_admits(&asked, &present) {
-                prop_assert_eq!(ceilings.verdict(&asked, &present), Ok(()));
+            if ceilings.surely_admits(asked, present) {
+                prop_assert_eq!(ceilings.verdict(asked, present), Ok(()));
             }
         }
     }
@@ -257,10 +254,10 @@ mod tests {
         held.per_lot.delta = held.lot;
         for coins in [1 << 80, 1 << 100, i128::MAX] {
             group.gross = Amount { coins, dollars: 0 };
-            assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 1), &at(&held, &group)), Err(Refusal::Gross), "{coins}");
+            assert_eq!(ceilings.admit(Asked::of(Side::Buy, 1), at(&held, &group)), Err(Refusal::Gross), "{coins}");
         }
         (group.gross, group.net_delta) = (Amount::default(), 1 << 100);
-        assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 1), &at(&held, &group)), Err(Refusal::Delta));
+        assert_eq!(ceilings.admit(Asked::of(Side::Buy, 1), at(&held, &group)), Err(Refusal::Delta));
     }
 
     #[test]
@@ -269,14 +266,11 @@ mod tests {
         let (mut held, mut group) = (Held::default(), Group::default());
         held.lot = Unit { coins: 0, dollars: 10 * ONE_E9 };
         held.per_lot.delta = held.lot;
-        assert!(ceilings.surely_admits(&Asked::of(Side::Buy, 100_000), &at(&held, &group)));
-        // Up to some steps below the order's own limit; at it and at the gross one the long way decides.
-        assert!(ceilings.surely_admits(&Asked::of(Side::Sell, 499_990), &at(&held, &group)));
-        assert!(!ceilings.surely_admits(&Asked::of(Side::Sell, 500_000), &at(&held, &group)));
-        assert_eq!(ceilings.admit(&Asked::of(Side::Sell, 500_000), &at(&held, &group)), Ok(()));
-        assert_eq!(ceilings.admit(&Asked::of(Side::Sell, 500_001), &at(&held, &group)), Err(Refusal::Notional));
+        assert!(ceilings.surely_admits(Asked::of(Side::Buy, 100_000), at(&held, &group)));
+        assert!(ceilings.surely_admits(Asked::of(Side::Sell, 500_000), at(&held, &group)));
+        assert_eq!(ceilings.admit(Asked::of(Side::Sell, 500_001), at(&held, &group)), Err(Refusal::Notional));
         group.gross.dollars = i128::from(1_000_000_000 - 10) * E9;
-        assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 1), &at(&held, &group)), Ok(()));
-        assert_eq!(ceilings.admit(&Asked::of(Side::Buy, 2), &at(&held, &group)), Err(Refusal::Gross));
+        assert!(ceilings.surely_admits(Asked::of(Side::Buy, 1), at(&held, &group)));
+        assert_eq!(ceilings.admit(Asked::of(Side::Buy, 2), at(&held, &group)), Err(Refusal::Gross));
     }
 }

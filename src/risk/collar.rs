@@ -2,27 +2,28 @@
 //!
 //! The collar around the present book does not see a book that was led away step by step. A second one is laid around
 //! the middle as it was between one and two windows ago: a mid is taken down each window, and the one before it is the
-//! reference. 32 bytes an instrument; a tick costs a comparison and once a window a division, an order a comparison.
+//! reference. 32 bytes an instrument; a tick costs a comparison and once a window a division, an order two comparisons.
 
 use crate::instrument::INSTRUMENTS_MAX;
+use crate::table::table;
 use crate::units::{InstrumentId, Nanos, ONE_E9, Price};
 
 /// One instrument's reference.
 #[derive(Clone, Copy, Debug)]
 struct Reference {
-    price: Price,
-    /// How far from it a price may lie; below zero before any book was seen.
-    reach: i64,
+    /// What a price may be: nothing before any book was seen.
+    low: Price,
+    high: Price,
     next: Price,
     since: Nanos,
 }
 
-const UNSEEN: Reference = Reference { price: Price::ZERO, reach: -1, next: Price::ZERO, since: Nanos(0) };
+const UNSEEN: Reference = Reference { low: Price(i64::MAX), high: Price(i64::MIN), next: Price::ZERO, since: Nanos(0) };
 
 /// References by instrument.
 #[derive(Clone, Debug)]
 pub(super) struct DriftCollar {
-    references: Box<[Reference]>,
+    references: Box<[Reference; INSTRUMENTS_MAX]>,
     window_ns: u64,
     reach_e9: i64,
 }
@@ -30,7 +31,7 @@ pub(super) struct DriftCollar {
 impl DriftCollar {
     /// Prices may lie up to `reach_e9` (1e-9 of the reference) away. Allocates all it will ever use.
     pub(super) fn new(window_ns: u64, reach_e9: i64) -> Self {
-        Self { references: vec![UNSEEN; INSTRUMENTS_MAX].into_boxed_slice(), window_ns, reach_e9 }
+        Self { references: table(UNSEEN), window_ns, reach_e9 }
     }
 
     /// Takes in a sound book.
@@ -39,8 +40,10 @@ impl DriftCollar {
         let Some(reference) = self.references.get_mut(instrument.index()) else { return };
         if reference.next.0 == 0 || now.since(reference.since) >= self.window_ns {
             let mid = Price(bid.0 / 2 + ask.0 / 2);
-            reference.price = if reference.next.0 == 0 { mid } else { reference.next };
-            reference.reach = reach(reference.price, self.reach_e9);
+            let price = if reference.next.0 == 0 { mid } else { reference.next };
+            let reach = reach(price, self.reach_e9);
+            reference.low = Price(price.0.saturating_sub(reach));
+            reference.high = Price(price.0.saturating_add(reach));
             reference.next = mid;
             reference.since = now;
         }
@@ -49,8 +52,7 @@ impl DriftCollar {
     /// Whether a price lies within reach; not before any book was seen.
     #[inline(always)]
     pub(super) fn admits(&self, instrument: InstrumentId, price: Price) -> bool {
-        let Some(reference) = self.references.get(instrument.index()) else { return false };
-        price.0.saturating_sub(reference.price.0).saturating_abs() <= reference.reach
+        self.references.get(instrument.index()).is_some_and(|at| at.low <= price && price <= at.high)
     }
 }
 

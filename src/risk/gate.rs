@@ -235,11 +235,11 @@ impl Gate {
         if !self.collar.admits(instrument, price) {
             return (0, Some(Refusal::Drift));
         }
-        let working = working_on(side, instrument, orders);
+        let working = orders.working_on(instrument, side);
         let present = Present { held, group, spot, working, must_reduce: self.must_reduce() };
         let check = |lots: u32| {
             refuse_if(lots > self.limits.order_lots_max, Refusal::Quantity)?;
-            self.ceilings.admit(&Asked::of(side, lots), &present)
+            self.ceilings.admit(Asked::of(side, lots), present)
         };
         let Err(mut reason) = check(most) else { return (most, None) };
         let (mut fits, mut beyond) = (0, most);
@@ -271,10 +271,11 @@ impl Gate {
                 refuse_if((known.new.instrument, known.new.side) != (instrument, side), Refusal::OrderTable)?;
                 let more = lots.saturating_sub(known.lots_max());
                 let asked = Asked { order, side, price, lots, more, rests: true };
-                self.check(&asked, instrument, view, orders, now)?;
+                self.check(asked, instrument, view, orders, now)?;
+                let run = self.repeat(instrument, side, now)?;
                 refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
                 refuse_if(!orders.ask(request), Refusal::OrderTable)?;
-                self.sent(instrument, side, orders, now);
+                self.sent(instrument, side, run, orders, now);
                 Ok(())
             }
             Request::Quote { order, instrument, bid, ask, bid_lots, ask_lots } => {
@@ -311,11 +312,12 @@ impl Gate {
         let NewOrder { order, instrument, side, time_in_force, price, lots } = *new;
         let rests = time_in_force == TimeInForce::GoodTilCancel;
         let asked = Asked { order, side, price, lots, more: lots, rests };
-        self.check_here(&asked, instrument, view, orders, now)?;
+        self.check_here(asked, instrument, view, orders, now)?;
+        let run = self.repeat(instrument, side, now)?;
         refuse_if(orders.open_orders() >= self.limits.open_orders_max, Refusal::OpenOrders)?;
         refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
         orders.insert(*new).map_err(|_| Refusal::OrderTable)?;
-        self.sent(instrument, side, orders, now);
+        self.sent(instrument, side, run, orders, now);
         Ok(())
     }
 
@@ -333,7 +335,8 @@ impl Gate {
         refuse_if(self.freezes.holds_quotes(now), Refusal::Frozen)?;
         refuse_if(bid.price >= ask.price, Refusal::SelfMatch)?;
         refuse_if(orders.open_orders().saturating_add(2) > self.limits.open_orders_max, Refusal::OpenOrders)?;
-        self.check(&Asked::to_rest(bid), instrument, view, orders, now)?;
+        self.check(Asked::to_rest(bid), instrument, view, orders, now)?;
+        self.repeat(instrument, Side::Buy, now)?;
         orders.insert(*bid).map_err(|_| Refusal::OrderTable)?;
         self.book.count(instrument, orders);
         // The offer is held against the book with the bid in it; refused, it takes the bid with it.
@@ -343,8 +346,10 @@ impl Gate {
             self.book.count(instrument, orders);
             return offer;
         }
-        self.sent(instrument, Side::Buy, orders, now);
-        self.sent(instrument, Side::Sell, orders, now);
+        for side in [Side::Buy, Side::Sell] {
+            let run = self.repeats.with_one_more(instrument, side, now);
+            self.sent(instrument, side, run, orders, now);
+        }
         Ok(())
     }
 
@@ -356,23 +361,24 @@ impl Gate {
         orders: &mut OrderStore,
         now: Nanos,
     ) -> Result<(), Refusal> {
-        self.check(&Asked::to_rest(offer), offer.instrument, view, orders, now)?;
+        self.check(Asked::to_rest(offer), offer.instrument, view, orders, now)?;
+        self.repeat(offer.instrument, Side::Sell, now)?;
         refuse_if(!self.throttle.take(now, false), Refusal::Rate)?;
         orders.insert(*offer).map_err(|_| Refusal::OrderTable)
     }
 
-    /// An order is entered and counts.
+    /// An order is entered and counts, and makes its run so long.
     #[inline(always)]
-    fn sent(&mut self, instrument: InstrumentId, side: Side, orders: &OrderStore, now: Nanos) {
-        self.repeats.take(instrument, side, now);
-        self.book.count(instrument, orders);
+    fn sent(&mut self, instrument: InstrumentId, side: Side, run: u32, orders: &OrderStore, now: Nanos) {
+        self.repeats.take(instrument, side, run, now);
+        self.book.count_side(instrument, side, orders);
     }
 
-    /// Every check, for what is not in a hurry.
+    /// Every check but that for repeats, for what is not in a hurry.
     #[inline(never)]
     fn check(
         &mut self,
-        asked: &Asked,
+        asked: Asked,
         id: InstrumentId,
         view: &View<'_>,
         orders: &mut OrderStore,
@@ -381,11 +387,11 @@ impl Gate {
         self.check_here(asked, id, view, orders, now)
     }
 
-    /// Every check, in the caller.
+    /// The same, in the caller.
     #[inline(always)]
     fn check_here(
         &mut self,
-        asked: &Asked,
+        asked: Asked,
         id: InstrumentId,
         view: &View<'_>,
         orders: &mut OrderStore,
@@ -407,20 +413,26 @@ impl Gate {
         self.check_own(asked, id, orders)?;
         let held = self.book.held(id).filter(|held| held.is_valued).ok_or(Refusal::UnknownGreeks)?;
         let group = self.book.group(held.underlying).ok_or(Refusal::UnknownGreeks)?;
-        let working = working_on(asked.side, id, orders);
+        let working = orders.working_on(id, asked.side);
         let present = Present { held, group, spot: view.spot, working, must_reduce: self.must_reduce() };
-        self.ceilings.admit(asked, &present)?;
-        if !self.repeats.admits(id, asked.side, now) {
+        self.ceilings.admit(asked, present)
+    }
+
+    /// How long the run of an order would be with it. One that is too long pauses trading.
+    #[inline(always)]
+    fn repeat(&mut self, id: InstrumentId, side: Side, now: Nanos) -> Result<u32, Refusal> {
+        let run = self.repeats.with_one_more(id, side, now);
+        if !self.repeats.admits(run) {
             self.kill.throw(Latch::by_the_program(KillLevel::Pause, KillCause::Repeats, now));
             return Err(Refusal::Repeats);
         }
-        Ok(())
+        Ok(run)
     }
 
     /// Against our own orders in the instrument: the same once more, or one that it would trade with. Looks at every live
     /// order where it might be either.
     #[inline(always)]
-    fn check_own(&self, asked: &Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
+    fn check_own(&self, asked: Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
         if !orders.may_clash(id, asked.side, asked.price, asked.lots) {
             return Ok(());
         }
@@ -429,7 +441,7 @@ impl Gate {
 
     #[cold]
     #[inline(never)]
-    fn look_at_own(&self, asked: &Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
+    fn look_at_own(&self, asked: Asked, id: InstrumentId, orders: &mut OrderStore) -> Result<(), Refusal> {
         orders.tighten(id);
         for order in orders.live(id).filter(|order| order.new.order != asked.order) {
             if order.new.side == asked.side {
@@ -447,12 +459,12 @@ impl Gate {
 
     /// A buy may reach `collar` above the offer, a sell as far below the bid; a passive price may lie anywhere behind.
     #[inline(always)]
-    fn within_collar(&self, asked: &Asked, view: &View<'_>) -> bool {
+    fn within_collar(&self, asked: Asked, view: &View<'_>) -> bool {
         let (best, beyond) = match asked.side {
             Side::Buy => (view.ask.0, asked.price.0 - view.ask.0),
             Side::Sell => (view.bid.0, view.bid.0 - asked.price.0),
         };
-        i128::from(beyond) * i128::from(ONE_E9) <= i128::from(best) * i128::from(self.limits.collar_e9)
+        beyond <= 0 || i128::from(beyond) * i128::from(ONE_E9) <= i128::from(best) * i128::from(self.limits.collar_e9)
     }
 
     fn execute(&mut self, fill: &AppliedFill) {
@@ -472,13 +484,6 @@ impl Gate {
             self.kill.throw(Latch::by_the_program(KillLevel::ReduceOnly, KillCause::Loss, now));
         }
     }
-}
-
-/// Lots of an instrument that work on one side.
-#[inline(always)]
-fn working_on(side: Side, instrument: InstrumentId, orders: &OrderStore) -> u64 {
-    let (buying, selling) = orders.working_lots(instrument);
-    if side == Side::Buy { buying } else { selling }
 }
 
 /// Which order a report is about.

@@ -23,13 +23,15 @@ pub(super) struct LossMeter {
     last: [Last; UNDERLYINGS_MAX],
     /// Quote currency, 1e-18, twice.
     gain_twice_e18: i128,
-    max_e9: i64,
+    /// The least it may be.
+    least_twice_e18: i128,
 }
 
 impl LossMeter {
     /// At most so much may be lost, quote currency, 1e-9.
     pub(super) fn new(max_e9: i64) -> Self {
-        Self { last: [Last::default(); UNDERLYINGS_MAX], gain_twice_e18: 0, max_e9 }
+        let least_twice_e18 = -2 * i128::from(max_e9) * i128::from(ONE_E9);
+        Self { last: [Last::default(); UNDERLYINGS_MAX], gain_twice_e18: 0, least_twice_e18 }
     }
 
     /// The spot, and what the book's delta is there.
@@ -71,7 +73,7 @@ impl LossMeter {
     /// Whether more is lost than may be.
     #[inline]
     pub(super) fn is_over(&self) -> bool {
-        -self.gain_twice_e18 > 2 * i128::from(self.max_e9) * i128::from(ONE_E9)
+        self.gain_twice_e18 < self.least_twice_e18
     }
 }
 

@@ -9,8 +9,8 @@ pub struct Throttle {
     cost_ns: u64,
     /// Nanoseconds of refill the bucket holds.
     capacity_ns: u64,
-    /// What new orders must leave untouched.
-    reserve_ns: u64,
+    /// What there must be for a new order: its cost, and what it must leave untouched.
+    floor_ns: u64,
     level_ns: u64,
     last: Nanos,
 }
@@ -21,7 +21,8 @@ impl Throttle {
         let capacity_ns = if per_second == 0 { 0 } else { Nanos::PER_SECOND };
         let cost_ns = Nanos::PER_SECOND.checked_div(u64::from(per_second)).unwrap_or(u64::MAX).max(1);
         let reserve_ns = cost_ns.saturating_mul(u64::from(reserve.min(per_second)));
-        Self { cost_ns, capacity_ns, reserve_ns, level_ns: capacity_ns, last: Nanos::default() }
+        let floor_ns = reserve_ns.saturating_add(cost_ns);
+        Self { cost_ns, capacity_ns, floor_ns, level_ns: capacity_ns, last: Nanos::default() }
     }
 
     /// Takes room for one message, or says that there is none.
@@ -29,8 +30,7 @@ impl Throttle {
     pub fn take(&mut self, now: Nanos, cancel: bool) -> bool {
         self.level_ns = self.level_ns.saturating_add(now.since(self.last)).min(self.capacity_ns);
         self.last = self.last.max(now);
-        let floor = if cancel { 0 } else { self.reserve_ns };
-        let allowed = self.level_ns >= floor.saturating_add(self.cost_ns);
+        let allowed = self.level_ns >= if cancel { self.cost_ns } else { self.floor_ns };
         if allowed {
             self.level_ns -= self.cost_ns;
         }

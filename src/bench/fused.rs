@@ -7,15 +7,15 @@
 //! A stamp costs about as much as it measures where a hop takes some ten nanoseconds. So a rig is either stamped, and says
 //! where the time goes, or reads the clock before a packet and after its end alone, and says how much of it there is.
 //!
-//! In an open loop ticks wait in a buffer of [`BUFFERED_MAX`] packets, as in a socket's: those that are due are taken up to
+//! In an open loop ticks wait in a buffer of [`BUFFERED_MAX`](super::buffer::BUFFERED_MAX) packets, as in a socket's: those that are due are taken up to
 //! [`TOGETHER_MAX`] at a time and decided on together, as live; each is timed from when it was due, to the end of the
 //! decision that it became part of. Making a packet, on the same thread, stands in for the kernel's call.
 
-use std::collections::VecDeque;
 use std::hint::spin_loop;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
+use super::buffer::{Buffer, TOGETHER_MAX};
 use super::market::{Ladder, Opening, Outcome, PACKET_BYTES_MAX};
 use super::stages::{OpenError, Stages, cancelled};
 use super::way::{Arrivals, Load, Way};
@@ -25,7 +25,6 @@ use crate::gateway::Gateway;
 use crate::ring::{Consumer, Producer, broadcast};
 use crate::risk::Instruction;
 use crate::runtime::clock::StampClock;
-use crate::runtime::socket::FeedSocket;
 use crate::runtime::{Fused, Stamp, Watched, Witness};
 use crate::units::{Nanos, Ticks};
 
@@ -35,10 +34,6 @@ const TICK_NS: u64 = 100;
 const TAP_SLOTS: usize = 1 << 10;
 /// Of the first underlying.
 const PORT: u16 = 6100;
-/// Packets of one call at most.
-const TOGETHER_MAX: usize = FeedSocket::BATCH;
-/// Packets that wait at most: what a receive buffer of four mebibytes holds of small ones.
-const BUFFERED_MAX: usize = 4_096;
 
 /// What a rig does, and what it pays for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +184,7 @@ impl FusedRig {
         let encoded = self.gateway.counters().orders - encoded;
         let conflated = self.stages.feed().counters().conflated - conflated;
         let dropped = orders.saturating_sub(encoded);
-        Load { offered: buffer.arrived, lost: buffer.lost, conflated, orders, dropped }
+        Load { offered: buffer.arrived, lost: buffer.lost(), conflated, orders, dropped }
     }
 
     /// Ticks that waited together, decided on together.
@@ -241,48 +236,6 @@ impl FusedRig {
         }
         self.exposures.drain(usize::MAX, |_| ());
         self.inputs.drain(usize::MAX, |_| ());
-    }
-}
-
-/// Ticks that were due and are not taken yet.
-#[derive(Debug)]
-struct Buffer {
-    arrivals: Arrivals,
-    start: u64,
-    /// Ticks that there will be.
-    count: u64,
-    /// Ticks that were due so far.
-    arrived: u64,
-    /// Of those, how many found no room.
-    lost: u64,
-    waiting: VecDeque<Ticks>,
-}
-
-impl Buffer {
-    fn new(arrivals: Arrivals, count: u64, start: u64) -> Self {
-        let waiting = VecDeque::with_capacity(BUFFERED_MAX);
-        Self { arrivals, start, count, arrived: 0, lost: 0, waiting }
-    }
-
-    /// Whether all have come and were taken.
-    fn is_done(&self) -> bool {
-        self.arrived == self.count && self.waiting.is_empty()
-    }
-
-    /// Lets what is due by now arrive, as far as there is room, and takes the oldest; how many.
-    fn receive(&mut self, taken: &mut [Ticks; TOGETHER_MAX], clock: &StampClock) -> usize {
-        let now = clock.ticks().0;
-        while self.arrived < self.count {
-            let due = self.start + self.arrivals.due(self.arrived, clock);
-            if due > now {
-                break;
-            }
-            self.arrived += 1;
-            if self.waiting.len() < BUFFERED_MAX { self.waiting.push_back(Ticks(due)) } else { self.lost += 1 }
-        }
-        let count = self.waiting.len().min(TOGETHER_MAX);
-        taken.iter_mut().zip(self.waiting.drain(..count)).for_each(|(taken, due)| *taken = due);
-        count
     }
 }
 
@@ -357,19 +310,5 @@ mod tests {
         assert_eq!((load.offered, load.lost, load.dropped, way.otherwise), (5 * burst, 0, 0, 0));
         assert!(load.conflated > 0 && load.orders + load.conflated == load.offered, "{load:?}");
         assert_eq!(way.total.percentiles().count, load.offered);
-    }
-
-    #[test]
-    fn ticks_wait_in_a_buffer_that_is_bounded_and_none_is_forgotten() {
-        let clock = StampClock::with_source(Source::Monotonic);
-        let count = BUFFERED_MAX as u64 + 100;
-        // All were due at once, long ago.
-        let mut buffer = Buffer::new(Arrivals { rate: 1_000, burst: count }, count, 0);
-        let mut taken = [Ticks::default(); TOGETHER_MAX];
-        let mut all = 0;
-        while !buffer.is_done() {
-            all += buffer.receive(&mut taken, &clock) as u64;
-        }
-        assert_eq!((all, buffer.lost, buffer.arrived), (BUFFERED_MAX as u64, 100, count));
     }
 }

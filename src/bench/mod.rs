@@ -9,6 +9,7 @@
 //! Cost: as long as the plan says, and the openings, one a size of book. Fails with an [`OpenError`]; what is short of
 //! perfect (shared cores, ticks that ended otherwise) is a notice beside the figures, never left out.
 
+mod buffer;
 mod floor;
 mod fused;
 mod host;

@@ -4,6 +4,10 @@
 //! gateway's buffer, where the venue's answer is made up. With a core for every thread they spin, pinned; with fewer they
 //! give way to each other when there is nothing to do, and what is measured is the scheduler as much as the pipeline:
 //! [`SplitRig::is_sharing`] says so.
+//!
+//! In an open loop ticks come as to the fused pipeline: they wait in a bounded buffer and are taken a call's worth at a time.
+//! A stage that falls behind is told the last price alone, as live. Each tick is timed from when it was due to the first decision on
+//! its own price or on one that replaced it.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +16,12 @@ use std::time::Duration;
 
 use crossbeam::utils::CachePadded;
 
+use super::buffer::{Buffer, TOGETHER_MAX};
 use super::fused::ticks;
 use super::market::{Ladder, Opening, Outcome, PACKET_BYTES_MAX};
 use super::stages::{OpenError, Stages, cancelled};
 use super::way::{Arrivals, Load, TO_ORDER, Way};
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, Trail};
 use crate::feed::{Feed, Line, Packet};
 use crate::gateway::Gateway;
 use crate::hedge::Hedge;
@@ -25,7 +30,7 @@ use crate::ring::{Consumer, Producer, broadcast};
 use crate::risk::Instruction;
 use crate::runtime::clock::StampClock;
 use crate::runtime::placement::pin_current_thread;
-use crate::runtime::{Hop, Stamping};
+use crate::runtime::{Conflating, Hop, Stamping};
 use crate::stage::{Outbox, Stage};
 use crate::units::{Nanos, Ticks, UnderlyingId};
 
@@ -35,6 +40,8 @@ const THREADS: usize = 4;
 const MARKET_SLOTS: usize = 1 << 15;
 /// Slots of the rings that carry orders and reports.
 const ORDER_SLOTS: usize = 1 << 12;
+/// Ticks that may be on their way at once before the feed waits for a decision.
+const DUE_SLOTS: usize = 1 << 16;
 /// Messages taken from one input before the next has its turn.
 const BATCH: usize = 64;
 /// Of the first underlying.
@@ -101,6 +108,7 @@ impl SplitRig {
         let (exposures, [mut exposures_in]) = broadcast(MARKET_SLOTS).expect("a power of two");
         let (orders, [mut orders_in]) = broadcast::<Instruction, 1>(ORDER_SLOTS).expect("a power of two");
         let (mut reports, [mut reports_in]) = broadcast::<Event, 1>(ORDER_SLOTS).expect("a power of two");
+        let (due, [due_in]) = broadcast::<u64, 1>(DUE_SLOTS).expect("a power of two");
         let Self { stages: Stages { feed, greeks, hedge, gateway, ladder, now }, outcome, cores, clock } = self;
         let (decided_before, encoded_before) = (hedge.counters().orders, gateway.counters().orders);
         let conflated_before = feed.counters().conflated;
@@ -110,10 +118,10 @@ impl SplitRig {
         let pinned = |at: usize| cores.map(|cores| pin_current_thread(cores[at]));
         let then = *now;
         let rest = Waiter { gives_way: cores.is_none() };
-        let (offered, decisions, sent) = thread::scope(|scope| {
+        let ((offered, lost), decisions, sent) = thread::scope(|scope| {
             let front = scope.spawn(|| {
                 pinned(0);
-                let mut source = Source { feed, ladder, now, clock, rest, marks: &marks, outcome };
+                let mut source = Source { feed, ladder, now, clock, rest, due, marks: &marks, outcome };
                 source.run(pace, lasts, market)
             });
             scope.spawn(|| {
@@ -123,7 +131,9 @@ impl SplitRig {
             let deciding = scope.spawn(|| {
                 pinned(2);
                 let way = (!to_bytes).then(|| way.emptied());
-                decide(hedge, &mut exposures_in, orders, (&marks, way), clock, rest)
+                let due = matches!(pace, Pace::Open(_)).then_some(due_in);
+                let timed = Timed { marks: &marks, way, due, next_due: None };
+                decide(hedge, &mut exposures_in, orders, timed, clock, rest)
             });
             let sending = scope.spawn(|| {
                 pinned(3);
@@ -144,7 +154,7 @@ impl SplitRig {
         let orders = self.stages.hedge.counters().orders - decided_before;
         let encoded = self.stages.gateway.counters().orders - encoded_before;
         let conflated = self.stages.feed.counters().conflated - conflated_before;
-        Load { offered, lost: 0, conflated, orders, dropped: orders.saturating_sub(encoded) }
+        Load { offered, lost, conflated, orders, dropped: orders.saturating_sub(encoded) }
     }
 }
 
@@ -168,46 +178,59 @@ struct Source<'a> {
     now: &'a mut Nanos,
     clock: StampClock,
     rest: Waiter,
+    /// When ticks were due that the feed has taken.
+    due: Producer<u64>,
     marks: &'a Marks,
     outcome: Outcome,
 }
 
 impl Source<'_> {
-    /// Offers ticks until time is up, and says how many.
-    fn run(&mut self, pace: Pace, lasts: Duration, market: Producer<Event>) -> u64 {
-        let mut out = Stamping::new(market, Hop::Feed, self.clock);
+    /// Offers ticks until time is up; how many, and how many of them were never taken.
+    fn run(&mut self, pace: Pace, lasts: Duration, market: Producer<Event>) -> (u64, u64) {
+        let mut out = Stamping::new(Conflating { out: market }, Hop::Feed, self.clock);
         let (start, length) = (self.clock.ticks().0, ticks(&self.clock, lasts));
-        let mut offered = 0;
         match pace {
             Pace::Closed => {
+                let mut offered = 0;
                 while self.clock.ticks().0 < start + length {
-                    let received = self.offer(None, &mut out);
+                    let received = self.clock.ticks();
+                    self.offer(received, true, &mut out);
                     offered += 1;
                     self.wait_for(received, offered, start + 2 * length);
                 }
+                (offered, 0)
             }
             Pace::Open(arrivals) => {
                 let count = (arrivals.rate as f64 * lasts.as_secs_f64()) as u64;
-                while offered < count && self.clock.ticks().0 < start + 2 * length {
-                    let due = Ticks(start + arrivals.due(offered, &self.clock));
-                    while self.clock.ticks() < due {
+                let mut buffer = Buffer::new(arrivals, count, start);
+                let mut is_owing = false;
+                while (is_owing || !buffer.is_done()) && self.clock.ticks().0 < start + 2 * length {
+                    let mut together = [Ticks::default(); TOGETHER_MAX];
+                    let taken = buffer.receive(&mut together, &self.clock);
+                    for (at, &due) in together[..taken].iter().enumerate() {
+                        while self.due.try_push(due.0).is_err() {
+                            self.feed.resume(&mut out);
+                            self.rest.rest();
+                        }
+                        self.offer(due, at + 1 == taken, &mut out);
+                    }
+                    is_owing = self.feed.resume(&mut out);
+                    if taken == 0 {
                         self.rest.rest();
                     }
-                    self.offer(Some(due), &mut out);
-                    offered += 1;
                 }
+                (buffer.arrived, buffer.lost())
             }
         }
-        offered
     }
 
-    fn offer(&mut self, due: Option<Ticks>, out: &mut impl Outbox<Event>) -> Ticks {
+    /// Takes a tick, and passes on what has changed with the last of those that came together.
+    fn offer(&mut self, received: Ticks, is_last: bool, out: &mut impl Outbox<Event>) {
         let mut buffer = [0; PACKET_BYTES_MAX];
         *self.now = Nanos(self.now.0 + 100);
         let bytes = self.ladder.next(*self.now, &mut buffer);
-        let received = due.unwrap_or_else(|| self.clock.ticks());
-        self.feed.step(&Packet { time: *self.now, received, port: PORT, line: Line::A, bytes }, out);
-        received
+        let packet = Packet { time: *self.now, received, port: PORT, line: Line::A, bytes };
+        self.feed.step_of_many(&packet, is_last, out);
     }
 
     /// Until the tick was decided on, and its order has ended if it led to one.
@@ -240,11 +263,54 @@ fn value(
     }
 }
 
+/// What is timed where decisions are made.
+struct Timed<'a> {
+    marks: &'a Marks,
+    /// Of decisions, unless it is orders that are timed.
+    way: Option<Way>,
+    /// When the ticks of an open loop were due; `None` in a closed one.
+    due: Option<Consumer<u64>>,
+    /// The next of them, once it was looked at.
+    next_due: Option<u64>,
+}
+
+impl Timed<'_> {
+    /// A decision was made on the price of this tick, which in an open loop stands for every one before it.
+    fn decided(&mut self, trail: &Trail, clock: StampClock) {
+        if let Some(way) = &mut self.way {
+            let now = clock.ticks();
+            match &mut self.due {
+                None => way.record(&[trail.decoded, trail.valued, now.since_u32(trail.received)]),
+                Some(due) => {
+                    while let Some(next) = self.next_due.take().or_else(|| due.try_pop()) {
+                        if next > trail.received.0 {
+                            self.next_due = Some(next);
+                            break;
+                        }
+                        way.record_whole(now.since_u32(Ticks(next)));
+                    }
+                }
+            }
+        }
+        self.marks.decided.store(trail.received.0, Ordering::Release);
+    }
+
+    /// What was recorded. Ticks that no decision stands for ended otherwise than they should.
+    fn end(mut self) -> Option<Way> {
+        let undecided =
+            self.due.map_or(0, |mut due| due.drain(DUE_SLOTS, |_| ())) + usize::from(self.next_due.is_some());
+        if let Some(way) = &mut self.way {
+            way.otherwise += undecided as u64;
+        }
+        self.way
+    }
+}
+
 fn decide(
     hedge: &mut Hedge,
     exposures: &mut Consumer<Event>,
     orders: Producer<Instruction>,
-    (marks, mut way): (&Marks, Option<Way>),
+    mut timed: Timed<'_>,
     clock: StampClock,
     rest: Waiter,
 ) -> Option<Way> {
@@ -255,15 +321,11 @@ fn decide(
             hedge.step(event, &mut out);
             match event.body {
                 Body::Exposure { underlying: UNDERLYING, .. } if event.trail.received.0 > 0 => {
-                    if let Some(way) = &mut way {
-                        let decided = clock.ticks().since_u32(event.trail.received);
-                        way.record(&[event.trail.decoded, event.trail.valued, decided]);
-                    }
-                    marks.decided.store(event.trail.received.0, Ordering::Release);
+                    timed.decided(&event.trail, clock);
                 }
                 Body::Cancelled { .. } => {
                     ended += 1;
-                    marks.ended.store(ended, Ordering::Release);
+                    timed.marks.ended.store(ended, Ordering::Release);
                 }
                 _ => {}
             }
@@ -272,7 +334,7 @@ fn decide(
             rest.rest();
         }
     }
-    way
+    timed.end()
 }
 
 fn send(
@@ -307,5 +369,24 @@ fn send(
                 rest.rest();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::market::Opening;
+    use crate::runtime::clock::Source as Counter;
+
+    #[test]
+    fn beyond_what_four_threads_can_take_prices_are_conflated_and_every_tick_is_timed() {
+        let clock = StampClock::with_source(Counter::Monotonic);
+        let mut rig = SplitRig::open(&Opening::of_options(24), Outcome::Order, &[], clock).unwrap();
+        let mut way = Way::new(&[], &clock);
+        let load = rig.open_loop(Arrivals::evenly(400_000), Duration::from_millis(50), &mut way);
+        let timed = way.total.percentiles().count;
+        assert!(load.conflated > 0 && load.orders > 0 && load.dropped == 0, "{load:?}");
+        assert_eq!((timed + way.otherwise + load.lost, load.offered), (load.offered, 20_000), "{load:?}");
+        assert!(timed > load.orders, "a decision stands for every price that it replaced: {timed}, {load:?}");
     }
 }

@@ -103,7 +103,7 @@ impl Arrivals {
 pub struct Load {
     /// Ticks offered.
     pub offered: u64,
-    /// Of those, how many found the receive buffer full.
+    /// Of those, how many found the receive buffer full, or still waited in it when time was up.
     pub lost: u64,
     /// Prices that a later one replaced before it was passed on.
     pub conflated: u64,

@@ -41,6 +41,14 @@ impl Board {
         self.publisher.flush(&self.listings, stamp, out, &mut self.counters);
     }
 
+    /// Sends what found no room, as far as there is some by now; whether something still waits.
+    pub(super) fn resume(&mut self, out: &mut impl Outbox<Event>) -> bool {
+        if self.publisher.owes() {
+            self.publisher.resume(&self.listings, out, &mut self.counters);
+        }
+        self.publisher.owes()
+    }
+
     /// Notes an instrument's trading state.
     pub(super) fn set_state(&mut self, id: InstrumentId, state: InstrumentState) {
         if self.listings.set_state(id, state) {

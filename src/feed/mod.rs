@@ -201,6 +201,13 @@ impl Feed {
         self.board.flush(Stamp { time, received: Ticks::default() }, out);
     }
 
+    /// Sends what found no room when its packets came, as it stands by now and under their stamp, as far as there is room;
+    /// whether something still waits. For whoever has no packet to take.
+    #[inline]
+    pub fn resume(&mut self, out: &mut impl Outbox<Event>) -> bool {
+        self.board.resume(out)
+    }
+
     /// Totals since construction.
     pub fn counters(&self) -> &FeedCounters {
         &self.board.counters

@@ -77,6 +77,8 @@ pub(in crate::feed) struct Publisher {
     underlyings_sent: usize,
     indices: [Price; UNDERLYINGS_MAX],
     indices_touched: u32,
+    /// Of the flush that last found no room.
+    refused: Stamp,
 }
 
 impl Publisher {
@@ -91,6 +93,7 @@ impl Publisher {
             underlyings_sent: 0,
             indices: [Price::ZERO; UNDERLYINGS_MAX],
             indices_touched: 0,
+            refused: Stamp { time: Nanos(0), received: Ticks(0) },
         }
     }
 
@@ -174,7 +177,24 @@ impl Publisher {
         }
         if self.flush_all(listings, stamp, out, counters).is_err() {
             counters.outbox_full += 1;
+            self.refused = stamp;
         }
+    }
+
+    /// Whether something that was touched waits.
+    pub(in crate::feed) fn owes(&self) -> bool {
+        self.queue_len > 0 || self.indices_touched != 0
+    }
+
+    /// Sends what a flush found no room for, under that flush's stamp, as far as there is room by now.
+    pub(in crate::feed) fn resume(
+        &mut self,
+        listings: &Listings,
+        out: &mut impl Outbox<Event>,
+        counters: &mut FeedCounters,
+    ) {
+        // What still finds no room was counted by its flush.
+        let _ = self.flush_all(listings, self.refused, out, counters);
     }
 
     fn flush_all(

@@ -104,6 +104,18 @@ impl<T: Copy + Send + Sync> Producer<T> {
         self.known_room() as usize
     }
 
+    /// Whether `count` messages or more wait for the slowest consumer, as far as is known: the cursors are looked at only
+    /// where the last look does not deny it.
+    #[inline]
+    pub fn is_behind(&self, count: usize) -> bool {
+        let capacity = self.shared.capacity();
+        let waits = || capacity - self.known_room();
+        if waits() >= count as u64 {
+            self.gate.set(self.shared.gate(self.next));
+        }
+        waits() >= count as u64
+    }
+
     /// Slots in the ring.
     pub fn capacity(&self) -> usize {
         self.shared.slots.len()

@@ -22,6 +22,8 @@ mod pipeline;
 pub mod placement;
 pub mod socket;
 mod threads;
+#[cfg(test)]
+mod threads_tests;
 mod watched;
 mod watched_gateway;
 #[cfg(all(test, shuttle))]
@@ -31,6 +33,6 @@ pub use catch_up::{ATTEMPTS, WitnessError, catch_up};
 pub use fused::Fused;
 pub use journal::{JournalConfig, JournalSummary, OnFailure};
 pub use observer::Observer;
-pub use outbox::{Hop, Inline, Stamp, Stamped, Stamping};
+pub use outbox::{BACKLOG_MAX, Backlog, Conflating, Hop, Inline, Stamp, Stamped, Stamping};
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineError};
 pub use watched::{Watched, Witness};

@@ -124,6 +124,53 @@ impl<M: Copy + Send + Sync> Outbox<M> for Link<M> {
     }
 }
 
+/// Knows how many messages wait on its other end.
+pub trait Backlog {
+    /// Whether so many wait, or more.
+    fn is_behind(&self, count: usize) -> bool;
+}
+
+impl Backlog for Producer<Event> {
+    #[inline]
+    fn is_behind(&self, count: usize) -> bool {
+        Producer::is_behind(self, count)
+    }
+}
+
+impl Backlog for Link<Event> {
+    #[inline]
+    fn is_behind(&self, count: usize) -> bool {
+        self.ring.is_behind(count)
+    }
+}
+
+/// Keeps prices out of a queue that is already long: once [`BACKLOG_MAX`] messages wait for the next stage, a price that a later
+/// one will replace is refused, and its sender sends the later one when there is room again. A stage that falls behind then
+/// decides on prices that are some microseconds old, however long the ring is. All else may fill the ring.
+#[derive(Debug)]
+pub struct Conflating<O> {
+    /// Where messages go.
+    pub out: O,
+}
+
+/// Messages that may wait before prices do. A reader frees what it took a batch of 64 at a time, so that fewer would be none.
+pub const BACKLOG_MAX: usize = 256;
+
+impl<O: Outbox<Event> + Backlog> Outbox<Event> for Conflating<O> {
+    #[inline(always)]
+    fn send(&mut self, event: Event) -> Result<(), Full> {
+        let is_price = matches!(event.body, Body::Top { .. } | Body::Mark { .. } | Body::Index { .. });
+        if is_price && self.out.is_behind(BACKLOG_MAX) {
+            return Err(Full);
+        }
+        self.out.send(event)
+    }
+
+    fn room(&self) -> usize {
+        self.out.room()
+    }
+}
+
 /// Hands each message to the next stage on this thread, then shows it to the cold side.
 #[derive(Debug)]
 pub struct Inline<S, O, T> {
@@ -207,6 +254,21 @@ mod tests {
         assert_eq!(stamped(Hop::Feed, Body::Clock), Trail { received: Ticks(100), decoded: 100, valued: 2 });
         assert_eq!(stamped(Hop::Greeks, exposure()), Trail { received: Ticks(100), decoded: 1, valued: 110 });
         assert_eq!(stamped(Hop::Greeks, Body::Clock), Trail { received: Ticks(100), decoded: 1, valued: 2 });
+    }
+
+    #[test]
+    fn once_the_next_stage_is_behind_prices_wait_with_their_sender_and_all_else_passes() {
+        let (ring, [mut reader]) = ring::broadcast(1_024).unwrap();
+        let mut out = Conflating { out: ring };
+        let price = || event(Body::Index { underlying: UnderlyingId(0), price: Price(1) });
+        let taken = (0..1_024).take_while(|_| out.send(price()).is_ok()).count();
+        assert_eq!(taken, BACKLOG_MAX);
+        assert_eq!(out.send(event(Body::Clock)), Ok(()), "not a price");
+        assert_eq!(reader.drain(2, |_| ()), 2);
+        assert_eq!((out.send(price()), out.send(price())), (Ok(()), Err(Full)), "one below the bound, then at it");
+        // What is no price has the whole ring.
+        let room = 1_024 - BACKLOG_MAX;
+        assert_eq!((0..1_024).take_while(|_| out.send(event(Body::Clock)).is_ok()).count(), room);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::idle::{IdleStrategy, Idler};
 use super::journal::{Keeper, StageTap, Tap};
 use super::observer::{Show, ring_shown};
 use super::order_link::OrderLink;
-use super::outbox::{Hop, Link, Stamping};
+use super::outbox::{Conflating, Hop, Link, Stamping};
 use super::placement::HotStage;
 use super::socket::{Alarm, Datagram, FeedSocket, Poller, SocketStats};
 use super::watched::Watched;
@@ -94,8 +94,8 @@ pub(super) fn until_drained<M: Copy + Send + Sync>(
 /// Gives a stage that ends the time, until the next one has had room for what it `owes` or [`PARTING_NS`] are over.
 fn part(control: &Control, clock: StampClock, rest: &mut Rest, mut owes: impl FnMut(Nanos) -> bool) {
     let began = clock.now();
-    let mut now = began;
-    while !control.is_abandoned() && now.since(began) < PARTING_NS && owes(now) {
+    let (mut now, mut beat) = (began, Beat::new(CLOCK_NS));
+    while !control.is_abandoned() && now.since(began) < PARTING_NS && (!beat.is_due(now) || owes(now)) {
         rest.idle(false);
         now = clock.now();
     }
@@ -402,13 +402,14 @@ pub(super) fn run_feed(
     mut rest: Rest,
     mut show: Show<FeedShown>,
 ) -> (Feed, Link<Event>, Ingest) {
-    let mut out = Stamping::new(market, Hop::Feed, clock);
+    let mut out = Stamping::new(Conflating { out: market }, Hop::Feed, clock);
     let mut beat = Beat::new(CLOCK_NS);
     while !control.is_stopping() {
         let taken = ingest.turn(|packet, is_last| {
             feed.step_of_many(packet, is_last, &mut out);
             feed.take_request()
         });
+        feed.resume(&mut out);
         let now = clock.now();
         if beat.is_due(now) {
             feed.tick(now, &mut out);
@@ -420,7 +421,7 @@ pub(super) fn run_feed(
     }
     show.end(&ingest.shown(&feed));
     control.board.end(HotStage::Feed);
-    (feed, out.out, ingest)
+    (feed, out.out.out, ingest)
 }
 
 /// The greeks on this thread.
@@ -452,7 +453,8 @@ pub(super) fn run_greeks(
         part(control, clock, &mut rest, |now| {
             side.turn(|event| greeks.step(event, &mut out));
             greeks.step(&Event::clock(now), &mut out);
-            greeks.stage.owes()
+            // The hedge knows the time from here alone, and needs it for as long as the gateway has no room.
+            greeks.stage.owes() || !control.board.is_wound_up()
         });
     }
     show.end(&side.shown(&greeks.stage, ring_shown(&market)));

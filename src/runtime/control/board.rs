@@ -30,6 +30,7 @@ pub(in crate::runtime) struct Board {
     alarmed: AtomicU64,
     refused: AtomicU64,
     frozen: AtomicU64,
+    is_wound_up: AtomicBool,
     is_shut: AtomicBool,
     shut_frames: AtomicU64,
     shut_bytes: AtomicU64,
@@ -102,7 +103,13 @@ impl Board {
         self.alarmed.store(hedge.store().counters().alarmed, Ordering::Relaxed);
         self.refused.store(hedge.gate().refusals().total(), Ordering::Relaxed);
         self.frozen.store(hedge.gate().frozen(now).count() as u64, Ordering::Relaxed);
+        self.is_wound_up.store(latch.level == KillLevel::Halt && !hedge.owes(now), Ordering::Release);
         self.level.store(latch.level as u64, Ordering::Release);
+    }
+
+    /// Whether the hedge has halted, and has handed over all that follows from it.
+    pub(in crate::runtime) fn is_wound_up(&self) -> bool {
+        self.is_wound_up.load(Ordering::Acquire)
     }
 
     /// What was last shown.

@@ -2,7 +2,7 @@
 //!
 //! `approve` is the whole of [`Gate::approve`] for an immediate order, every control of it, its entry among the working
 //! orders included; the order is rejected by the venue outside of what is timed. `beside` counts resting orders of the same
-//! instrument that are looked at for duplicates and self-matches. `report` is [`Gate::hear`]: the order's state, the
+//! instrument that are looked at for duplicates and self-matches. Requests are made outside of it too. `report` is [`Gate::hear`]: the order's state, the
 //! position and the exposures it changes. Times hold two readings of the stamp counter, printed as `nothing`.
 #![allow(clippy::print_stdout)]
 
@@ -122,25 +122,25 @@ fn show(name: &str, histogram: &Histogram<u64>) {
 }
 
 /// Times `step` in batches and undoes each batch with `undo`.
-fn measure(
+fn measure<T>(
     name: &str,
     clock: StampClock,
     rig: &mut Rig,
-    mut prepare: impl FnMut(&mut Rig) -> [Body; BATCH as usize],
-    mut step: impl FnMut(&mut Rig, &Body),
-    mut undo: impl FnMut(&mut Rig, &Body),
+    mut prepare: impl FnMut(&mut Rig) -> [T; BATCH as usize],
+    mut step: impl FnMut(&mut Rig, &T),
+    mut undo: impl FnMut(&mut Rig, &T),
 ) {
     let mut histogram = Histogram::<u64>::new_with_bounds(1, 100_000_000, 3).expect("bounds in order");
     for _ in 0..STEPS / BATCH {
-        let bodies = prepare(rig);
+        let prepared = prepare(rig);
         let began = clock.ticks();
-        for body in &bodies {
-            step(rig, body);
+        for each in &prepared {
+            step(rig, each);
         }
         let ticks = clock.ticks().0 - began.0;
         histogram.saturating_record((ticks as f64 * clock.nanos_per_tick() * 100.0 / BATCH as f64) as u64);
-        for body in &bodies {
-            undo(rig, body);
+        for each in &prepared {
+            undo(rig, each);
         }
     }
     show(name, &histogram);
@@ -153,24 +153,22 @@ fn main() {
     measure("nothing", clock, &mut Rig::new(0), |_| nothing, |_, body| _ = black_box(*body), |_, _| {});
     for beside in [0, 4, 60] {
         let mut rig = Rig::new(beside);
-        let rejected = |rig: &mut Rig, at: u64| Body::Rejected {
-            order: ClientOrderId(rig.next + 1 + at),
-            instrument: PERPETUAL,
-            reason: 0,
-        };
-        // The batch's own orders come to stand beside one another, so each has its own price.
-        let mut nth = 0;
         measure(
             &format!("approve, {beside} beside"),
             clock,
             &mut rig,
-            |rig| std::array::from_fn(|at| rejected(rig, at as u64)),
-            |rig, _| {
-                nth = (nth + 1) % BATCH as i64;
-                let request = rig.request(TimeInForce::ImmediateOrCancel, Price((99_000 + nth) * ONE_E9));
-                rig.approve(request);
+            // The batch's own orders come to stand beside one another, so each has its own price.
+            |rig| {
+                std::array::from_fn(|nth| {
+                    let price = Price((99_000 + nth as i64) * ONE_E9);
+                    rig.request(TimeInForce::ImmediateOrCancel, price)
+                })
             },
-            |rig, body| rig.hear(*body),
+            |rig, request| rig.approve(*request),
+            |rig, request| {
+                let Request::New { order, .. } = *request else { return };
+                rig.hear(Body::Rejected { order, instrument: PERPETUAL, reason: 0 });
+            },
         );
     }
     for name in ["report, accepted", "report, filled", "report, cancelled"] {

@@ -97,11 +97,13 @@ pub enum KillCause {
     Loss,
     /// The journal has a gap, or can be written no more.
     Journal,
+    /// A drop copy shows other executions than the order session told.
+    DropCopy,
 }
 
 impl KillCause {
     /// Every cause, in the order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Operator,
         Self::Shutdown,
         Self::Invariant,
@@ -110,6 +112,7 @@ impl KillCause {
         Self::Repeats,
         Self::Loss,
         Self::Journal,
+        Self::DropCopy,
     ];
 
     /// The name used in reports.
@@ -123,6 +126,7 @@ impl KillCause {
             Self::Repeats => "repeats",
             Self::Loss => "loss",
             Self::Journal => "journal",
+            Self::DropCopy => "drop_copy",
         }
     }
 }

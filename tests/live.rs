@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hedgecore::event::{Body, Event};
+use hedgecore::event::{Body, KillCause, KillLevel};
 use hedgecore::journal::recovery::{Recovery, recover};
 use hedgecore::journal::replay::{Topology, replay};
 use hedgecore::journal::{Directory, Reader, Record, runs};
@@ -52,7 +52,14 @@ impl Process {
     }
 
     /// Asks it to end, as a person at a terminal does, and reads its last words.
-    fn end(mut self) -> serde_json::Value {
+    fn end(self) -> serde_json::Value {
+        let (last, is_well) = self.end_as_it_does();
+        assert!(is_well, "{}", figures(&last));
+        last
+    }
+
+    /// The same, and whether all was well.
+    fn end_as_it_does(mut self) -> (serde_json::Value, bool) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
         let last = self.until("{");
@@ -61,8 +68,7 @@ impl Process {
             assert!(Instant::now() < deadline, "it does not end");
             thread::sleep(Duration::from_millis(10));
         }
-        assert!(self.child.wait().unwrap().success());
-        serde_json::from_str(&last).unwrap()
+        (serde_json::from_str(&last).unwrap(), self.child.wait().unwrap().success())
     }
 }
 
@@ -152,23 +158,32 @@ fn wait_for_fills(directory: &Path, run: u32, fills: usize) {
     wait_until(directory, "has traded", |last| last.head.run == run && last.executions.len() >= fills);
 }
 
-/// Waits until the order session of the first run has come and gone so often.
-fn wait_for_sessions(directory: &Path, expected: &[bool]) {
+/// Waits until what `choose` takes of the inputs of the first run begins like this.
+fn wait_for_inputs<T: PartialEq + std::fmt::Debug>(
+    directory: &Path,
+    expected: &[T],
+    choose: impl Fn(&Body) -> Option<T>,
+) {
     let deadline = Instant::now() + PATIENCE;
     let disk = Directory::open(directory).unwrap();
     loop {
         let (mut reader, mut seen) = (Reader::open(&disk, 1).unwrap(), Vec::new());
         while let Some((_, record)) = reader.read().unwrap() {
-            if let Record::Input { event: Event { body: Body::Session { up }, .. } } = record {
-                seen.push(up);
+            if let Record::Input { event } = record {
+                seen.extend(choose(&event.body));
             }
         }
         if seen.starts_with(expected) {
             return;
         }
-        assert!(Instant::now() < deadline, "the session came and went {seen:?}, not {expected:?}");
+        assert!(Instant::now() < deadline, "the inputs were {seen:?}, not {expected:?}");
         thread::sleep(LOOK);
     }
+}
+
+/// Waits until the order session of the first run has come and gone so often.
+fn wait_for_sessions(directory: &Path, expected: &[bool]) {
+    wait_for_inputs(directory, expected, |body| if let Body::Session { up } = body { Some(*up) } else { None });
 }
 
 /// A run that keeps its journal in `directory`.
@@ -269,6 +284,68 @@ fn what_the_venue_states_otherwise_is_shown_and_halts_a_start_or_is_adopted() {
     desk.until("contracts held");
     wait_until(&directory, "began", |last| last.head.run == 2 && !last.contracts.is_empty());
     let (ours, theirs) = (desk.end(), venue.end());
+    assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
+}
+
+/// A desk that hedges by FIX with a drop copy beside it, whose venue may lose the report of its third execution: both
+/// reports, and whether all was well with the desk's.
+fn trade_with_a_witness(
+    name: &str,
+    policy: &str,
+    loses: bool,
+    enough: usize,
+) -> (serde_json::Value, serde_json::Value, bool) {
+    let (orders, feed) = ports();
+    let (copies, _) = ports();
+    let address = format!("127.0.0.1:{copies}");
+    let mut arguments = [&SHORT[..], &["--drop-copy", &address, "--drop-copy-target", "DESK-COPY"]].concat();
+    if loses {
+        arguments.extend(["--lose-execution", "2"]);
+    }
+    let venue = venue("fix", orders, feed, &arguments);
+    let path = config(name, "fix", true, orders, feed);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let of_orders = "client_id = \"hedgecore\"\nsecret_env = \"HEDGECORE_SECRET\"\ntarget = \"DERIBITSERVER\"\n";
+    let drop_copy = format!("address = \"{address}\"\nsender = \"DESK-COPY\"\npatience_ms = 2000\n{of_orders}");
+    std::fs::write(&path, format!("{text}\n[drop_copy]\n{drop_copy}on_difference = \"{policy}\"\n")).unwrap();
+    let directory = scratch(name);
+    let mut desk = Process::start(&run(&path, &directory));
+    desk.until("ARMED");
+    wait_for_fills(&directory, 1, 1);
+    if loses && policy == "halt" {
+        let kill = |body: &Body| match *body {
+            Body::Kill { level, cause, .. } => Some((level, cause)),
+            _ => None,
+        };
+        wait_for_inputs(&directory, &[(KillLevel::Halt, KillCause::DropCopy)], kill);
+    } else {
+        wait_for_fills(&directory, 1, enough);
+    }
+    let (ours, is_well) = desk.end_as_it_does();
+    (ours, venue.end(), is_well)
+}
+
+#[test]
+fn a_drop_copy_that_agrees_is_compared_and_changes_nothing() {
+    let (ours, theirs, is_well) = trade_with_a_witness("witness", "halt", false, 4);
+    assert!(is_well && ours["drop_copy"]["matched"].as_u64().unwrap() > 0, "{}", figures(&ours));
+    assert_eq!(ours["drop_copy"]["differences"], serde_json::json!([]));
+    assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
+}
+
+#[test]
+fn an_execution_that_only_the_drop_copy_shows_halts() {
+    let (ours, theirs, is_well) = trade_with_a_witness("witness-halts", "halt", true, 0);
+    assert!(!is_well && ours["drop_copy"]["untold_by_session"] == 1, "{}", figures(&ours));
+    assert_eq!(differing(&ours, &theirs).len(), 1, "the execution that was lost: {}", figures(&ours));
+}
+
+#[test]
+fn an_execution_that_only_the_drop_copy_shows_is_adopted() {
+    let (ours, theirs, is_well) = trade_with_a_witness("witness-adopts", "adopt", true, 6);
+    let counted = |name: &str| ours["drop_copy"][name].as_u64().unwrap();
+    assert_eq!((counted("untold_by_session"), counted("late")), (1, 1), "{}", figures(&ours));
+    assert!(!is_well, "an adopted difference is one");
     assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
 }
 

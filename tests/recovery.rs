@@ -79,6 +79,7 @@ fn config(feeds: Vec<FeedAddress>, orders: SocketAddr, start: Nanos, directory: 
         session: credentials().into(),
         control: ControlConfig { silence_max_ns: 60 * Nanos::PER_SECOND, ..ControlConfig::default() },
         journal: Some(JournalConfig { directory: directory.to_owned(), writer, on_failure: OnFailure::Halt }),
+        drop_copy: None,
     }
 }
 

@@ -56,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "gateway",
             "hedge",
             "journal",
+            "order",
             "portfolio",
             "ring",
             "risk",

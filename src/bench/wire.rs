@@ -179,6 +179,7 @@ impl Wire {
             hedge: HedgeConfig { started_s: (start.0 / Nanos::PER_SECOND) as u32, ..market::hedge(Outcome::Order) },
             session: SessionConfig::new(&credentials.client_id, &credentials.secret)?.into(),
             journal: None,
+            drop_copy: None,
             control: ControlConfig::default(),
         })?;
         let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;

@@ -156,6 +156,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<(), CliError> {
         },
         session,
         journal: args.output.out.as_deref().map(|out| journal_in(out, args.durability.into())),
+        drop_copy: None,
         control: ControlConfig { socket: args.control.clone(), signals: true, ..ControlConfig::default() },
     };
     let mut lasts = Duration::from_secs(args.seconds);
@@ -209,7 +210,8 @@ fn session(protocol: OrderProtocol, venue: &mut VenueConfig) -> Result<GatewayCo
         OrderProtocol::Fix => {
             let (desk, server) = ("DESK", "DERIBITSERVER");
             let credentials = Credentials::new(client, secret)?;
-            let names = FixNames { sender: server.to_owned(), target: desk.to_owned(), reset_on_logon: false };
+            let (sender, target) = (server.to_owned(), desk.to_owned());
+            let names = FixNames { sender, target, reset_on_logon: false, drop_copy: None };
             venue.session.fix = Some(names);
             FixConfig::new(FixRules::new(desk, server)?, credentials, super::unguessable()?).into()
         }

@@ -14,10 +14,11 @@ use super::recover::resume;
 use super::{CliError, summary};
 use crate::config::{JournalSettings, Settings};
 use crate::hedge::HedgeConfig;
+use crate::order::ComparisonCounters;
 use crate::portfolio::GreeksConfig;
 use crate::runtime::control::ControlConfig;
 use crate::runtime::placement::{self, Request};
-use crate::runtime::{Finished, JournalConfig, Pipeline, PipelineConfig};
+use crate::runtime::{DropCopySummary, Finished, JournalConfig, Pipeline, PipelineConfig};
 use crate::surface::SurfaceConfig;
 use crate::telemetry::{JournalFigures, Report};
 
@@ -63,6 +64,9 @@ struct Closing {
     hot_allocations: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<JournalFigures>,
+    /// Executions as the order session and the drop copy told them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drop_copy: Option<DropCopyFigures>,
     /// Places where market data was missing on every line.
     sequence_gaps: u64,
     /// Second copies of packets that were other bytes: one of the lines lies.
@@ -72,6 +76,15 @@ struct Closing {
     /// By name.
     positions: BTreeMap<String, i64>,
     notices: Vec<String>,
+}
+
+/// What the second witness saw.
+#[derive(Debug, Serialize)]
+struct DropCopyFigures {
+    #[serde(flatten)]
+    counters: ComparisonCounters,
+    foreign: u64,
+    differences: Vec<String>,
 }
 
 /// Runs until a signal or its time ends it.
@@ -107,6 +120,7 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
         hedge: HedgeConfig { started_s: started.as_secs() as u32, ..settings.hedge },
         session: settings.session,
         journal: journal.as_ref().map(|settings| settings.journal.clone()),
+        drop_copy: settings.drop_copy.filter(|_| armed),
         control: ControlConfig { socket: settings.control, signals: true, ..ControlConfig::default() },
     };
     let pipeline = Pipeline::start(match journal {
@@ -120,11 +134,13 @@ pub(super) fn run(args: &RunArgs) -> Result<(), CliError> {
     watch(&pipeline, display, args.seconds);
     drop(served);
     let fills = pipeline.progress().fills;
-    let closing = closing(pipeline.stop()?, armed, fills);
+    let finished = pipeline.stop()?;
+    let witness = finished.drop_copy.as_ref().and_then(DropCopySummary::fault);
+    let closing = closing(finished, armed, fills);
     writeln!(out, "{}", serde_json::to_string(&closing).map_err(io::Error::from)?)?;
     let lies = format!("{} packets came in two versions: a line of market data lies", closing.divergent_copies);
     let fault = closing.journal.as_ref().and_then(JournalFigures::fault);
-    let fault = fault.or((closing.divergent_copies > 0).then_some(lies));
+    let fault = fault.or(witness).or((closing.divergent_copies > 0).then_some(lies));
     fault.map_or(Ok(()), |fault| Err(CliError::CheckFailed(fault)))
 }
 
@@ -175,6 +191,11 @@ fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {
         disconnects: finished.gateway.counters().disconnects,
         hot_allocations: report.hot_allocations,
         journal: summary::journal(&finished),
+        drop_copy: finished.drop_copy.map(|of| DropCopyFigures {
+            counters: of.counters,
+            foreign: of.foreign,
+            differences: of.differences,
+        }),
         sequence_gaps: finished.feed.counters().sequence_gaps,
         divergent_copies: summary::divergent(&finished.feed),
         sockets: summary::sockets(&finished.sockets),

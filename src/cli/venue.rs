@@ -34,6 +34,15 @@ pub(super) struct VenueArgs {
     /// The client's name in FIX messages
     #[arg(long, value_name = "COMPID")]
     target: Option<String>,
+    /// Show every execution once more to a FIX session here, on which nothing may be asked
+    #[arg(long, value_name = "HOST:PORT", requires = "drop_copy_target", requires = "fix")]
+    drop_copy: Option<SocketAddrV4>,
+    /// The client's name in FIX messages of that session
+    #[arg(long, value_name = "COMPID", requires = "drop_copy")]
+    drop_copy_target: Option<String>,
+    /// Lose the report of one execution on the way to the order session, after so many that were told (FIX)
+    #[arg(long, value_name = "N", requires = "fix")]
+    lose_execution: Option<u64>,
     /// Start FIX sequence numbers again at every logon
     #[arg(long)]
     reset_on_logon: bool,
@@ -97,7 +106,9 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
     config.publish.protocol = args.feed.protocol();
     if let (Some(sender), Some(target)) = (&args.sender, &args.target) {
         let (sender, target) = (sender.clone(), target.clone());
-        config.session.fix = args.fix.map(|_| FixNames { sender, target, reset_on_logon: args.reset_on_logon });
+        let (reset_on_logon, drop_copy) = (args.reset_on_logon, args.drop_copy_target.clone());
+        config.session.fix = args.fix.map(|_| FixNames { sender, target, reset_on_logon, drop_copy });
+        config.session.lose_execution = args.lose_execution;
         config.session.client_id.clear();
     }
     if let Some(client) = &args.client_id {
@@ -118,10 +129,14 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
     if let Some(address) = args.fix.or(args.starbase) {
         (endpoints.order_host, endpoints.order_port) = (*address.ip(), address.port());
     }
+    endpoints.drop_copy = args.drop_copy;
     let protocol = if config.session.fix.is_some() { "FIX 4.4" } else { "Starbase" };
     let venue = VenueServer::spawn_at(config, endpoints)?;
     let mut out = io::stdout().lock();
     writeln!(out, "orders by {protocol} at {}", venue.order_address())?;
+    if let Some(address) = venue.drop_copy_address() {
+        writeln!(out, "drop copy by FIX 4.4 at {address}")?;
+    }
     say_where(&venue, &mut out)?;
     let began = Instant::now();
     let over = |seconds: f64| began.elapsed().as_secs_f64() >= seconds;

@@ -1,6 +1,6 @@
 //! How a live run keeps its journal.
 
-use super::schema::{DurabilityName, JournalTable, OnDifferenceName, OnFailureName};
+use super::schema::{DurabilityName, JournalTable, OnFailureName};
 use super::{ConfigError, Page};
 use crate::journal::recovery::Policy;
 use crate::journal::{Durability, WriterConfig};
@@ -48,10 +48,7 @@ pub(super) fn settings(page: &Page<'_>, table: &JournalTable) -> Result<JournalS
         OnFailureName::Pause => OnFailure::Pause,
         OnFailureName::Continue => OnFailure::Continue,
     });
-    let on_difference = table.on_difference.map_or(Policy::default(), |name| match name {
-        OnDifferenceName::Halt => Policy::Halt,
-        OnDifferenceName::Adopt => Policy::Adopt,
-    });
+    let on_difference = table.on_difference.map(Into::into).unwrap_or_default();
     let journal = JournalConfig { directory: table.directory.get_ref().clone(), writer, on_failure };
     Ok(JournalSettings { journal, on_difference })
 }

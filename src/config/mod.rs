@@ -5,6 +5,7 @@
 //!
 //! Nothing is sent unless the file says `armed = true`.
 
+mod drop_copy;
 mod feed;
 mod journal;
 mod schema;
@@ -25,6 +26,7 @@ use crate::gateway::{GatewayConfig, ResetPolicy, SessionConfig};
 use crate::hedge::{BandConfig, HedgeConfig};
 use crate::portfolio::OpeningBook;
 use crate::risk::Limits;
+use crate::runtime::DropCopyConfig;
 use crate::runtime::placement::Topology;
 use crate::runtime::socket::{FeedAddress, OrderAddress};
 #[cfg(feature = "tls")]
@@ -57,6 +59,8 @@ pub struct Settings {
     pub opening: OpeningBook,
     /// Where the run is written down, if it is.
     pub journal: Option<JournalSettings>,
+    /// A second witness of executions, if there is one.
+    pub drop_copy: Option<DropCopyConfig>,
 }
 
 /// What is wrong with a file, and where.
@@ -117,6 +121,10 @@ impl Settings {
             hedge: hedge(&page, &file.hedge.unwrap_or_default(), &file.limits.unwrap_or_default())?,
             opening: opening(&page, &file.book.unwrap_or_default())?,
             journal: file.journal.as_ref().map(|table| journal::settings(&page, table)).transpose()?,
+            drop_copy: file
+                .drop_copy
+                .map(|table| drop_copy::settings(&page, table, &file.orders, unguessable))
+                .transpose()?,
         })
     }
 }
@@ -536,7 +544,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_needed_from_one_place() {
-        let both = EXAMPLE.replace("secret_env = ", "secret_file = \"/nowhere\"\nsecret_env = ");
+        let both = EXAMPLE.replacen("secret_env = ", "secret_file = \"/nowhere\"\nsecret_env = ", 1);
         assert!(parse(&both).expect_err("two").to_string().contains("either secret_env or secret_file"));
         let none = EXAMPLE.replace("secret_env = \"HEDGECORE_SECRET\"", "");
         assert!(parse(&none).expect_err("none").to_string().contains("either secret_env or secret_file"));

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::journal::recovery::Policy;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -20,6 +22,7 @@ pub(super) struct File {
     pub(super) hedge: Option<Hedge>,
     pub(super) book: Option<Book>,
     pub(super) journal: Option<JournalTable>,
+    pub(super) drop_copy: Option<DropCopyTable>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -140,6 +143,25 @@ pub(super) struct Orders {
     pub(super) reconnect_last_ms: Option<Spanned<u64>>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DropCopyTable {
+    pub(super) address: Spanned<String>,
+    pub(super) source: Option<Spanned<String>>,
+    pub(super) client_id: Spanned<String>,
+    pub(super) secret_env: Option<Spanned<String>>,
+    pub(super) secret_file: Option<Spanned<PathBuf>>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsTable>,
+    #[cfg(not(feature = "tls"))]
+    pub(super) tls: Option<Spanned<toml::Table>>,
+    pub(super) sender: Spanned<String>,
+    pub(super) target: Spanned<String>,
+    pub(super) heartbeat_s: Option<Spanned<u32>>,
+    pub(super) patience_ms: Option<Spanned<u64>>,
+    pub(super) on_difference: Option<OnDifferenceName>,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LimitsTable {
@@ -204,6 +226,15 @@ pub(super) enum OnFailureName {
 pub(super) enum OnDifferenceName {
     Halt,
     Adopt,
+}
+
+impl From<OnDifferenceName> for Policy {
+    fn from(name: OnDifferenceName) -> Self {
+        match name {
+            OnDifferenceName::Halt => Self::Halt,
+            OnDifferenceName::Adopt => Self::Adopt,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

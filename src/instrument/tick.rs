@@ -44,7 +44,7 @@ impl TickTable {
     }
 
     /// The tick that holds at `price`.
-    #[inline]
+    #[inline(always)]
     pub fn at(&self, price: Price) -> Price {
         self.steps().iter().rev().find(|&&(above, _)| price >= above).map_or(self.base, |&(_, tick)| tick)
     }
@@ -64,7 +64,7 @@ impl TickTable {
     }
 
     /// Whether `price` lies on the grid.
-    #[inline]
+    #[inline(always)]
     pub fn is_valid(&self, price: Price) -> bool {
         let tick = self.at(price).0;
         tick <= 0 || price.0 % tick == 0

@@ -191,7 +191,7 @@ choices!(InstrumentState { 0 => Created, 1 => Open, 2 => Closed });
 choices!(BookQuality { 0 => Good, 1 => Crossed, 2 => Stale, 3 => Gapped, 4 => Unknown });
 choices!(TimeInForce { 0 => ImmediateOrCancel, 1 => GoodTilCancel });
 choices!(KillLevel { 0 => Open, 1 => ReduceOnly, 2 => Flatten, 3 => Pause, 4 => Halt });
-choices!(KillCause { 0 => Operator, 1 => Shutdown, 2 => Invariant, 3 => Rejects, 4 => Watchdog, 5 => Repeats, 6 => Loss, 7 => Journal });
+choices!(KillCause { 0 => Operator, 1 => Shutdown, 2 => Invariant, 3 => Rejects, 4 => Watchdog, 5 => Repeats, 6 => Loss, 7 => Journal, 8 => DropCopy });
 
 choices!(Protected { 0 => Orders { underlying }, 1 => Quotes { group } });
 

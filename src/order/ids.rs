@@ -27,6 +27,11 @@ impl ClientOrderIds {
         Self { next: (started_s as u64) << COUNTER_BITS | 1 }
     }
 
+    /// The second at which the process began that gave a number.
+    pub const fn began_s(order: ClientOrderId) -> u64 {
+        order.0 >> COUNTER_BITS
+    }
+
     /// A number never given before.
     #[allow(clippy::should_implement_trait, reason = "an iterator would promise an end that never comes")]
     pub const fn next(&mut self) -> ClientOrderId {

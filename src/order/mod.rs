@@ -1,8 +1,10 @@
 //! Orders: what is asked of the venue, and what became of it.
 //!
 //! [`OrderStore`] enters an order before it leaves and hears every report on it; [`ClientOrderIds`] numbers orders so that
-//! no number is ever used twice. Both belong to the hedge, and nothing is entered but by [`risk::Gate`](crate::risk::Gate).
+//! no number is ever used twice. [`Comparison`] holds what the order session tells of executions against what a second witness
+//! does. The first two belong to the hedge, and nothing is entered but by [`risk::Gate`](crate::risk::Gate).
 
+mod comparison;
 mod executions;
 mod ids;
 mod index;
@@ -12,6 +14,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use comparison::{Comparison, ComparisonCounters, Difference, Execution, Teller, WAITING_MAX};
 pub use executions::{EXECUTIONS_REMEMBERED, Executions};
 pub use ids::ClientOrderIds;
 pub use state::{AppliedFill, NewOrder, Order, OrderState, Outcome, Terms};

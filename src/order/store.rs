@@ -368,9 +368,11 @@ impl OrderStore {
         let at = self.ended[self.ended_first];
         self.ended_first = (self.ended_first + 1) % ORDERS_MAX;
         let Order { new, owed_lots, .. } = self.slots[usize::from(at)].order;
-        self.sides[new.instrument.index()][new.side as usize].lots -= u64::from(owed_lots);
-        self.slots[usize::from(at)].order.owed_lots = 0;
-        self.counters.owed_forgotten += u64::from(owed_lots);
+        if owed_lots > 0 {
+            self.sides[new.instrument.index()][new.side as usize].lots -= u64::from(owed_lots);
+            self.slots[usize::from(at)].order.owed_lots = 0;
+            self.counters.owed_forgotten += u64::from(owed_lots);
+        }
         let slots = &self.slots;
         let number_of = |at: u16| slots[usize::from(at)].order.new.order.0;
         self.index.remove(number_of(at), at, number_of);

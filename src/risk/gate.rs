@@ -59,13 +59,13 @@ impl RefusalCounts {
 /// An order as the checks see it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    order: ClientOrderId,
+    pub(super) order: ClientOrderId,
     pub(super) side: Side,
-    price: Price,
+    pub(super) price: Price,
     pub(super) lots: u32,
     /// By how much it adds to what may fill.
     pub(super) more: u32,
-    rests: bool,
+    pub(super) rests: bool,
 }
 
 impl Asked {

@@ -39,7 +39,7 @@
 //! | kill switch | command, signal, watchdog, invariant | `killed`, `reduce_only` | (b) | 12 | kill switch |
 //! | venue's market-maker protection | `Protection` | `frozen` | (c)(2)(i) | 16 | – |
 //! | cancel on disconnect | gateway settings | – | – | 12, 14 | cancel on disconnect |
-//! | surveillance after the trade | journal | – | (c)(2)(iv) | 13, 17 | drop copy |
+//! | surveillance after the trade | journal; drop copy | – | (c)(2)(iv) | 13, 17 | drop copy |
 //!
 //! Control of who may change limits (15c3-5 (d), RTS 6 article 18 and the annual reviews of both) is a matter of the desk:
 //! here limits are configuration, fixed for the life of a process and hashed at the head of its journal.

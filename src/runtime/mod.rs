@@ -11,6 +11,7 @@ pub mod alloc;
 mod catch_up;
 pub mod clock;
 pub mod control;
+mod drop_copy;
 mod fused;
 pub mod idle;
 mod journal;
@@ -30,6 +31,7 @@ mod watched_gateway;
 mod wiring_models;
 
 pub use catch_up::{ATTEMPTS, WitnessError, catch_up};
+pub use drop_copy::{DropCopyConfig, DropCopySummary};
 pub use fused::Fused;
 pub use journal::{JournalConfig, JournalSummary, OnFailure};
 pub use observer::Observer;

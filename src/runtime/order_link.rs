@@ -237,7 +237,7 @@ fn nanos(time: Duration) -> u64 {
 
 /// When to connect again: a while after a failure, twice as long after the next one, and so on up to a bound.
 #[derive(Debug)]
-struct Attempts {
+pub(super) struct Attempts {
     at: Nanos,
     wait_ns: u64,
     first_ns: u64,
@@ -245,21 +245,21 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn new(address: &OrderAddress) -> Self {
+    pub(super) fn new(address: &OrderAddress) -> Self {
         let first_ns = nanos(address.reconnect_first);
         Self { at: Nanos(0), wait_ns: first_ns, first_ns, last_ns: nanos(address.reconnect_last).max(first_ns) }
     }
 
-    fn is_due(&self, now: Nanos) -> bool {
+    pub(super) fn is_due(&self, now: Nanos) -> bool {
         now >= self.at
     }
 
-    fn failed(&mut self, now: Nanos) {
+    pub(super) fn failed(&mut self, now: Nanos) {
         self.at = Nanos(now.0.saturating_add(self.wait_ns));
         self.wait_ns = self.wait_ns.saturating_mul(2).min(self.last_ns);
     }
 
-    fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         self.wait_ns = self.first_ns;
     }
 }

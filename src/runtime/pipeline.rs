@@ -7,6 +7,7 @@
 //!  cold    [ surface ]◄─market        calibrations ──► greeks          anchors asked for and rebuilt ◄──► greeks
 //!          [ recorder ]◄─exposures, calibrations, orders
 //!          [ control ]           commands ──► greeks; a halt ──► gateway too
+//!          [ drop copy ]         executions of the recorder's held against the venue's second telling
 //! ```
 //!
 //! Start: sockets are opened and stages built before any thread runs, so what cannot work is told at once. Stop: trading is
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use super::alloc::mark_hot;
 use super::clock::StampClock;
 use super::control::{ControlConfig, ControlError, Controls, Desk, RiskShown};
+use super::drop_copy::{self, DropCopy, DropCopyConfig, DropCopySummary, Notes};
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::journal::{self, Health, HotTaps, JournalConfig, JournalSummary, Keeper, Tap};
@@ -79,6 +81,8 @@ pub struct PipelineConfig {
     pub control: ControlConfig,
     /// Where everything is written down, if it is.
     pub journal: Option<JournalConfig>,
+    /// A second witness of executions, if there is one.
+    pub drop_copy: Option<DropCopyConfig>,
 }
 
 /// Why a pipeline did not start.
@@ -116,7 +120,8 @@ pub struct Pipeline {
     observer: Observer,
     front: Front,
     surface: JoinHandle<Surface>,
-    recorder: JoinHandle<(Recorder, Option<Keeper>)>,
+    recorder: JoinHandle<(Recorder, Option<Keeper>, Option<Notes>)>,
+    drop_copy: Option<JoinHandle<DropCopySummary>>,
     desk: JoinHandle<()>,
     notices: Vec<String>,
 }
@@ -151,6 +156,8 @@ pub struct Finished {
     pub recorder: Recorder,
     /// What the journal came to, if there was one.
     pub journal: Option<JournalSummary>,
+    /// What the second witness came to, if there was one.
+    pub drop_copy: Option<DropCopySummary>,
     /// Events that the cold side did not see.
     pub recorder_lost: u64,
     /// Failed reads of market-data sockets.
@@ -257,14 +264,20 @@ impl Pipeline {
             threads::run_surface(surface, rebuilder, surface_in, calibrations, clock, shows.surface, idler)
         })?;
         let keeper = keeper.map(|keeper| keeper.answering_to(Arc::clone(&controls)));
-        let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap, keeper };
+        let started_s = config.hedge.started_s;
+        let drop_copy = config.drop_copy.map(|of| drop_copy::join(of, started_s, Arc::clone(&controls), clock));
+        let (notes, drop_copy) = drop_copy.unzip();
+        let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap, keeper, notes };
+        let abandoned = Arc::clone(&control);
+        let listen = |copy: DropCopy| spawner.cold("drop copy", move |_| copy.run(|| abandoned.is_abandoned()));
+        let drop_copy = drop_copy.map(listen).transpose()?;
         let (shared, recorder_control) = (Arc::clone(&progress), Arc::clone(&control));
         let recorder = spawner.cold("recorder", move |idler| {
             threads::run_recorder(recorder, taps, (&shared, &recorded), &recorder_control, clock, idler)
         })?;
         let ended = Arc::clone(&control);
         let desk = spawner.cold("control", move |_| desk.run(|| ended.is_stopping()))?;
-        Ok(Self { control, controls, progress, observer, front, surface, recorder, desk, notices })
+        Ok(Self { control, controls, progress, observer, front, surface, recorder, drop_copy, desk, notices })
     }
 
     /// How far it is, a few milliseconds ago.
@@ -309,7 +322,7 @@ impl Pipeline {
             }
             Front::Solo(all) => drop(all.join()),
         }
-        drop((self.surface.join(), self.recorder.join(), self.desk.join()));
+        drop((self.surface.join(), self.recorder.join(), self.desk.join(), self.drop_copy.map(JoinHandle::join)));
     }
 
     /// Sends nothing more, and gives the venue a moment to say what becomes of what it has: a fill that is on its way
@@ -357,7 +370,7 @@ impl Pipeline {
             }
         };
         let surface = join("surface", self.surface)?;
-        let (mut recorder, mut keeper) = join("recorder", self.recorder)?;
+        let (mut recorder, mut keeper, notes) = join("recorder", self.recorder)?;
         join("control", self.desk)?;
 
         // What the venue still reported after the greeks had ended.
@@ -368,6 +381,7 @@ impl Pipeline {
         }
         for event in exposures {
             recorder.event(&event);
+            notes.iter().for_each(|notes| notes.event(&event));
             hedge.step(&event, &mut orders);
             late.push(Record::Output { event });
         }
@@ -378,6 +392,9 @@ impl Pipeline {
         if let Some(keeper) = &mut keeper {
             late.iter().for_each(|record| keeper.append_late(record));
         }
+        // With the last of what the order session told, the witness has heard all.
+        drop(notes);
+        let drop_copy = self.drop_copy.map(|thread| join("drop copy", thread)).transpose()?;
         Ok(Finished {
             feed,
             greeks,
@@ -386,6 +403,7 @@ impl Pipeline {
             surface,
             recorder,
             journal: keeper.map(Keeper::close),
+            drop_copy,
             recorder_lost,
             receive_errors: ingest.errors(),
             sockets: ingest.stats(),

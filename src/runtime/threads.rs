@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::clock::StampClock;
 use super::control::Board;
+use super::drop_copy::Notes;
 use super::fused::Fused;
 use super::idle::{IdleStrategy, Idler};
 use super::journal::{Keeper, StageTap, Tap};
@@ -520,6 +521,8 @@ pub(super) struct Taps {
     pub(super) orders: Consumer<Instruction>,
     /// Writes the journal, if there is one.
     pub(super) keeper: Option<Keeper>,
+    /// Tells a second witness of executions, if there is one.
+    pub(super) notes: Option<Notes>,
 }
 
 impl Taps {
@@ -545,7 +548,7 @@ pub(super) fn run_recorder(
     control: &Control,
     clock: StampClock,
     mut idler: Idler,
-) -> (Recorder, Option<Keeper>) {
+) -> (Recorder, Option<Keeper>, Option<Notes>) {
     let (mut beat, mut slow_beat) = (Beat::new(PROGRESS_NS), Beat::new(RECORDED_NS));
     let mut rings = [RingShown::default(); 3];
     let (mut exposures, mut orders) = (Vec::new(), Vec::new());
@@ -560,6 +563,10 @@ pub(super) fn run_recorder(
         let now = clock.now();
         if let Some(keeper) = &mut taps.keeper {
             taken += usize::from(keeper.write(&exposures, &orders, now));
+        }
+        if let Some(notes) = &taps.notes {
+            orders.iter().for_each(|instruction| notes.instruction(instruction));
+            exposures.iter().for_each(|event| notes.event(event));
         }
         exposures.drain(..).for_each(|event| recorder.event(&event));
         orders.drain(..).for_each(|instruction| recorder.instruction(&instruction));
@@ -577,7 +584,7 @@ pub(super) fn run_recorder(
         }
         idler.idle(taken > 0);
     }
-    (recorder, taps.keeper)
+    (recorder, taps.keeper, taps.notes)
 }
 
 /// Shared by every thread.

@@ -47,7 +47,8 @@ fn fix() -> Both {
 
 /// With another setting than the usual one, if one is given.
 fn fix_with(mut venue: VenueConfig, cancel_on_disconnect: Option<bool>) -> Both {
-    let names = FixNames { sender: "VENUE".to_owned(), target: "DESK".to_owned(), reset_on_logon: false };
+    let (sender, target) = ("VENUE".to_owned(), "DESK".to_owned());
+    let names = FixNames { sender, target, reset_on_logon: false, drop_copy: None };
     venue.session.fix = Some(names);
     let credentials = Credentials::new(&venue.session.client_id, &venue.session.secret).expect("both fit");
     let rules = FixRules { heartbeat_s: 5, ..FixRules::new("DESK", "VENUE").expect("names") };

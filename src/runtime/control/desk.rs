@@ -56,11 +56,11 @@ impl Controls {
         if level == KillLevel::Halt {
             self.board.halt();
         }
-        self.send(Body::Kill { level, cause, by })
+        self.tell(Body::Kill { level, cause, by })
     }
 
-    /// Sends a command on its way; false when the ring is full.
-    fn send(&self, body: Body) -> bool {
+    /// Puts an event into the greeks' input; false when the ring is full.
+    pub(in crate::runtime) fn tell(&self, body: Body) -> bool {
         let event = Event { trail: Trail::default(), time: self.clock.now(), body };
         self.commands.lock().is_ok_and(|mut commands| commands.try_push(event).is_ok())
     }
@@ -82,7 +82,7 @@ impl Controls {
         let is_sent = match command {
             Command::Status => return self.status(),
             Command::Level(level, by) => self.command(level, KillCause::Operator, by),
-            Command::Thaw(by) => self.send(Body::Thaw { by }),
+            Command::Thaw(by) => self.tell(Body::Thaw { by }),
         };
         if !is_sent {
             return format!("refused: too many commands wait\n{}", self.status());

@@ -53,7 +53,7 @@ pub(super) fn venue(options: &Options, dice: &Dice) -> VenueConfig {
     }
     if options.orders == OrderProtocol::Fix {
         let (target, sender) = (NAMES.0.to_owned(), NAMES.1.to_owned());
-        session.fix = Some(FixNames { sender, target, reset_on_logon: false });
+        session.fix = Some(FixNames { sender, target, reset_on_logon: false, drop_copy: None });
     }
     let mut book = Random::new(options.seed ^ 0x626f_6f6b);
     for contract in Universe::new(&config.universe, config.start).contracts {

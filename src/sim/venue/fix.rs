@@ -3,11 +3,13 @@
 //! The desk speaks the binary protocol; this front speaks for a client that does not, as venues do it themselves. Amounts
 //! are contracts, the client's number comes back in `OrigClOrdID` (41), the venue's name of an order stands in `ClOrdID`
 //! (11) and `OrderID` (37), fills come as the group `NoFills` (1362). What is reported while nobody is connected can be
-//! asked for again.
+//! asked for again. Where the client has a drop copy, every report of an execution goes there too; one may be lost on the way to
+//! the order session on purpose, for that to show.
 
 use std::collections::HashMap;
 
 use super::desk::{Desk, Floor, Whim};
+use super::drop_copy::DropCopy;
 use super::exchange::{Exchange, Print};
 use super::link::Link;
 use super::matching::Resting;
@@ -39,6 +41,9 @@ pub struct FixFront {
     cancel_on_disconnect: CancelOnDisconnect,
     reset_on_logon: bool,
     connected: bool,
+    drop_copy: Option<DropCopy>,
+    /// Executions that are still told before one is lost on the way to the order session.
+    until_lost: Option<u64>,
 }
 
 /// What a client asked for, and how it stands.
@@ -68,8 +73,15 @@ impl FixFront {
         let rules = FixRules { heartbeat_s: config.heartbeat_s, ..FixRules::new(&names.sender, &names.target)? };
         let any = config.client_id.is_empty();
         let client = (!any).then(|| Credentials::new(&config.client_id, &config.secret)).transpose()?;
+        let rules = FixRules { strict: true, ..rules };
+        let drop_copy = names.drop_copy.as_ref().map(|target| {
+            let names = FixRules::new(&names.sender, target)?;
+            Ok(DropCopy::new(FixRules { target: names.target, ..rules.clone() }, client.clone()))
+        });
         Ok(Self {
-            acceptor: Acceptor::new(FixRules { strict: true, ..rules }, client),
+            drop_copy: drop_copy.transpose()?,
+            until_lost: config.lose_execution,
+            acceptor: Acceptor::new(rules, client),
             desk: Desk::new(config.orders_per_second, None),
             link: Link::open(),
             orders: HashMap::new(),
@@ -138,6 +150,12 @@ impl FixFront {
     pub fn tick(&mut self, now: Nanos) {
         self.acceptor.tick(now);
         self.flush();
+        self.drop_copy.iter_mut().for_each(|copy| copy.tick(now));
+    }
+
+    /// The session that hears of executions alone.
+    pub(super) fn drop_copy(&mut self) -> Option<&mut DropCopy> {
+        self.drop_copy.as_mut()
     }
 
     /// Bytes for the client.
@@ -444,7 +462,7 @@ impl FixFront {
         let known = exchange.listings().get(asked.listing).is_some();
         debug_assert!(known || told.status == b'8', "only refused orders are on nothing");
         let leaves = if matches!(told.status, b'0' | b'1') { asked.terms.qty - asked.cum } else { 0 };
-        self.acceptor.send(kind::EXECUTION_REPORT, now, |report: &mut Writer<'_>| {
+        let write = |report: &mut Writer<'_>| {
             let venue_order = asked.venue_order as u64;
             report.number(b"37=", venue_order).number(b"11=", venue_order).number(b"41=", told.client as u64);
             report
@@ -461,7 +479,16 @@ impl FixFront {
                     report.number(b"1363=", *execution as u64).decimal_e9(b"1364=", *price).decimal_e9(b"1365=", *qty);
                 }
             }
-        });
+        };
+        let is_execution = !told.fills.is_empty();
+        if let Some(copy) = self.drop_copy.as_mut().filter(|_| is_execution) {
+            copy.show(now, write);
+        }
+        let is_lost = is_execution && self.until_lost == Some(0);
+        self.until_lost = self.until_lost.and_then(|until| until.checked_sub(u64::from(is_execution)));
+        if !is_lost {
+            self.acceptor.send(kind::EXECUTION_REPORT, now, write);
+        }
     }
 
     fn refuse(&mut self, order: u64, response_to: u8, text: &str, now: Nanos) {

@@ -1,6 +1,7 @@
 //! The order session in the protocol that the venue was configured with.
 
 use super::desk::{Floor, Whim};
+use super::drop_copy::DropCopy;
 use super::exchange::{Exchange, Print};
 use super::fix::FixFront;
 use super::matching::Resting;
@@ -75,6 +76,14 @@ impl Front {
 
     pub(super) fn came_true(&mut self, whim: Whim) -> bool {
         each!(self, session => session.came_true(whim))
+    }
+
+    /// Only FIX has one.
+    pub(super) fn drop_copy(&mut self) -> Option<&mut DropCopy> {
+        match self {
+            Self::Binary(_) => None,
+            Self::Fix(session) => session.drop_copy(),
+        }
     }
 
     /// FIX says nothing of orders that are not the session's own.

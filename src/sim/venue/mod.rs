@@ -14,6 +14,7 @@
 pub mod account;
 pub mod crowd;
 pub mod desk;
+mod drop_copy;
 pub mod exchange;
 pub mod fix;
 mod front;
@@ -41,6 +42,7 @@ use crate::units::{Lots, Nanos, Price, Side, VenueInstrumentId, VenueOrderId};
 use account::Account;
 use crowd::Crowd;
 use desk::Floor;
+use drop_copy::DropCopy;
 use exchange::Exchange;
 use front::Front;
 use market::Market;
@@ -346,6 +348,11 @@ impl Venue {
     pub fn statement(&self) -> Statement {
         let open_orders = self.session.open_orders();
         self.account.statement(&self.exchange, &self.market, &self.universe, self.stepped, open_orders)
+    }
+
+    /// The session on which the client hears of executions alone, if it has one.
+    fn drop_copy(&mut self) -> Option<&mut DropCopy> {
+        self.session.drop_copy()
     }
 
     fn publish(&mut self, now: Nanos, publish: &mut dyn FnMut(Channel, &[u8])) {

@@ -3,7 +3,7 @@
 //! Market data leaves by UDP, incremental and snapshot lines on two ports of one multicast group, and once more on two
 //! others if asked for; where the host refuses multicast on its loopback interface they go to the loopback address itself,
 //! and a notice says so. What a Starbase client misses it asks for at a port of its own. Orders come by TCP,
-//! one client at a time: a new connection replaces the one before it. The thread sleeps until bytes arrive or a
+//! one client at a time: a new connection replaces the one before it. So does the drop copy's, at a door of its own. The thread sleeps until bytes arrive or a
 //! millisecond has passed, so it answers an order at once and costs little else. Venue time is the configured start plus
 //! the time since the thread began.
 //!
@@ -22,6 +22,7 @@ use mio::net::{TcpListener, TcpStream, UdpSocket as UdpService};
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::drop_copy::DropCopy;
 use super::{Channel, ConfigError, Statement, Venue, VenueConfig};
 use crate::feed::Protocol as Wire;
 use crate::runtime::socket::FeedAddress;
@@ -33,9 +34,9 @@ pub const UNREAD_BYTES_MAX: usize = 16 << 20;
 const SLEEP: Duration = Duration::from_millis(1);
 /// How long a probe of the multicast group may take.
 const PROBE_PATIENCE: Duration = Duration::from_millis(200);
-const LISTENER: Token = Token(0);
-const CLIENT: Token = Token(1);
-const SERVICE: Token = Token(2);
+const SERVICE: Token = Token(0);
+/// Of the door for orders, its listener and its client; those of the drop copy's follow.
+const FIRST_DOOR: usize = 1;
 
 /// Where the venue is reached. Ports of 0 are chosen by the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Endpoints {
     pub order_host: Ipv4Addr,
     /// Port of the order session.
     pub order_port: u16,
+    /// Where the drop copy listens, if the client has one.
+    pub drop_copy: Option<SocketAddrV4>,
     /// Whether everything is sent a second time, on a line of its own.
     pub two_lines: bool,
     /// Ports of that line: incremental, snapshots.
@@ -66,6 +69,7 @@ impl Default for Endpoints {
             snapshot_port: 0,
             order_host: Ipv4Addr::LOCALHOST,
             order_port: 0,
+            drop_copy: None,
             two_lines: false,
             second_ports: [0; 2],
             service_port: 0,
@@ -124,11 +128,14 @@ impl VenueServer {
             snapshot.push(Outlet::open("snapshots, line B", group, snapshots, &mut notices)?);
         }
         let order_address = SocketAddrV4::new(endpoints.order_host, endpoints.order_port);
-        let fail = |source| VenueError::Socket { purpose: "orders", address: order_address, source };
-        let mut listener = TcpListener::bind(order_address.into()).map_err(fail)?;
-        let orders = listener.local_addr().map_err(fail)?;
         let poll = Poll::new().map_err(VenueError::Thread)?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE).map_err(VenueError::Thread)?;
+        let (door, orders) = Door::open(Purpose::Orders, order_address, &poll)?;
+        let (mut doors, mut drop_copy) = (vec![door], None);
+        if let Some(address) = endpoints.drop_copy {
+            let (door, bound) = Door::open(Purpose::DropCopy, address, &poll)?;
+            doors.push(door);
+            drop_copy = Some(bound);
+        }
 
         let mut feeds = Vec::new();
         for lines in [&incremental, &snapshot] {
@@ -151,11 +158,11 @@ impl VenueServer {
         };
         let shared = Arc::new(Shared::default());
         let (commands, inbox) = channel();
-        let (client, shared_too) = (None, Arc::clone(&shared));
-        let floor = Floor { venue, incremental, snapshot, service, listener, poll, client, inbox, shared: shared_too };
+        let shared_too = Arc::clone(&shared);
+        let floor = Floor { venue, incremental, snapshot, service, doors, poll, inbox, shared: shared_too };
         let thread = std::thread::Builder::new().name("venue".to_owned()).spawn(move || floor.run());
         let thread = Some(thread.map_err(VenueError::Thread)?);
-        Ok(VenueHandle { feeds, orders, notices, shared, commands, thread })
+        Ok(VenueHandle { feeds, orders, drop_copy, notices, shared, commands, thread })
     }
 }
 
@@ -164,6 +171,7 @@ impl VenueServer {
 pub struct VenueHandle {
     feeds: Vec<FeedAddress>,
     orders: SocketAddr,
+    drop_copy: Option<SocketAddr>,
     notices: Vec<String>,
     shared: Arc<Shared>,
     commands: Sender<Command>,
@@ -179,6 +187,11 @@ impl VenueHandle {
     /// Where to connect for orders.
     pub fn order_address(&self) -> SocketAddr {
         self.orders
+    }
+
+    /// Where to connect for the drop copy, if there is one.
+    pub fn drop_copy_address(&self) -> Option<SocketAddr> {
+        self.drop_copy
     }
 
     /// What the host granted less of than was asked.
@@ -322,9 +335,9 @@ struct Floor {
     incremental: Vec<Outlet>,
     snapshot: Vec<Outlet>,
     service: Option<UdpService>,
-    listener: TcpListener,
+    /// For orders, and for the drop copy if there is one.
+    doors: Vec<Door>,
     poll: Poll,
-    client: Option<TcpStream>,
     inbox: Receiver<Command>,
     shared: Arc<Shared>,
 }
@@ -347,11 +360,19 @@ impl Floor {
             }
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(now),
                     SERVICE => self.send_again(&mut buffer, now),
-                    _ => self.read(&mut buffer, now),
+                    Token(token) => {
+                        let (door, is_client) = ((token - FIRST_DOOR) / 2, (token - FIRST_DOOR) % 2 == 1);
+                        let Self { venue, doors, poll, .. } = &mut self;
+                        if is_client {
+                            doors[door].read(venue, &mut buffer, poll, now);
+                        } else {
+                            doors[door].accept(venue, poll, now);
+                        }
+                    }
                 }
             }
+            self.write(now);
             let (incremental, snapshot, shared) = (&self.incremental, &self.snapshot, &self.shared);
             self.venue.advance(now, &mut |channel, packet| {
                 let lines = match channel {
@@ -365,6 +386,11 @@ impl Floor {
         self.venue.statement()
     }
 
+    fn write(&mut self, now: Nanos) {
+        let Self { venue, doors, poll, .. } = self;
+        doors.iter_mut().for_each(|door| door.write(venue, poll, now));
+    }
+
     /// Answers what was asked to be sent again.
     fn send_again(&mut self, buffer: &mut [u8], now: Nanos) {
         let Some(service) = &self.service else { return };
@@ -373,38 +399,85 @@ impl Floor {
             self.venue.resend(&buffer[..length], now, &mut |answer| drop(service.send_to(answer, client)));
         }
     }
+}
 
-    fn accept(&mut self, now: Nanos) {
+/// Who comes through a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Orders,
+    DropCopy,
+}
+
+/// A listener and the client that it let in last.
+struct Door {
+    purpose: Purpose,
+    listener: TcpListener,
+    client: Option<TcpStream>,
+}
+
+impl Door {
+    /// A door that nobody has come through, and where it is.
+    fn open(purpose: Purpose, address: SocketAddrV4, poll: &Poll) -> Result<(Self, SocketAddr), VenueError> {
+        let name = match purpose {
+            Purpose::Orders => "orders",
+            Purpose::DropCopy => "the drop copy",
+        };
+        let fail = |source| VenueError::Socket { purpose: name, address, source };
+        let mut listener = TcpListener::bind(address.into()).map_err(fail)?;
+        let bound = listener.local_addr().map_err(fail)?;
+        let door = FIRST_DOOR + 2 * purpose as usize;
+        poll.registry().register(&mut listener, Token(door), Interest::READABLE).map_err(VenueError::Thread)?;
+        Ok((Self { purpose, listener, client: None }, bound))
+    }
+
+    fn accept(&mut self, venue: &mut Venue, poll: &Poll, now: Nanos) {
         while let Ok((mut stream, _)) = self.listener.accept() {
-            self.hang_up(now);
-            let registered = self.poll.registry().register(&mut stream, CLIENT, Interest::READABLE);
+            self.hang_up(venue, poll, now);
+            let client = Token(FIRST_DOOR + 2 * self.purpose as usize + 1);
+            let registered = poll.registry().register(&mut stream, client, Interest::READABLE);
             if registered.and_then(|()| stream.set_nodelay(true)).is_ok() {
-                self.venue.connect(now);
+                match self.purpose {
+                    Purpose::Orders => venue.connect(now),
+                    Purpose::DropCopy => venue.drop_copy().into_iter().for_each(|copy| copy.connect(now)),
+                }
                 self.client = Some(stream);
             }
         }
     }
 
     /// Reads until nothing waits, answering after each piece.
-    fn read(&mut self, buffer: &mut [u8], now: Nanos) {
+    fn read(&mut self, venue: &mut Venue, buffer: &mut [u8], poll: &Poll, now: Nanos) {
         while let Some(client) = &mut self.client {
             match client.read(buffer) {
-                Ok(0) => self.hang_up(now),
+                Ok(0) => self.hang_up(venue, poll, now),
                 Ok(length) => {
-                    self.venue.receive(&buffer[..length], now);
-                    self.write(now);
+                    match self.purpose {
+                        Purpose::Orders => venue.receive(&buffer[..length], now),
+                        Purpose::DropCopy => {
+                            venue.drop_copy().into_iter().for_each(|copy| copy.receive(&buffer[..length], now));
+                        }
+                    }
+                    self.write(venue, poll, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.hang_up(now),
+                Err(_) => self.hang_up(venue, poll, now),
             }
         }
     }
 
     /// Writes what the client takes; what it does not is tried again within a millisecond.
-    fn write(&mut self, now: Nanos) {
+    fn write(&mut self, venue: &mut Venue, poll: &Poll, now: Nanos) {
         let Some(client) = &mut self.client else { return };
-        let outgoing = self.venue.outgoing();
+        let wants_close = match self.purpose {
+            Purpose::Orders => venue.wants_close(),
+            Purpose::DropCopy => venue.drop_copy().is_none_or(|copy| copy.wants_close()),
+        };
+        let outgoing = match self.purpose {
+            Purpose::Orders => Some(venue.outgoing()),
+            Purpose::DropCopy => venue.drop_copy().map(DropCopy::outgoing),
+        };
+        let Some(outgoing) = outgoing else { return self.hang_up(venue, poll, now) };
         let mut at = 0;
         let lost = loop {
             if at == outgoing.len() {
@@ -420,17 +493,20 @@ impl Floor {
         };
         outgoing.drain(..at);
         let unread = outgoing.len();
-        if lost || unread > UNREAD_BYTES_MAX || (unread == 0 && self.venue.wants_close()) {
-            self.hang_up(now);
+        if lost || unread > UNREAD_BYTES_MAX || (unread == 0 && wants_close) {
+            self.hang_up(venue, poll, now);
         }
     }
 
-    fn hang_up(&mut self, now: Nanos) {
+    fn hang_up(&mut self, venue: &mut Venue, poll: &Poll, now: Nanos) {
         if let Some(mut client) = self.client.take() {
             // Both fail only for a socket that is already gone.
-            let _ = self.poll.registry().deregister(&mut client);
+            let _ = poll.registry().deregister(&mut client);
             let _ = client.shutdown(std::net::Shutdown::Both);
-            self.venue.disconnect(now);
+            match self.purpose {
+                Purpose::Orders => venue.disconnect(now),
+                Purpose::DropCopy => venue.drop_copy().into_iter().for_each(DropCopy::disconnect),
+            }
         }
     }
 }

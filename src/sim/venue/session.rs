@@ -47,6 +47,8 @@ pub struct SessionConfig {
     pub protection: Option<ProtectionConfig>,
     /// Orders come by FIX, between these names; by the binary protocol when `None`.
     pub fix: Option<FixNames>,
+    /// By FIX: so many executions are told before one is lost on the way to the order session.
+    pub lose_execution: Option<u64>,
 }
 
 /// Names of the two ends of a FIX session.
@@ -58,6 +60,8 @@ pub struct FixNames {
     pub target: String,
     /// Whether every logon starts both directions again.
     pub reset_on_logon: bool,
+    /// The client on a second session, its drop copy, if it has one.
+    pub drop_copy: Option<String>,
 }
 
 impl Default for SessionConfig {
@@ -70,6 +74,7 @@ impl Default for SessionConfig {
             orders_per_second: 500,
             protection: None,
             fix: None,
+            lose_execution: None,
         }
     }
 }

@@ -359,7 +359,7 @@ fn a_view_without_a_terminal_and_metrics_without_a_port_are_refused_before_anyth
 
 #[test]
 fn arguments_that_make_no_sense_are_refused_in_one_line() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["demo", "--topology", "ring"], "`ring` is no topology"),
         (&["demo", "--cores", "1000"], "core 1000 is not available"),
         (&["demo", "--cores", "0,0"], "core 0 is listed twice"),
@@ -372,6 +372,8 @@ fn arguments_that_make_no_sense_are_refused_in_one_line() {
         (&["replay"], "--pcap <FILE>..."),
         (&["replay", "--pcap"], "a value is required for '--pcap"),
         (&["inspect"], "<FILE>"),
+        (&["venue", "--protection", "-1"], "'-1'"),
+        (&["venue", "--protection=1e10"], "not an amount that can trade"),
         (&["evaluate"], "--help"),
         (&["hedge"], "'hedge'"),
     ];

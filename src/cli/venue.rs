@@ -14,13 +14,16 @@ use super::CliError;
 use super::demo::Market;
 use crate::feed::Line;
 use crate::sim::venue::server::Endpoints;
-use crate::sim::venue::{FixNames, Universe, VenueConfig, VenueHandle, VenueServer};
-use crate::units::{Lots, Nanos};
+use crate::sim::venue::{FixNames, ProtectionConfig, Universe, VenueConfig, VenueHandle, VenueServer};
+use crate::units::{Lots, Nanos, Quantity};
 
 /// Between two looks at the clock and the signals.
 const NAP: Duration = Duration::from_millis(20);
 /// Where the secret of the venue's client may stand.
 const SECRET: &str = "HEDGECORE_SECRET";
+
+/// The number of the client's group of quotes, where anything is protected.
+const PROTECTED_GROUP: i64 = 1;
 
 /// Arguments of `venue`.
 #[derive(Debug, Args)]
@@ -64,12 +67,22 @@ pub(super) struct VenueArgs {
     /// What the client holds before its first fill
     #[arg(long, value_enum, default_value_t = Opening::Flat)]
     opening: Opening,
+    /// Market-maker protection of what rests: once more than this amount of an underlying has traded within a second, the
+    /// client's protected orders of it end, and more are refused until it asks. Over Starbase, where orders say that they
+    /// are under it
+    #[arg(long, value_name = "AMOUNT", conflicts_with = "fix", value_parser = amount)]
+    protection: Option<Quantity>,
     /// Seed of the market
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// End after so many seconds; otherwise a signal does
     #[arg(long, value_name = "SECONDS", value_parser = super::positive)]
     seconds: Option<f64>,
+}
+
+fn amount(text: &str) -> Result<Quantity, &'static str> {
+    let amount = text.parse().ok().and_then(Quantity::from_f64);
+    amount.filter(|amount| amount.0 >= 0).ok_or("not an amount that can trade")
 }
 
 /// What a client brings.
@@ -104,6 +117,12 @@ pub(super) fn run(args: &VenueArgs) -> Result<(), CliError> {
         config.positions = options.map(|contract| (contract.name, Lots(-1))).collect();
     }
     config.publish.protocol = args.feed.protocol();
+    config.session.protection = args.protection.map(|quantity_max| ProtectionConfig {
+        group: PROTECTED_GROUP,
+        quantity_max,
+        window_ns: Nanos::PER_SECOND,
+        frozen_ns: 0,
+    });
     if let (Some(sender), Some(target)) = (&args.sender, &args.target) {
         let (sender, target) = (sender.clone(), target.clone());
         let (reset_on_logon, drop_copy) = (args.reset_on_logon, args.drop_copy_target.clone());

@@ -23,7 +23,7 @@ use toml::Spanned;
 use crate::feed::FeedConfig;
 use crate::gateway::fix::{Credentials, FixConfig, FixRules, NonceSeed};
 use crate::gateway::{GatewayConfig, ResetPolicy, SessionConfig};
-use crate::hedge::{BandConfig, HedgeConfig};
+use crate::hedge::{BandConfig, ExecutionConfig, HedgeConfig, UnknownPolicy};
 use crate::portfolio::OpeningBook;
 use crate::risk::Limits;
 use crate::runtime::DropCopyConfig;
@@ -331,7 +331,18 @@ fn hedge(page: &Page<'_>, hedge: &Hedge, table: &LimitsTable) -> Result<HedgeCon
         let what = "an order at this slippage would lie beyond limits.collar and be refused".to_owned();
         return Err(page.fault(hedge.slippage.as_ref().map(Spanned::span).unwrap_or_default(), what));
     }
-    Ok(HedgeConfig { band, limits, slippage_e9, ..usual })
+    let policy = hedge.policy.as_ref().map_or(Ok(usual.policy), |name| {
+        name.get_ref().parse().map_err(|error: UnknownPolicy| page.fault(name.span(), error.to_string()))
+    })?;
+    let rests = usual.execution;
+    let rest_ms = page.within(&hedge.rest_ms, 1..=3_600_000, rests.rest_ns / Nanos::PER_MILLI)?;
+    let execution = ExecutionConfig {
+        rest_below: page.within(&hedge.rest_below, 0.0..=1e9, rests.rest_below)?,
+        rest_saving_share: page.within(&hedge.rest_saving_share, 0.0..=1.0, rests.rest_saving_share)?,
+        rest_ns: rest_ms * Nanos::PER_MILLI,
+        ..rests
+    };
+    Ok(HedgeConfig { policy, band, execution, limits, slippage_e9, ..usual })
 }
 
 fn opening(page: &Page<'_>, book: &Book) -> Result<OpeningBook, ConfigError> {
@@ -377,9 +388,7 @@ mod tests {
     #[test]
     fn the_example_says_what_the_defaults_are() {
         let settings = parse(EXAMPLE).expect("valid");
-        assert_eq!(settings.hedge.limits, Limits::default());
-        assert_eq!(settings.hedge.slippage_e9, HedgeConfig::default().slippage_e9);
-        assert_eq!(settings.hedge.band, BandConfig::default());
+        assert_eq!(settings.hedge, HedgeConfig::default());
         assert_eq!(settings.feed, FeedConfig::default());
     }
 
@@ -402,6 +411,8 @@ mod tests {
             ),
             ("cancel_reserve = 200", "cancel_reserve = 2000", "cancel_reserve", "no message for orders"),
             ("slippage = 0.001", "slippage = 0.05", "slippage", "beyond limits.collar"),
+            ("policy = \"whalley-wilmott\"", "policy = \"hope\"", "policy", "zakamouline or program"),
+            ("rest_ms = 250", "rest_ms = 0", "rest_ms", "0 is out of range: 1 to 3600000"),
             ("armed = false", "armed = maybe", "armed", ""),
         ] {
             assert!(EXAMPLE.contains(from), "{from}");

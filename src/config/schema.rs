@@ -177,6 +177,10 @@ pub(super) struct LimitsTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Hedge {
+    pub(super) policy: Option<Spanned<String>>,
+    pub(super) rest_below: Option<Spanned<f64>>,
+    pub(super) rest_saving_share: Option<Spanned<f64>>,
+    pub(super) rest_ms: Option<Spanned<u64>>,
     pub(super) risk_aversion: Option<Spanned<f64>>,
     pub(super) half_width_min: Option<Spanned<f64>>,
     pub(super) half_width_max: Option<Spanned<f64>>,

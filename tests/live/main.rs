@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod protection;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, UdpSocket};
@@ -106,7 +108,7 @@ fn venue(protocol: &str, orders: u16, feed: u16, more: &[&str]) -> Process {
 
 /// The example of the repository with this protocol and these ports, and a book of options to hedge.
 fn config(name: &str, protocol: &str, armed: bool, orders: u16, feed: u16) -> PathBuf {
-    let example = include_str!("../examples/hedgecore.toml");
+    let example = include_str!("../../examples/hedgecore.toml");
     let text = example
         .replace("armed = false", &format!("armed = {armed}"))
         .replace("protocol = \"fix\"", &format!("protocol = \"{protocol}\""))

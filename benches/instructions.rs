@@ -20,6 +20,7 @@ use std::{env, fs};
 mod rig {
     pub(crate) mod greeks;
     pub(crate) mod orders;
+    pub(crate) mod tally;
 }
 #[path = "rig/steps.rs"]
 mod steps;

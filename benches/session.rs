@@ -2,7 +2,8 @@
 //!
 //! Every call works on different numbers (order, sequence, execution), so that nothing is hoisted out of the loop. The
 //! codec stands alone (`wire`), inside the session (`gateway`: table look-up, numbering, send buffer, reports), and beside
-//! it each update of an order in the store (`order`), with 512 orders live and every slot used before. Sockets are not in it.
+//! it each update of an order in the store (`order`), with 512 orders live and every slot used before; and what the journal
+//! costs a hot thread (`journal`). Sockets are not in it.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -12,8 +13,10 @@ use hedgecore::event::{Body, Event};
 use hedgecore::gateway::{Gateway, SessionConfig};
 use hedgecore::instrument::Symbol;
 use hedgecore::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, NewOrder, ORDERS_MAX, OrderStore, TimeInForce};
+use hedgecore::ring::{Consumer, broadcast};
 use hedgecore::risk::{Gate, Instruction, Limits};
-use hedgecore::stage::{Full, Outbox};
+use hedgecore::runtime::{StageTap, Watched};
+use hedgecore::stage::{Full, Outbox, Stage};
 use hedgecore::units::*;
 use hedgecore::wire::starbase::orders::*;
 use zerocopy::byteorder::little_endian::{I32, I64};
@@ -21,6 +24,8 @@ use zerocopy::{FromBytes, FromZeros};
 
 #[path = "rig/orders.rs"]
 mod rig;
+#[path = "rig/tally.rs"]
+mod tally;
 
 use rig::{INSTRUMENT, LOT, VENUE, envelope, market, new_order, perpetual, request, view};
 
@@ -260,5 +265,36 @@ fn order(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, wire, gateway, order);
+/// A step of a stage that does next to nothing, without and with the journal's tap, beside one bare publish.
+fn journal(c: &mut Criterion) {
+    let mut group = c.benchmark_group("journal");
+    let event = market(&perpetual())[1];
+    let mut out: Vec<Instruction> = Vec::new();
+    let mut untapped = Watched::new(tally::Tally(0), ());
+    group.bench_function("step_untapped", |b| b.iter(|| untapped.step(black_box(&event), &mut out)));
+    let (tap, mut published) = StageTap::apart().expect("its rings");
+    let mut tapped = Watched::new(tally::Tally(0), Some(tap));
+    let (mut producer, [mut consumer]) = broadcast::<Event, 1>(1 << 15).expect("a ring");
+    let drained = |updates, ring: &mut Consumer<Event>, publish: &mut dyn FnMut()| {
+        let batch = || {
+            let began = Instant::now();
+            (0..BATCH).for_each(|_| publish());
+            let took = began.elapsed();
+            assert_eq!(ring.drain(BATCH as usize, |_| {}), BATCH as usize, "one message a step");
+            took
+        };
+        timed(updates, batch)
+    };
+    group.bench_function("step_tapped", |b| {
+        b.iter_custom(|updates| drained(updates, &mut published, &mut || tapped.step(black_box(&event), &mut out)));
+    });
+    group.bench_function("bare_publish", |b| {
+        b.iter_custom(|updates| {
+            drained(updates, &mut consumer, &mut || assert!(producer.try_push(*black_box(&event)).is_ok()))
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, wire, gateway, order, journal);
 criterion_main!(benches);

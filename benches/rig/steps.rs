@@ -12,24 +12,26 @@ use hedgecore::pricing::implied_vol::implied_vol_near;
 use hedgecore::pricing::{Anchor8, Exposure, Strip};
 use hedgecore::ring::{Producer, broadcast};
 use hedgecore::risk::{Gate, Instruction, Limits, View};
+use hedgecore::runtime::{StageTap, Watched};
 use hedgecore::stage::{Full, Outbox, Stage};
 use hedgecore::units::*;
 use hedgecore::wire::deribit_multicast::{BookBlock, BookChange, BookEntry, Message, Packet, PacketBuilder};
 use hedgecore::wire::starbase::orders::Encoder;
 
-use crate::rig::{greeks as rig, orders};
+use crate::rig::{greeks as rig, orders, tally::Tally};
 
 /// What the hedge trades.
 const PERPETUAL: InstrumentId = InstrumentId(0);
 /// Calls of every step.
 pub(crate) const REPEATS: u64 = 1_000;
 /// Steps by name, in groups that are run and counted together.
-pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("market data", &["decode", "book_update"]),
     ("prices", &["strip", "implied_volatility"]),
     ("greeks", &["greeks_tick", "greeks_fill", "anchor_rebuild"]),
     ("hedge", &["hedge_no_trade", "hedge_order"]),
-    ("orders", &["approval", "order_state", "encode", "ring_publish"]),
+    ("orders", &["approval", "order_state", "encode"]),
+    ("journal", &["ring_publish", "step_untapped", "step_tapped"]),
 ];
 
 /// A packet of one book message of two levels, every field read that the feed reads.
@@ -123,6 +125,18 @@ fn ring_publish(producer: &mut Producer<Event>, event: Event) -> bool {
     producer.try_push(event).is_ok()
 }
 
+/// A stage that does next to nothing, without a journal.
+#[inline(never)]
+fn step_untapped(stage: &mut Watched<Tally, ()>, event: &Event, out: &mut Last) {
+    stage.step(event, out);
+}
+
+/// The same with one: what is more is what the journal costs a hot thread, a publish.
+#[inline(never)]
+fn step_tapped(stage: &mut Watched<Tally, Option<StageTap>>, event: &Event, out: &mut Last) {
+    stage.step(event, out);
+}
+
 /// Runs the steps of a group [`REPEATS`] times.
 pub(crate) fn run(group: &str) {
     match group {
@@ -130,6 +144,7 @@ pub(crate) fn run(group: &str) {
         "prices" => prices(),
         "greeks" => greeks(),
         "hedge" => hedges(),
+        "journal" => journal(),
         _ => order_path(),
     }
 }
@@ -272,7 +287,6 @@ fn exposure(net_delta: f64) -> Body {
 
 fn order_path() {
     let (mut gate, mut store, instrument) = (Gate::new(Limits::default()), OrderStore::new(), orders::perpetual());
-    let (mut producer, [mut consumer]) = broadcast::<Event, 1>(64).expect("a ring");
     let mut buffer = [0; 512];
     orders::market(&instrument).into_iter().for_each(|event| gate.see(&event));
     for i in 1..=REPEATS {
@@ -284,7 +298,21 @@ fn order_path() {
         let cancelled = Body::Cancelled { order, instrument, cum_lots: 0, reason: 0 };
         gate.hear(&at(now.0, cancelled), &mut store);
         assert!(encode(black_box(&mut buffer), i as i64) > 0);
-        assert!(ring_publish(&mut producer, at(i, top())));
-        assert!(consumer.try_pop().is_some());
     }
+}
+
+fn journal() {
+    let (mut producer, [mut consumer]) = broadcast::<Event, 1>(64).expect("a ring");
+    let (tap, mut tapped) = StageTap::apart().expect("its rings");
+    let (mut without, mut with) = (Watched::new(Tally(0), ()), Watched::new(Tally(0), Some(tap)));
+    let mut out = Last::default();
+    for i in 1..=REPEATS {
+        let event = at(i, top());
+        assert!(ring_publish(&mut producer, event) && consumer.try_pop().is_some());
+        step_untapped(&mut without, black_box(&event), &mut out);
+        step_tapped(&mut with, black_box(&event), &mut out);
+        assert_eq!(tapped.try_pop(), Some(event), "one message a step");
+        assert!(tapped.try_pop().is_none());
+    }
+    assert_eq!((without.stage.0, with.stage.0), (REPEATS, REPEATS));
 }

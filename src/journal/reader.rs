@@ -274,6 +274,24 @@ mod tests {
     }
 
     #[test]
+    fn each_durability_keeps_what_it_promises_when_the_power_fails_and_all_when_the_process_does() {
+        // A turn each millisecond, and a batch of five of them.
+        for (durability, kept) in [(Durability::None, 0), (Durability::Batched, 16), (Durability::BeforeSend, 20)] {
+            let disk = MemoryDisk::default();
+            let config = WriterConfig { durability, batch_ns: 5 * Nanos::PER_MILLI, ..WriterConfig::default() };
+            let head = Head::of_this_process(1, 7, b"{}");
+            let mut writer = Writer::begin(disk.clone(), config, head, b"{}").unwrap();
+            for number in 0..20 {
+                writer.append(&input(number));
+                writer.turn(Nanos((10 + number) * Nanos::PER_MILLI));
+            }
+            assert_eq!(read(&disk, 1).0, (0..20).collect::<Vec<_>>(), "{durability:?}: the system has all of it");
+            disk.lose_power(0);
+            assert_eq!(read(&disk, 1), ((0..kept).collect(), End::Open), "{durability:?}");
+        }
+    }
+
+    #[test]
     fn a_missing_segment_and_a_doubled_one_are_damage() {
         let disk = MemoryDisk::default();
         write(&disk, 1, 200);

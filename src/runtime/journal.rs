@@ -137,10 +137,20 @@ pub(super) struct Short {
 
 /// Publishes what a stage meets. The hedge's input is the greeks' output, which is published already.
 #[derive(Debug)]
-pub(super) struct StageTap {
+pub struct StageTap {
     stage: StageName,
     inputs: Option<Tap<Event>>,
     shorts: Tap<Short>,
+}
+
+impl StageTap {
+    /// The tap of the greeks, and where it publishes their input, with no journal behind it: so its cost is measured.
+    pub fn apart() -> Result<(Self, Consumer<Event>), RingError> {
+        let (inputs, [consumer]) = ring::broadcast(INPUT_SLOTS)?;
+        let (shorts, [_]) = ring::broadcast(SHORT_SLOTS)?;
+        let inputs = Some(Tap::new(inputs, None, Stream::Inputs));
+        Ok((Self { stage: StageName::Greeks, inputs, shorts: Tap::new(shorts, None, Stream::Shorts) }, consumer))
+    }
 }
 
 impl Witness for StageTap {
@@ -397,7 +407,7 @@ mod tests {
     use crate::journal::{Head, Reader};
     use crate::runtime::clock::StampClock;
     use crate::runtime::control::Board;
-    use crate::sim::MemoryDisk;
+    use crate::sim::{DiskFaults, MemoryDisk};
 
     struct Rig {
         disk: MemoryDisk,
@@ -408,7 +418,10 @@ mod tests {
     }
 
     fn rig(durability: Durability, on_failure: OnFailure) -> Rig {
-        let disk = MemoryDisk::default();
+        rig_on(MemoryDisk::default(), durability, on_failure)
+    }
+
+    fn rig_on(disk: MemoryDisk, durability: Durability, on_failure: OnFailure) -> Rig {
         let config = WriterConfig { segment_bytes: 1 << 20, durability, ..WriterConfig::default() };
         let writer = Writer::begin(disk.clone(), config, Head::of_this_process(1, 1, b"{}"), b"{}").unwrap();
         let blank = Blank::new(&SessionConfig::new("client", "secret").unwrap().into());
@@ -450,6 +463,29 @@ mod tests {
             assert_eq!(kill(&mut rig.commands), expected, "{policy:?}");
             assert_eq!((kill(&mut rig.commands), rig.board.is_halted()), (None, halted), "{policy:?}");
             assert!(rig.keeper.close().failure.is_some());
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_cuts_a_write_short_or_fails_a_sync_halts_under_every_durability() {
+        let faults = [
+            DiskFaults { full_at_write: Some(5), ..DiskFaults::default() },
+            DiskFaults { short_at_write: Some(5), ..DiskFaults::default() },
+            DiskFaults { fail_at_sync: Some(5), ..DiskFaults::default() },
+        ];
+        for durability in [Durability::None, Durability::Batched, Durability::BeforeSend] {
+            for faults in faults {
+                let mut rig = rig_on(MemoryDisk::with_faults(faults), durability, OnFailure::Halt);
+                for turn in 1..50 {
+                    rig.taps.greeks.as_mut().unwrap().consumed(&clock(turn));
+                    rig.keeper.write(&[], &[], Nanos(turn * Nanos::PER_SECOND));
+                }
+                // Without durability nothing is synced before the end, so that nothing can fail to be.
+                let meets_it = durability != Durability::None || faults.fail_at_sync.is_none();
+                let expected = meets_it.then_some((KillLevel::Halt, KillCause::Journal));
+                assert_eq!(kill(&mut rig.commands), expected, "{durability:?}, {faults:?}");
+                assert_eq!(rig.board.is_halted(), meets_it);
+            }
         }
     }
 

@@ -33,7 +33,7 @@ mod wiring_models;
 pub use catch_up::{ATTEMPTS, WitnessError, catch_up};
 pub use drop_copy::{DropCopyConfig, DropCopySummary};
 pub use fused::Fused;
-pub use journal::{JournalConfig, JournalSummary, OnFailure};
+pub use journal::{JournalConfig, JournalSummary, OnFailure, StageTap};
 pub use observer::Observer;
 pub use outbox::{BACKLOG_MAX, Backlog, Conflating, Hop, Inline, Stamp, Stamped, Stamping};
 pub use pipeline::{Finished, Pipeline, PipelineConfig, PipelineError};

@@ -71,6 +71,9 @@ struct Closing {
     sequence_gaps: u64,
     /// Second copies of packets that were other bytes: one of the lines lies.
     divergent_copies: u64,
+    /// What each line of market data did, and what became of what none brought; times in microseconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    lines: BTreeMap<&'static str, u64>,
     /// What came on the sockets of market data, and what the kernel did to it.
     sockets: BTreeMap<&'static str, u64>,
     /// By name.
@@ -198,6 +201,7 @@ fn closing(finished: Finished, armed: bool, fills: u64) -> Closing {
         }),
         sequence_gaps: finished.feed.counters().sequence_gaps,
         divergent_copies: summary::divergent(&finished.feed),
+        lines: summary::lines(&finished.feed),
         sockets: summary::sockets(&finished.sockets),
         positions: finished.greeks.positions().map(|(id, lots)| (name(id), lots.0)).collect(),
         notices: finished.notices,

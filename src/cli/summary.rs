@@ -58,7 +58,7 @@ pub(super) fn feed(report: &mut Report, feed: &Feed) {
             report.messages.insert(name, count);
         }
     }
-    lines(report, feed);
+    report.lines = lines(feed);
 }
 
 /// What the surface did and refused.
@@ -86,21 +86,25 @@ pub(super) fn divergent(feed: &Feed) -> u64 {
     feed.line(Line::A).divergent + feed.line(Line::B).divergent
 }
 
-/// What redundant lines did; nothing for a single one.
-fn lines(report: &mut Report, feed: &Feed) {
+/// What each line did, and what became of what they did not bring; nothing for a single one that missed nothing.
+pub(super) fn lines(feed: &Feed) -> BTreeMap<&'static str, u64> {
     let (a, b, recovery) = (feed.line(Line::A), feed.line(Line::B), feed.recovery());
-    if b.packets == 0 {
-        return;
+    if b.packets == 0 && a.missing == 0 && recovery.holes == 0 {
+        return BTreeMap::new();
     }
-    report.lines = [
+    [
         ("first on A", a.first),
         ("first on B", b.first),
-        ("second copies", a.duplicates + b.duplicates),
-        ("divergent", divergent(feed)),
-        ("late", a.late + b.late),
+        ("second copies on A", a.duplicates),
+        ("second copies on B", b.duplicates),
+        ("divergent on A", a.divergent),
+        ("divergent on B", b.divergent),
+        ("late on A", a.late),
+        ("late on B", b.late),
         ("missing on A", a.missing),
         ("missing on B", b.missing),
-        ("times down", a.downs + b.downs),
+        ("times A was down", a.downs),
+        ("times B was down", b.downs),
         ("holes", recovery.holes),
         ("holes recovered", recovery.recovered),
         ("holes given up", recovery.given_up),
@@ -114,7 +118,7 @@ fn lines(report: &mut Report, feed: &Feed) {
         ("snapshots broken", feed.counters().snapshots_broken),
         ("longest stale us", recovery.stale_max_ns / 1_000),
     ]
-    .into();
+    .into()
 }
 
 /// What the book is exposed to, by underlying and expiry.

@@ -8,6 +8,7 @@
 mod drop_copy;
 mod feed;
 mod journal;
+mod pairs;
 mod schema;
 
 pub use journal::JournalSettings;
@@ -240,8 +241,7 @@ fn session(page: &Page<'_>, orders: &Orders, unguessable: NonceSeed) -> Result<G
                 market_maker_protection: orders.market_maker_protection.as_ref().is_some_and(|asked| *asked.get_ref()),
                 quote_group: page.within(&orders.quote_group, 1..=i64::MAX, 0)?,
                 self_match_prevention: page.within(&orders.self_match_prevention, 0..=i64::MAX, 0)?,
-                currency_pairs: currency_pairs(page, orders, session.currency_pairs)?,
-                ..session
+                ..pairs::with_currency_pairs(page, orders, session)?
             }
             .into())
         }
@@ -261,16 +261,6 @@ fn session(page: &Page<'_>, orders: &Orders, unguessable: NonceSeed) -> Result<G
             Ok(FixConfig { reset, cancel_on_disconnect, ..config }.into())
         }
     }
-}
-
-/// The venue's currency pair of each underlying, in the order of their listing.
-fn currency_pairs<const N: usize>(page: &Page<'_>, orders: &Orders, usual: [i64; N]) -> Result<[i64; N], ConfigError> {
-    let Some(asked) = &orders.currency_pairs else { return Ok(usual) };
-    let mut pairs = usual;
-    let known = pairs.get_mut(..asked.get_ref().len());
-    let known = known.ok_or_else(|| page.fault(asked.span(), format!("more than {N} underlyings")))?;
-    known.copy_from_slice(asked.get_ref());
-    Ok(pairs)
 }
 
 /// FIX has no place for these.
@@ -530,7 +520,10 @@ mod tests {
             let text = EXAMPLE.replace("protocol = \"fix\"", &format!("protocol = \"{protocol}\"\n{setting}"));
             parse(&text.replace("reset = \"first-logon\"", "reset = \"never\"")).map(|settings| settings.session)
         };
-        let session = with("starbase", "quote_group = 7\nmarket_maker_protection = true\ncurrency_pairs = [12, 13]");
+        let session = with(
+            "starbase",
+            "quote_group = 7\nmarket_maker_protection = true\ncurrency_pairs = { BTC = 12, ETH_USDC = 13 }",
+        );
         let crate::gateway::ProtocolConfig::Starbase(session) = session.expect("valid").protocol else {
             panic!("binary")
         };
@@ -538,15 +531,28 @@ mod tests {
             (session.quote_group, session.market_maker_protection, session.reset),
             (7, true, ResetPolicy::Never)
         );
-        assert_eq!(session.currency_pairs[..3], [12, 13, 3]);
-        for setting in
-            ["quote_group = 7", "market_maker_protection = true", "self_match_prevention = 1", "currency_pairs = [1]"]
-        {
+        let pair_name = crate::gateway::pair_name;
+        let names = ["BTC", "ETH_USDC"].map(|name| pair_name(name.as_bytes()).expect("short"));
+        assert_eq!((&session.currency_pairs[..2], &session.pair_names[..2]), (&[12, 13][..], &names[..]));
+        for (setting, what) in [
+            ("market_maker_protection = true", "needs currency_pairs"),
+            ("currency_pairs = {}", "1 to 16 underlyings"),
+            ("currency_pairs = { BTC = 0 }", "BTC = 0"),
+            ("currency_pairs = { \"BTC-PERPETUAL\" = 1 }", "BTC-PERPETUAL = 1"),
+        ] {
+            let shown = with("starbase", setting).expect_err(setting).to_string();
+            assert!(shown.starts_with("desk.toml:") && shown.contains(what), "{shown}");
+        }
+        for setting in [
+            "quote_group = 7",
+            "market_maker_protection = true",
+            "self_match_prevention = 1",
+            "currency_pairs = { BTC = 1 }",
+        ] {
             let shown = with("fix", setting).expect_err(setting).to_string();
             let field = setting.split(' ').next().expect("a field");
             assert!(shown.contains(field) && shown.contains("only protocol"), "{shown}");
         }
-        assert!(with("starbase", "currency_pairs = [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]").is_err());
         let crate::gateway::ProtocolConfig::Fix(session) = with("fix", "").expect("valid").protocol else {
             panic!("FIX")
         };

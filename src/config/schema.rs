@@ -1,5 +1,6 @@
 //! The file as it is written. Values that are checked further remember where they stood.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -137,7 +138,7 @@ pub(super) struct Orders {
     pub(super) market_maker_protection: Option<Spanned<bool>>,
     pub(super) quote_group: Option<Spanned<i64>>,
     pub(super) self_match_prevention: Option<Spanned<i64>>,
-    pub(super) currency_pairs: Option<Spanned<Vec<i64>>>,
+    pub(super) currency_pairs: Option<Spanned<BTreeMap<String, i64>>>,
     pub(super) connect_time_out_ms: Option<Spanned<u64>>,
     pub(super) reconnect_first_ms: Option<Spanned<u64>>,
     pub(super) reconnect_last_ms: Option<Spanned<u64>>,

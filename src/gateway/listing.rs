@@ -3,7 +3,7 @@
 //! Ours to theirs is an array; theirs to ours, by number and by name, are fixed open-addressed maps at most half full. A
 //! lookup probes at most [`PROBES_MAX`] slots of two bytes.
 
-use crate::instrument::{INSTRUMENTS_MAX, Symbol};
+use crate::instrument::{INSTRUMENTS_MAX, Symbol, UNDERLYINGS_MAX};
 use crate::units::{InstrumentId, Lots, ONE_E9, Quantity, UnderlyingId, VenueInstrumentId};
 
 const SLOTS: usize = INSTRUMENTS_MAX * 2;
@@ -73,6 +73,8 @@ pub(super) struct Listing {
     by_symbol: Box<[u16]>,
     /// Bit by underlying.
     underlyings: u16,
+    /// An instrument's name, by underlying.
+    symbols: [Symbol; UNDERLYINGS_MAX],
 }
 
 /// The instrument's number is beyond the table, or its slot beyond the probe bound, or its lot not positive.
@@ -86,6 +88,7 @@ impl Listing {
             by_venue: vec![EMPTY; SLOTS].into_boxed_slice(),
             by_symbol: vec![EMPTY; SLOTS].into_boxed_slice(),
             underlyings: 0,
+            symbols: [Symbol::default(); UNDERLYINGS_MAX],
         }
     }
 
@@ -109,6 +112,11 @@ impl Listing {
         }
         *entry = Some(listed);
         self.underlyings |= bit;
+        if listed.symbol != Symbol::default()
+            && let Some(symbol) = self.symbols.get_mut(listed.underlying.index())
+        {
+            *symbol = listed.symbol;
+        }
         Ok(())
     }
 
@@ -136,6 +144,11 @@ impl Listing {
             .take_while(|index| *index != EMPTY)
             .filter_map(|index| self.by_id[usize::from(index)].as_ref())
             .find(|listed| listed.symbol.as_bytes() == symbol)
+    }
+
+    /// The name of one of an underlying's instruments; empty where none is known.
+    pub(super) fn symbol_of(&self, underlying: UnderlyingId) -> &[u8] {
+        self.symbols.get(underlying.index()).map_or(&[], Symbol::as_bytes)
     }
 
     /// Every underlying that has an instrument here.

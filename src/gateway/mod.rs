@@ -56,7 +56,7 @@ pub use numbers::{AccountStatement, Answer, ResetPolicy, SequenceNumbers};
 pub use outgoing::{FRAMES_MAX, OrderTraffic, SEND_BUFFER_BYTES};
 pub use reasons::DisconnectReason;
 pub use stage::{Gateway, GatewayConfig, ProtocolConfig};
-pub use starbase::{ConfigError, SessionConfig};
+pub use starbase::{ConfigError, SessionConfig, pair_name};
 
 /// Reasons in `Rejected` and `CancelRejected` that come from this side of the wire. The venue's own are below 128.
 pub mod local_reason {

@@ -254,6 +254,9 @@ fn two_processes_hedge_on_both_lines_of_starbase_market_data_over_either_protoco
     for protocol in ["fix", "starbase"] {
         let ours = trade_and_agree(&format!("starbase-{protocol}"), protocol, &arguments, take_starbase);
         assert_eq!(ours["divergent_copies"], 0, "{}", figures(&ours));
+        let of_line = |what: &str, line: &str| ours["lines"][format!("{what} on {line}")].as_u64().unwrap_or_default();
+        let heard = |line| of_line("first", line) + of_line("second copies", line);
+        assert!(heard("A") > 0 && heard("B") > 0, "{}", figures(&ours));
         // A busy host may let both lines overflow; what is lost then is lost.
         let is_lossless = ours["sockets"]["dropped by the kernel"] == 0;
         assert!(!is_lossless || ours["sequence_gaps"] == 0, "{}", figures(&ours));

@@ -2,7 +2,7 @@
 
 use super::super::numbers::{ResetPolicy, SequenceNumbers};
 use crate::instrument::UNDERLYINGS_MAX;
-use crate::units::Nanos;
+use crate::units::{Nanos, UnderlyingId};
 use crate::wire::starbase::orders::Secret;
 
 /// What a session is opened with.
@@ -32,9 +32,13 @@ pub struct SessionConfig {
     /// Orders that share this number do not trade with each other at the venue, across sessions; 0 leaves that to the
     /// venue's own rule. The taker yields.
     pub self_match_prevention: i64,
-    /// The venue's currency pair of each underlying, for mass cancels. No message of the order session defines them: they
-    /// come from the venue's reference data. The default counts from 1 in order of listing.
+    /// The venue's currency pair of each underlying, for mass cancels and protection. No message of the order session defines
+    /// them: they come from the venue's reference data. The default counts from 1 in order of listing.
     pub currency_pairs: [i64; UNDERLYINGS_MAX],
+    /// Whose those are: how the names of its instruments begin, such as `BTC` or `ETH_USDC`, padded with zeros. Without any
+    /// they are in the order of listing, which is only the same in every run where one process lists everything.
+    #[serde(default)]
+    pub pair_names: [[u8; 16]; UNDERLYINGS_MAX],
 }
 
 /// A credential that the wire has no room for.
@@ -62,8 +66,26 @@ impl SessionConfig {
             quote_group: 0,
             self_match_prevention: 0,
             currency_pairs: std::array::from_fn(|underlying| underlying as i64 + 1),
+            pair_names: [[0; 16]; UNDERLYINGS_MAX],
         })
     }
+
+    /// The currency pair of an underlying whose instruments are called like this one; 0 where none is known.
+    pub(super) fn pair_of(&self, underlying: UnderlyingId, symbol: &[u8]) -> i64 {
+        if self.pair_names == [[0; 16]; UNDERLYINGS_MAX] {
+            return self.currency_pairs[underlying.index()];
+        }
+        let name = symbol.split(|byte| *byte == b'-').next().unwrap_or_default();
+        let is_its = |known: &[u8; 16]| !name.is_empty() && pair_name(name).is_some_and(|name| name == *known);
+        self.pair_names.iter().position(is_its).map_or(0, |at| self.currency_pairs[at])
+    }
+}
+
+/// How the names of an underlying's instruments begin, padded with zeros; `None` when that is too long.
+pub fn pair_name(name: &[u8]) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    bytes.get_mut(..name.len())?.copy_from_slice(name);
+    Some(bytes)
 }
 
 fn padded<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -75,6 +97,20 @@ fn padded<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_currency_pair_is_found_by_name_whatever_was_listed_first() {
+        let mut config = SessionConfig::new("client", "swordfish").expect("both fit");
+        let [first, second] = [0, 1].map(UnderlyingId);
+        assert_eq!([config.pair_of(first, b"ETH_USDC-PERPETUAL"), config.pair_of(second, b"BTC-PERPETUAL")], [1, 2]);
+        for (at, (name, pair)) in [(&b"BTC"[..], 12), (b"ETH_USDC", 13)].into_iter().enumerate() {
+            (config.pair_names[at], config.currency_pairs[at]) = (pair_name(name).expect("short"), pair);
+        }
+        for underlying in [first, second] {
+            let pairs = [&b"BTC-26DEC26-90000-C"[..], b"ETH_USDC-PERPETUAL", b"BTC_USDC-PERPETUAL", b"BT-1", b"-", b""];
+            assert_eq!(pairs.map(|symbol| config.pair_of(underlying, symbol)), [12, 13, 0, 0, 0, 0]);
+        }
+    }
 
     #[test]
     fn credentials_that_do_not_fit_are_refused_and_never_printed() {

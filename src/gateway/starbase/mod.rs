@@ -9,7 +9,7 @@ mod reports;
 mod sequence;
 mod session;
 
-pub use config::{ConfigError, SessionConfig};
+pub use config::{ConfigError, SessionConfig, pair_name};
 
 use super::clerk::{Clerk, refusals};
 use super::local_reason;
@@ -261,7 +261,7 @@ impl Starbase {
         for underlying in clerk.listing.underlyings() {
             let bit = 1 << underlying.0;
             if self.status_asked.0 & bit == 0 {
-                let currency_pair_id = I64::new(config.currency_pairs[underlying.index()]);
+                let currency_pair_id = I64::new(config.pair_of(underlying, clerk.listing.symbol_of(underlying)));
                 let block = GetOrdersMmpStatusRequest { correlation_id, currency_pair_id };
                 let sent = self.session.send(&block, None, Note::Session, clerk.time, &mut clerk.outgoing).is_ok();
                 self.status_asked.0 |= if sent { bit } else { 0 };
@@ -317,7 +317,13 @@ impl Starbase {
             Message::MassQuoteReject(r, _) => clerk.noted(r.correlation_id.get() >> 1),
             _ => None,
         };
-        let pairs = &self.session.config().currency_pairs;
+        let frozen = match message {
+            Message::OrdersMmpTriggered(r) => Some(r.currency_pair_id.get()),
+            Message::OrdersMmpUnfrozen(r) => Some(r.currency_pair_id.get()),
+            Message::GetOrdersMmpStatusResponse(r) => Some(r.currency_pair_id.get()),
+            _ => None,
+        };
+        let frozen = frozen.and_then(|pair| underlying_of(self.session.config(), &clerk.listing, pair));
         let quotes = &mut self.quotes;
         let mut reports = Reports(clerk.delivery(out));
         match message {
@@ -338,22 +344,18 @@ impl Starbase {
                 reports.protection(Some(scope), frozen_until(r.frozen_until.get()))?;
             }
             Message::OrdersMmpTriggered(r) => {
-                let scope = underlying_of(pairs, r.currency_pair_id.get());
-                reports.protection(scope, frozen_until(r.frozen_until.get()))?;
+                reports.protection(frozen, frozen_until(r.frozen_until.get()))?;
             }
             Message::MassQuoteMmpUnfrozen(r) => {
                 reports.protection(Some(Protected::Quotes { group: r.mmp_group_id.get() }), Nanos(0))?;
             }
-            Message::OrdersMmpUnfrozen(r) => {
-                reports.protection(underlying_of(pairs, r.currency_pair_id.get()), Nanos(0))?;
-            }
+            Message::OrdersMmpUnfrozen(_) => reports.protection(frozen, Nanos(0))?,
             Message::GetMassQuoteMmpStatusResponse(r) => {
                 let scope = Protected::Quotes { group: r.mmp_group_id.get() };
                 reports.protection(Some(scope), still_frozen(r.frozen_until_time.get()))?;
             }
             Message::GetOrdersMmpStatusResponse(r) => {
-                let scope = underlying_of(pairs, r.currency_pair_id.get());
-                reports.protection(scope, still_frozen(r.frozen_until_time.get()))?;
+                reports.protection(frozen, still_frozen(r.frozen_until_time.get()))?;
             }
             Message::GetMassQuoteMmpStatusReject(_) | Message::GetOrdersMmpStatusReject(_) => {
                 clerk.counters.protection_unknown += 1;
@@ -401,7 +403,9 @@ impl Protocol for Starbase {
         for underlying in clerk.listing.underlyings() {
             let block = MassCancelRequest {
                 correlation_id: I64::new(self.session.next_outgoing() << 1),
-                currency_pair_id: I64::new(self.session.config().currency_pairs[underlying.index()]),
+                currency_pair_id: I64::new(
+                    self.session.config().pair_of(underlying, clerk.listing.symbol_of(underlying)),
+                ),
                 instrument_id: I64::ZERO,
                 product_type: 0,
                 side: 0,

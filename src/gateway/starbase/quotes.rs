@@ -7,13 +7,15 @@
 //! Cost: 56 bytes an instrument, found by index; a report looks at its own entries. What stands is learned only once a
 //! whole response is delivered, so that one offered again reads the same.
 
+use super::super::listing::Listing;
 use super::super::local_reason;
+use super::config::SessionConfig;
 use super::reports::{Reports, order_id};
 use crate::event::{Body, Event, Protected};
 use crate::instrument::INSTRUMENTS_MAX;
 use crate::order::{CANCELLED_ON_REQUEST, CUM_LOTS_UNKNOWN, FROZEN_UNTIL_ASKED, offer_of};
 use crate::stage::{Full, Outbox};
-use crate::units::{ClientOrderId, InstrumentId, Nanos, Side, UnderlyingId, VenueOrderId};
+use crate::units::{ClientOrderId, InstrumentId, Nanos, Side, VenueOrderId};
 use crate::wire::starbase::orders::{
     Decimal72, Group, MassQuoteResponse, NO_TIME, PlacedFill, PlacedQuote, QuoteFill, QuoteGroups, QuoteResult,
     order_status, quote_status, side_from_wire,
@@ -245,10 +247,11 @@ pub(super) fn side_of_quote(number: i64, side: Option<Side>) -> ClientOrderId {
     if side == Some(Side::Sell) { offer_of(bid) } else { bid }
 }
 
-/// The underlying that the venue's currency pair stands for.
-pub(super) fn underlying_of(pairs: &[i64], pair: i64) -> Option<Protected> {
-    let at = pairs.iter().position(|known| *known == pair)?;
-    Some(Protected::Orders { underlying: UnderlyingId(at as u8) })
+/// What the venue's currency pair stands for, among the underlyings listed.
+pub(super) fn underlying_of(config: &SessionConfig, listing: &Listing, pair: i64) -> Option<Protected> {
+    let mut underlyings = listing.underlyings();
+    let underlying = underlyings.find(|one| pair != 0 && config.pair_of(*one, listing.symbol_of(*one)) == pair)?;
+    Some(Protected::Orders { underlying })
 }
 
 /// The end of a freeze as the venue has it: none, or as long as nobody asks, where it names no time.

@@ -7,6 +7,8 @@
 
 mod drop_copy;
 mod feed;
+#[cfg(test)]
+mod fields;
 mod journal;
 mod pairs;
 mod schema;

@@ -292,7 +292,10 @@ fn what_the_venue_states_otherwise_is_shown_and_halts_a_start_or_is_adopted() {
     assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
 }
 
-/// A desk that hedges by FIX with a drop copy beside it, whose venue may lose the report of its third execution: both
+/// How long an execution may be told of by one of the two alone.
+const WITNESS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A desk that hedges by FIX with a drop copy beside it, whose venue may lose its third report of executions, one or several: both
 /// reports, and whether all was well with the desk's.
 fn trade_with_a_witness(
     name: &str,
@@ -311,7 +314,8 @@ fn trade_with_a_witness(
     let path = config(name, "fix", true, orders, feed);
     let text = std::fs::read_to_string(&path).unwrap();
     let of_orders = "client_id = \"hedgecore\"\nsecret_env = \"HEDGECORE_SECRET\"\ntarget = \"DERIBITSERVER\"\n";
-    let drop_copy = format!("address = \"{address}\"\nsender = \"DESK-COPY\"\npatience_ms = 2000\n{of_orders}");
+    let patience = format!("patience_ms = {}", WITNESS_PATIENCE.as_millis());
+    let drop_copy = format!("address = \"{address}\"\nsender = \"DESK-COPY\"\n{patience}\n{of_orders}");
     std::fs::write(&path, format!("{text}\n[drop_copy]\n{drop_copy}on_difference = \"{policy}\"\n")).unwrap();
     let directory = scratch(name);
     let mut desk = Process::start(&run(&path, &directory));
@@ -325,6 +329,8 @@ fn trade_with_a_witness(
         wait_for_inputs(&directory, &[(KillLevel::Halt, KillCause::DropCopy)], kill);
     } else {
         wait_for_fills(&directory, 1, enough);
+        // What only one of the two has told of is judged after its patience.
+        thread::sleep(2 * WITNESS_PATIENCE);
     }
     let (ours, is_well) = desk.end_as_it_does();
     (ours, venue.end(), is_well)
@@ -341,7 +347,7 @@ fn a_drop_copy_that_agrees_is_compared_and_changes_nothing() {
 #[test]
 fn an_execution_that_only_the_drop_copy_shows_halts() {
     let (ours, theirs, is_well) = trade_with_a_witness("witness-halts", "halt", true, 0);
-    assert!(!is_well && ours["drop_copy"]["untold_by_session"] == 1, "{}", figures(&ours));
+    assert!(!is_well && ours["drop_copy"]["untold_by_session"].as_u64() >= Some(1), "{}", figures(&ours));
     assert_eq!(differing(&ours, &theirs).len(), 1, "the execution that was lost: {}", figures(&ours));
 }
 
@@ -349,7 +355,8 @@ fn an_execution_that_only_the_drop_copy_shows_halts() {
 fn an_execution_that_only_the_drop_copy_shows_is_adopted() {
     let (ours, theirs, is_well) = trade_with_a_witness("witness-adopts", "adopt", true, 6);
     let counted = |name: &str| ours["drop_copy"][name].as_u64().unwrap();
-    assert_eq!((counted("untold_by_session"), counted("late")), (1, 1), "{}", figures(&ours));
+    assert!(counted("untold_by_session") >= 1, "{}", figures(&ours));
+    assert_eq!(counted("late"), counted("untold_by_session"), "all of it adopted: {}", figures(&ours));
     assert!(!is_well, "an adopted difference is one");
     assert_eq!(differing(&ours, &theirs), [], "{}", figures(&ours));
 }

@@ -208,7 +208,7 @@ fn program(report: &mut Report, hedge: &Hedge) {
         figures.excluded = Excluded::ALL.iter().map(|e| e.name()).zip(attribution.excluded).collect();
         figures.recent = hedge.decisions().filter(|decision| decision.underlying == underlying).map(decision).collect();
         if let Some(cost) = report.cost.get(name) {
-            figures.realised_cost = cost.paid;
+            figures.realised_cost = cost.paid_in_quote;
             figures.option_fills = cost.option_fills;
             figures.hedge_error = cost.hedged_variance.map(f64::sqrt);
         }

@@ -44,6 +44,8 @@ pub struct Account {
     pub option_fills: u64,
     /// Spread and fees paid, settlement currency.
     pub cost: f64,
+    /// The same in quote currency, each fill's at the spot of its time.
+    pub cost_in_quote: f64,
     /// Changes of the book's value from sample to sample.
     pub unhedged: Moments,
     /// Changes of the value of book and hedge together.
@@ -203,12 +205,14 @@ impl Ledger {
             (-delta_one_gain(&instrument, signed, fill.price, mid), rate * notional, 0.0)
         };
         self.holdings[id.index()].hedge.0 += signed.0;
+        let spot = self.spots[instrument.underlying.index()];
         let account = &mut self.accounts[instrument.underlying.index()];
         account.fills += 1;
         account.option_fills += u64::from(instrument.kind == InstrumentKind::Option);
         account.settled_at.get_or_insert(Nanos(time.0 + SETTLE_NS));
         account.hedge_value += worth;
         account.cost += slippage + fee;
+        account.cost_in_quote += (slippage + fee) * if instrument.payoff == Payoff::Inverse { spot } else { 1.0 };
     }
 
     /// Books what a delta-one holding gained since it was last marked.
@@ -377,6 +381,7 @@ mod tests {
         rig.buy(4, 3_000.5);
         let expected = 4.0 * 0.5 + 4.0 * 3_000.5 * 0.0005;
         assert!((rig.account().cost - expected).abs() < 1e-9, "{}", rig.account().cost);
+        assert_eq!(rig.account().cost_in_quote, rig.account().cost, "linear: paid in quote currency");
         assert_eq!((rig.account().fills, rig.account().delta_before), (1, -5.0));
     }
 

@@ -93,7 +93,7 @@ impl Recorder {
             delta.before = account.delta_before;
             delta.after = account.delta_after;
             let cost = report.cost.entry(name.to_owned()).or_default();
-            cost.paid = account.cost;
+            (cost.paid, cost.paid_in_quote) = (account.cost, account.cost_in_quote);
             cost.option_fills = account.option_fills;
             if account.variance_ratio().is_some() {
                 cost.unhedged_variance = account.unhedged.variance();

@@ -27,6 +27,8 @@ pub struct NetDelta {
 pub struct Cost {
     /// Spread and fees paid.
     pub paid: f64,
+    /// The same in quote currency, each fill's at the spot of its time.
+    pub paid_in_quote: f64,
     /// Fills of options.
     pub option_fills: u64,
     /// Variance of the book's value, sample to sample, had it not been hedged.
@@ -35,8 +37,8 @@ pub struct Cost {
     pub hedged_variance: Option<f64>,
 }
 
-/// What the program decided for one underlying, and what came of it. Expectations in quote currency, realisations in
-/// settlement currency.
+/// What the program decided for one underlying, and what came of it, quote currency. Expectations are of its own
+/// decisions; what came of it includes what the band did in its place.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ProgramFigures {
     /// Decisions to trade.
@@ -53,7 +55,7 @@ pub struct ProgramFigures {
     pub expected_cost: f64,
     /// What it did cost.
     pub realised_cost: f64,
-    /// Standard deviation of what book and hedge together gained from sample to sample.
+    /// Standard deviation of what book and hedge together gained from sample to sample, settlement currency.
     pub hedge_error: Option<f64>,
     /// Largest duality gap, relative to standing still.
     pub worst_gap: f64,

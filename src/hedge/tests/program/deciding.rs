@@ -166,6 +166,21 @@ fn zakamoulines_band_is_laid_around_his_delta_and_lelands_around_his() {
 }
 
 #[test]
+fn gamma_alone_is_hedged_by_options() {
+    let program =
+        ProgramConfig { jumps: JumpConfig { per_year: 0.0, ..JumpConfig::default() }, ..ProgramConfig::default() };
+    let mut play = Play::new(HedgeConfig { program, ..taking() });
+    // Options of a little vega, as those about to expire are.
+    for unit in &mut play.units {
+        (unit.2, unit.3, unit.4) = (2.0, 0.001, 0.0);
+    }
+    let mut play = play.holding(0.0, -400.0, 0.0);
+    let traded = play.run_to_rest();
+    assert!(traded[2] + traded[3] > 10, "{traded:?}");
+    assert!(play.log_gamma > -390.0 && play.log_gamma < 0.0, "{}", play.log_gamma);
+}
+
+#[test]
 fn a_book_that_loses_in_jumps_alone_buys_options_and_one_insured_against_none_does_not() {
     let bought = |jumps| {
         let program = ProgramConfig { jumps, ..ProgramConfig::default() };

@@ -109,6 +109,19 @@ fn hedges_that_are_copies_or_all_but_copies_are_not_traded_against_each_other() 
 }
 
 #[test]
+fn options_that_are_all_but_copies_are_not_traded_against_each_other() {
+    for apart in [0.0f32, 1e-7, 1e-4] {
+        let mut play = Play::new(taking());
+        let (_, delta, log_gamma, vega, skew) = play.units[1];
+        play.units[0] = (PUT, delta * (1.0 + f64::from(apart)), log_gamma * (1.0 - apart), vega * (1.0 + apart), skew);
+        let mut play = play.holding(0.0, 0.0, -10.0);
+        let traded = play.run_to_rest();
+        assert!(traded[2] >= 0 && traded[3] >= 0 && traded[2] + traded[3] > 10, "{apart}: {traded:?}");
+        assert!(play.vega > -9.9 && play.vega < 0.1, "{apart}: {}", play.vega);
+    }
+}
+
+#[test]
 fn greeks_that_are_not_numbers_or_old_are_not_traded_on() {
     for spoil in [f32::NAN, f32::INFINITY, 0.0] {
         let mut play = Play::new(taking()).holding(-3.0, -20.0, -3.0);

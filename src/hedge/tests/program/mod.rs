@@ -33,6 +33,8 @@ struct Play {
     jumps: f64,
     /// Expiries that hold options, as the greeks count them.
     expiries: u8,
+    /// Greeks of a lot of each option.
+    units: [(InstrumentId, f64, f32, f32, f32); 2],
 }
 
 impl Play {
@@ -41,8 +43,9 @@ impl Play {
         if config.program.costs.batch == CostConfig::default().batch {
             config.program.costs.batch = 0.0;
         }
-        let mut play =
-            Self { rig: Rig::with(config), delta: 0.0, log_gamma: 0.0, vega: 0.0, skew: 0.0, jumps: 0.0, expiries: 1 };
+        let rig = Rig::with(config);
+        let (delta, log_gamma, vega, skew, jumps) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        let mut play = Self { rig, delta, log_gamma, vega, skew, jumps, expiries: 1, units: UNITS };
         play.list(FUTURE, InstrumentKind::Future, None);
         play.list(PUT, InstrumentKind::Option, Some(OptionKind::Put));
         play.list(CALL, InstrumentKind::Option, Some(OptionKind::Call));
@@ -98,7 +101,7 @@ impl Play {
         let is_held = true;
         self.rig.tell(Body::Smile { underlying, expiry_s, is_held, vega, skew, log_gamma, vanna, sigma, slope });
         self.rig.tell(Body::Jumps { underlying, expiry_s, gains: [self.jumps as f32; JUMPS] });
-        for (instrument, delta, log_gamma, vega, skew) in UNITS {
+        for (instrument, delta, log_gamma, vega, skew) in self.units {
             self.unit(instrument, delta, [log_gamma, vega, skew]);
         }
     }
@@ -164,7 +167,7 @@ impl Play {
             lots: magnitude as u32,
         });
         let lots = lots as f64;
-        match UNITS.iter().find(|unit| unit.0 == instrument) {
+        match self.units.iter().find(|unit| unit.0 == instrument) {
             Some(&(_, delta, log_gamma, vega, skew)) => {
                 self.delta += lots * delta;
                 self.log_gamma += lots * f64::from(log_gamma);

@@ -190,8 +190,8 @@ impl Planner {
     /// Whether standing still is certified at an exposure: it costs most under the stress that was begun, and there nothing
     /// pays. `None` when nothing was begun.
     pub fn look(&mut self, exposure: &[f64]) -> Option<bool> {
-        let counts = self.stresses.worst(exposure).0 == self.stress;
-        self.is_begun.then(|| counts && self.solve(exposure) == Outcome::StandStill)
+        self.is_begun
+            .then(|| self.stresses.worst(exposure).0 == self.stress && self.solve(exposure) == Outcome::StandStill)
     }
 
     /// Decides at an exposure. Lots are the units in which hedges were offered; `batch_cost` is what sending anything costs.
@@ -290,7 +290,7 @@ impl Planner {
 
     /// What the trades of the solver cost.
     fn cost(&self) -> f64 {
-        self.solver.trades().iter().enumerate().map(|(i, z)| self.problem.cost(i, *z)).sum()
+        self.problem.cost_of(self.solver.trades())
     }
 
     fn solve(&mut self, exposure: &[f64]) -> Outcome {

@@ -219,8 +219,12 @@ impl Problem {
                 *y += l * z;
             }
         }
-        let cost: f64 = trades.iter().enumerate().map(|(i, z)| self.cost(i, *z)).sum();
-        self.curvature.half_form(&after) + cost
+        self.curvature.half_form(&after) + self.cost_of(trades)
+    }
+
+    /// Σφ: what `trades` cost together.
+    pub fn cost_of(&self, trades: &[f64]) -> f64 {
+        trades.iter().enumerate().map(|(i, z)| self.cost(i, *z)).sum()
     }
 
     /// Least of `slope·s + φᵢ(s)` within the limits, where it is reached, with `diagonal` added to the impact.

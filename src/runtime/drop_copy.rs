@@ -26,9 +26,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::clock::StampClock;
+use super::connection::Connection;
 use super::control::Controls;
-use super::order_link::Attempts;
-use super::socket::{OrderAddress, OrderSocket};
+use super::socket::OrderAddress;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator};
 use crate::gateway::Gateway;
 use crate::gateway::fix::FixConfig;
@@ -39,8 +39,6 @@ use crate::units::Nanos;
 
 /// Messages that may wait between the recorder and this thread.
 const NOTES_MAX: usize = 1 << 13;
-/// Bytes of reports held until they are whole.
-const INBOX_BYTES: usize = 1 << 17;
 /// Between two turns.
 const NAP: Duration = Duration::from_millis(2);
 /// Differences that are described; all are counted.
@@ -130,13 +128,7 @@ impl Notes {
 #[derive(Debug)]
 pub(super) struct DropCopy {
     gateway: Gateway,
-    address: OrderAddress,
-    socket: Option<OrderSocket>,
-    /// Whether the gateway was told that bytes flow.
-    connected: bool,
-    inbox: Box<[u8]>,
-    filled: usize,
-    attempts: Attempts,
+    connection: Connection,
     heard: Vec<Event>,
     notes: Receiver<Note>,
     is_incomplete: Arc<AtomicBool>,
@@ -163,12 +155,7 @@ pub(super) fn join(
     let started_s = u64::from(started_s);
     let drop_copy = DropCopy {
         gateway: Gateway::new(FixConfig { cancel_on_disconnect: false, ..config.session }),
-        attempts: Attempts::new(&config.address),
-        address: config.address,
-        socket: None,
-        connected: false,
-        inbox: vec![0; INBOX_BYTES].into(),
-        filled: 0,
+        connection: Connection::new(config.address),
         heard: Vec::new(),
         notes: receiver,
         is_incomplete,
@@ -215,7 +202,7 @@ impl DropCopy {
         self.read();
         self.write();
         self.tend(now);
-        let is_whole = self.connected && self.gateway.ready();
+        let is_whole = self.connection.connected && self.gateway.ready();
         self.summary.was_up |= is_whole;
         self.comparison.drop_copy_is(is_whole, now);
         while let Some(difference) = self.comparison.overdue(now) {
@@ -237,9 +224,8 @@ impl DropCopy {
 
     /// Reads the whole messages among the bytes that came before this turn.
     fn take(&mut self, now: Nanos) {
-        let taken = self.gateway.receive(&self.inbox[..self.filled], now, &mut self.heard);
-        self.inbox.copy_within(taken..self.filled, 0);
-        self.filled -= taken;
+        let taken = self.gateway.receive(self.connection.unread(), now, &mut self.heard);
+        self.connection.consume(taken);
         for event in std::mem::take(&mut self.heard) {
             let Some(execution) = Execution::of(&event.body) else { continue };
             if self.ours.contains(&ClientOrderIds::began_s(execution.order())) {
@@ -273,7 +259,7 @@ impl DropCopy {
 
     fn write(&mut self) {
         let pending = self.gateway.pending();
-        let (Some(socket), false) = (&mut self.socket, pending.is_empty()) else { return };
+        let (Some(socket), false) = (&mut self.connection.socket, pending.is_empty()) else { return };
         match socket.write(pending) {
             Ok(written) => self.gateway.written(written, self.clock.ticks(), &mut self.heard),
             Err(_) => self.lose(),
@@ -281,26 +267,23 @@ impl DropCopy {
     }
 
     fn read(&mut self) {
-        let Some(socket) = &mut self.socket else { return };
-        match socket.read(&mut self.inbox[self.filled..]) {
-            Ok(received) => self.filled += received,
-            Err(_) => self.lose(),
+        if self.connection.read().is_err() {
+            self.lose();
         }
     }
 
     /// Connects, and gives up a session that is broken.
     fn tend(&mut self, now: Nanos) {
         if self.gateway.ready() {
-            self.attempts.succeeded();
+            self.connection.attempts.succeeded();
         }
-        let Some(socket) = &mut self.socket else {
-            if self.attempts.is_due(now) {
-                self.socket = OrderSocket::open(&self.address).inspect_err(|_| self.attempts.failed(now)).ok();
+        if self.connection.socket.is_none() {
+            if self.connection.attempts.is_due(now) {
+                self.connection.open(now, |_| Ok(()));
             }
             return;
-        };
-        if !self.connected && socket.is_connected() {
-            self.connected = true;
+        }
+        if self.connection.is_established_now() {
             self.gateway.connected(now);
         } else if self.gateway.wants_disconnect() {
             self.lose();
@@ -310,12 +293,9 @@ impl DropCopy {
     /// The connection is gone; another one is tried later.
     fn lose(&mut self) {
         let now = self.clock.now();
-        self.socket = None;
-        self.filled = 0;
-        if std::mem::take(&mut self.connected) {
+        if self.connection.lose(now) {
             self.gateway.disconnected(now, &mut self.heard);
         }
-        self.attempts.failed(now);
     }
 }
 

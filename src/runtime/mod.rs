@@ -10,6 +10,7 @@
 pub mod alloc;
 mod catch_up;
 pub mod clock;
+mod connection;
 pub mod control;
 mod drop_copy;
 mod fused;

@@ -3,13 +3,12 @@
 //! A venue that lets a connection in and then refuses the logon is waited for longer each time, like one that does not answer:
 //! the wait starts again only with a session that came up. A gateway that is not armed is connected to nobody.
 
-use std::time::Duration;
-
 use super::clock::StampClock;
+use super::connection::Connection;
 use super::control::Board;
 use super::observer::{Show, ring_shown};
 use super::placement::HotStage;
-use super::socket::{Alarm, OrderAddress, OrderSocket};
+use super::socket::{Alarm, OrderAddress};
 use super::threads::{BATCH, Beat, Control, Rest, until_drained};
 use super::watched_gateway::WatchedGateway;
 use crate::event::KillLevel;
@@ -19,8 +18,6 @@ use crate::risk::Instruction;
 use crate::telemetry::live::GatewayShown;
 use crate::units::Nanos;
 
-/// Bytes of reports held until they are whole.
-const INBOX_BYTES: usize = 1 << 17;
 /// How often the session is given the time, nanoseconds.
 const CLOCK_NS: u64 = Nanos::PER_MILLI;
 /// How long the last bytes may take after everything else has ended.
@@ -30,13 +27,7 @@ const FAREWELL_NS: u64 = 200 * Nanos::PER_MILLI;
 #[derive(Debug)]
 pub(super) struct OrderLink {
     gateway: WatchedGateway,
-    address: OrderAddress,
-    socket: Option<OrderSocket>,
-    /// Whether the gateway was told that bytes flow.
-    connected: bool,
-    inbox: Box<[u8]>,
-    filled: usize,
-    attempts: Attempts,
+    connection: Connection,
     /// The gateway's level as last shown on the board.
     level_shown: KillLevel,
     /// Wakes whoever takes the reports.
@@ -54,19 +45,7 @@ impl OrderLink {
         clock: StampClock,
         show: Show<GatewayShown>,
     ) -> Self {
-        Self {
-            gateway,
-            socket: None,
-            connected: false,
-            inbox: vec![0; INBOX_BYTES].into(),
-            filled: 0,
-            attempts: Attempts::new(&address),
-            address,
-            level_shown: KillLevel::Open,
-            alarm,
-            clock,
-            show,
-        }
+        Self { gateway, connection: Connection::new(address), level_shown: KillLevel::Open, alarm, clock, show }
     }
 
     /// Runs until the instructions are drained, then logs out.
@@ -147,7 +126,7 @@ impl OrderLink {
     #[inline]
     fn write(&mut self) -> bool {
         let pending = self.gateway.gateway().pending();
-        let (Some(socket), false) = (&mut self.socket, pending.is_empty()) else { return false };
+        let (Some(socket), false) = (&mut self.connection.socket, pending.is_empty()) else { return false };
         match socket.write(pending) {
             Ok(0) => false,
             Ok(written) => {
@@ -161,15 +140,12 @@ impl OrderLink {
 
     /// Reads what is there and hands on the whole messages; true when there were bytes.
     fn read(&mut self, now: Nanos) -> bool {
-        let Some(socket) = &mut self.socket else { return false };
-        let Ok(received) = socket.read(&mut self.inbox[self.filled..]) else { return self.lose() };
-        self.filled += received;
-        if received == 0 && !(self.filled > 0 && self.gateway.is_unblocked()) {
+        let Ok(received) = self.connection.read() else { return self.lose() };
+        if received == 0 && (self.connection.unread().is_empty() || !self.gateway.is_unblocked()) {
             return false;
         }
-        let taken = self.gateway.receive(&self.inbox[..self.filled], received, now);
-        self.inbox.copy_within(taken..self.filled, 0);
-        self.filled -= taken;
+        let taken = self.gateway.receive(self.connection.unread(), received, now);
+        self.connection.consume(taken);
         self.alarm.ring();
         received > 0 || taken > 0
     }
@@ -181,16 +157,15 @@ impl OrderLink {
             return;
         }
         if self.gateway.gateway().ready() {
-            self.attempts.succeeded();
+            self.connection.attempts.succeeded();
         }
-        let Some(socket) = &mut self.socket else {
-            if self.attempts.is_due(now) {
-                self.connect(now, rest);
+        if self.connection.socket.is_none() {
+            if self.connection.attempts.is_due(now) {
+                self.connection.open(now, |socket| rest.poller.watch_order(socket));
             }
             return;
-        };
-        if !self.connected && socket.is_connected() {
-            self.connected = true;
+        }
+        if self.connection.is_established_now() {
             self.gateway.connected(now);
         } else if self.gateway.gateway().wants_disconnect() {
             self.write();
@@ -198,24 +173,12 @@ impl OrderLink {
         }
     }
 
-    fn connect(&mut self, now: Nanos, rest: &mut Rest) {
-        self.socket = OrderSocket::open(&self.address).ok();
-        let watched = self.socket.as_mut().map(|socket| rest.poller.watch_order(socket));
-        if !matches!(watched, Some(Ok(()))) {
-            self.socket = None;
-            self.attempts.failed(now);
-        }
-    }
-
     /// The connection is gone: the gateway says what that means for its orders, and another one is tried later.
     fn lose(&mut self) -> bool {
         let now = self.clock.now();
-        self.socket = None;
-        self.filled = 0;
-        if std::mem::take(&mut self.connected) {
+        if self.connection.lose(now) {
             self.gateway.disconnected(now);
         }
-        self.attempts.failed(now);
         true
     }
 
@@ -223,72 +186,10 @@ impl OrderLink {
     fn say_farewell(&mut self, mut rest: Rest) {
         let deadline = Nanos(self.clock.now().0 + FAREWELL_NS);
         self.gateway.log_out(self.clock.now());
-        while self.connected && self.clock.now() < deadline && !self.gateway.gateway().wants_disconnect() {
+        while self.connection.connected && self.clock.now() < deadline && !self.gateway.gateway().wants_disconnect() {
             let now = self.clock.now();
             let worked = self.write() | self.read(now);
             rest.idle(worked);
         }
-    }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// When to connect again: a while after a failure, twice as long after the next one, and so on up to a bound.
-#[derive(Debug)]
-pub(super) struct Attempts {
-    at: Nanos,
-    wait_ns: u64,
-    first_ns: u64,
-    last_ns: u64,
-}
-
-impl Attempts {
-    pub(super) fn new(address: &OrderAddress) -> Self {
-        let first_ns = nanos(address.reconnect_first);
-        Self { at: Nanos(0), wait_ns: first_ns, first_ns, last_ns: nanos(address.reconnect_last).max(first_ns) }
-    }
-
-    pub(super) fn is_due(&self, now: Nanos) -> bool {
-        now >= self.at
-    }
-
-    pub(super) fn failed(&mut self, now: Nanos) {
-        self.at = Nanos(now.0.saturating_add(self.wait_ns));
-        self.wait_ns = self.wait_ns.saturating_mul(2).min(self.last_ns);
-    }
-
-    pub(super) fn succeeded(&mut self) {
-        self.wait_ns = self.first_ns;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attempts_come_at_twice_the_distance_up_to_the_bound_and_again_from_the_first_after_a_success() {
-        let [first, last] = [10, 1_000].map(Duration::from_millis);
-        let usual = OrderAddress::new("127.0.0.1:1".parse().unwrap());
-        let mut attempts =
-            Attempts::new(&OrderAddress { reconnect_first: first, reconnect_last: last, ..usual.clone() });
-        let mut now = Nanos(5);
-        assert!(attempts.is_due(now), "the first attempt waits for nothing");
-        let mut waits_ms = |attempts: &mut Attempts| {
-            attempts.failed(now);
-            let wait = attempts.at.since(now);
-            assert!(!attempts.is_due(Nanos(attempts.at.0 - 1)) && attempts.is_due(attempts.at));
-            now = attempts.at;
-            wait / Nanos::PER_MILLI
-        };
-        let waits: Vec<u64> = (0..9).map(|_| waits_ms(&mut attempts)).collect();
-        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 640, 1_000, 1_000]);
-        attempts.succeeded();
-        assert_eq!(waits_ms(&mut attempts), 10);
-        // A bound below the first wait is none.
-        let mut attempts = Attempts::new(&OrderAddress { reconnect_first: last, reconnect_last: first, ..usual });
-        assert_eq!([waits_ms(&mut attempts), waits_ms(&mut attempts)], [1_000, 1_000]);
     }
 }

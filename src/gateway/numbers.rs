@@ -11,13 +11,22 @@ pub enum ResetPolicy {
     Never,
 }
 
-/// The next number of each direction.
+/// Where a session goes on: the next number of each direction, and what the next logon must bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SequenceNumbers {
     /// Of the next message sent.
     pub outgoing: i64,
     /// Of the next message expected.
     pub incoming: i64,
+    /// The time that the last logon bore, Unix milliseconds: the venue takes none that does not bear a later one, and a
+    /// clock may have gone back since. FIX only, else 0.
+    #[serde(default)]
+    pub logon_ms: u64,
+}
+
+impl SequenceNumbers {
+    /// Of a session that was never opened.
+    pub const FIRST: Self = Self { outgoing: 1, incoming: 1, logon_ms: 0 };
 }
 
 /// What became of a question.

@@ -103,7 +103,9 @@ impl GatewayConfig {
             ProtocolConfig::Starbase(session) => (&mut session.reset, &mut session.resume),
             ProtocolConfig::Fix(session) => (&mut session.reset, &mut session.resume),
         };
-        if *reset != ResetPolicy::EveryLogon {
+        if *reset == ResetPolicy::EveryLogon {
+            resume.logon_ms = numbers.logon_ms;
+        } else {
             (*reset, *resume) = (ResetPolicy::Never, numbers);
         }
         self

@@ -199,7 +199,7 @@ fn what_was_not_written_is_answered_and_gives_back_its_number() {
     assert!(bodies.contains(&cancel));
     assert_eq!(bodies.last(), Some(&Body::Session { up: false }));
     assert_eq!(bodies.len(), 3, "the first order was written: its fate is the venue's to tell");
-    assert_eq!(pair.gateway.sequence_numbers(), SequenceNumbers { outgoing: 3, incoming: 2 });
+    assert_eq!(pair.gateway.sequence_numbers(), SequenceNumbers { outgoing: 3, incoming: 2, logon_ms: 0 });
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn each_reset_policy_starts_where_it_says() {
         assert!(pair.gateway.ready());
         pair.disconnect();
     }
-    let resume = SequenceNumbers { outgoing: 100, incoming: 50 };
+    let resume = SequenceNumbers { outgoing: 100, incoming: 50, logon_ms: 0 };
     let mut pair = Pair::with(SessionConfig { reset: ResetPolicy::Never, resume, ..config() });
     pair.gateway.connected(pair.time);
     assert_eq!(pair.drain(), [(100, Logon::TYPE)]);

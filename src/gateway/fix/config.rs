@@ -116,7 +116,7 @@ impl FixConfig {
             credentials,
             nonce_seed,
             reset: ResetPolicy::FirstLogon,
-            resume: SequenceNumbers { outgoing: 1, incoming: 1 },
+            resume: SequenceNumbers::FIRST,
             cancel_on_disconnect: true,
             word_safe_tags: true,
         }

@@ -288,11 +288,11 @@ impl Session {
             }
             (Role::Acceptor(client), State::LoggingOn { .. }) => {
                 let raw_data = fields.find(tag::RAW_DATA).unwrap_or_default();
-                let raw_data_ms = raw_data.split(|byte| *byte == b'.').next().and_then(number).unwrap_or(0);
+                let logon_ms = raw_data.split(|byte| *byte == b'.').next().and_then(number).unwrap_or(0);
                 let known = client.as_ref().is_none_or(|client| {
                     fields.find(tag::USERNAME) == Some(client.username.as_bytes())
                         && fields.find(tag::PASSWORD) == Some(Password::new(raw_data, &client.secret).as_bytes())
-                        && raw_data_ms > self.raw_data_ms
+                        && logon_ms > self.logon_ms
                 });
                 if !known {
                     self.break_off(
@@ -303,7 +303,7 @@ impl Session {
                     );
                     return false;
                 }
-                self.raw_data_ms = raw_data_ms;
+                self.logon_ms = logon_ms;
                 self.cancels_on_disconnect = fields.find(tag::CANCEL_ON_DISCONNECT) == Some(b"Y");
                 self.answer_logon(heartbeat, head.resets, time, out);
             }

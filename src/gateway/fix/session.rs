@@ -77,7 +77,7 @@ pub(in crate::gateway) struct Session {
     first_logon: bool,
     pub(super) reset_sent: bool,
     /// Of the last logon seen or made: they must rise.
-    pub(super) raw_data_ms: u64,
+    pub(super) logon_ms: u64,
     /// At a venue's end: whether the client asked for its orders to end with the connection.
     pub(super) cancels_on_disconnect: bool,
     heartbeat_ns: u64,
@@ -97,6 +97,7 @@ impl Session {
         let mut session = Self::new(rules, Role::Initiator(Box::new(config)), CLIENT_STORE);
         session.next_outgoing = u64::try_from(resume.outgoing).unwrap_or(1).max(1);
         session.expected = u64::try_from(resume.incoming).unwrap_or(1).max(1);
+        session.logon_ms = resume.logon_ms;
         session
     }
 
@@ -119,7 +120,7 @@ impl Session {
             recovery: None,
             first_logon: true,
             reset_sent: false,
-            raw_data_ms: 0,
+            logon_ms: 0,
             cancels_on_disconnect: false,
             heartbeat_ns: rules.heartbeat_ns(),
             last_sent: Nanos(0),
@@ -141,7 +142,7 @@ impl Session {
     }
 
     pub(in crate::gateway) fn numbers(&self) -> SequenceNumbers {
-        SequenceNumbers { outgoing: self.next_outgoing as i64, incoming: self.expected as i64 }
+        SequenceNumbers { outgoing: self.next_outgoing as i64, incoming: self.expected as i64, logon_ms: self.logon_ms }
     }
 
     pub(in crate::gateway) fn next_outgoing(&self) -> u64 {
@@ -364,10 +365,10 @@ impl Session {
     fn log_on(&mut self, reset: bool, time: Nanos, out: &mut Outgoing) {
         let Role::Initiator(config) = &self.role else { return };
         self.reset_sent = reset;
-        self.raw_data_ms = (time.0 / Nanos::PER_MILLI).max(self.raw_data_ms + 1);
+        self.logon_ms = (time.0 / Nanos::PER_MILLI).max(self.logon_ms + 1);
         let nonce =
-            Sha256::new().chain_update(config.nonce_seed.0).chain_update(self.raw_data_ms.to_le_bytes()).finalize();
-        let raw_data = RawData::new(self.raw_data_ms, &nonce.into());
+            Sha256::new().chain_update(config.nonce_seed.0).chain_update(self.logon_ms.to_le_bytes()).finalize();
+        let raw_data = RawData::new(self.logon_ms, &nonce.into());
         let password = Password::new(raw_data.as_bytes(), &config.credentials.secret);
         let username = config.credentials.username.clone();
         let (heartbeat, cancel, word_safe) =

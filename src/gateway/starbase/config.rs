@@ -60,7 +60,7 @@ impl SessionConfig {
             secret: Secret(padded(secret).ok_or(ConfigError::Secret)?),
             heartbeat_ns: 5 * Nanos::PER_SECOND,
             reset: ResetPolicy::FirstLogon,
-            resume: SequenceNumbers { outgoing: 1, incoming: 1 },
+            resume: SequenceNumbers::FIRST,
             cancel_on_disconnect: true,
             market_maker_protection: false,
             quote_group: 0,

@@ -102,7 +102,7 @@ impl Session {
     }
 
     pub(in crate::gateway) fn numbers(&self) -> SequenceNumbers {
-        SequenceNumbers { outgoing: self.next_outgoing, incoming: self.incoming.last_processed() + 1 }
+        SequenceNumbers { outgoing: self.next_outgoing, incoming: self.incoming.last_processed() + 1, logon_ms: 0 }
     }
 
     pub(in crate::gateway) fn next_outgoing(&self) -> i64 {

@@ -15,9 +15,14 @@ use crate::units::{
 use crate::wire::{fix, starbase};
 
 /// Numbers that are left out where the journal may lack messages that were sent: the venue takes a number that is too
-/// high, and none that is too low. An attempt that was refused leaps 64 times as far.
-const LEAP: i64 = 1 << 20;
-const LEAP_GROWTH_BITS: u32 = 6;
+/// high, and none that is too low. An attempt that was refused leaps 16 times as far, three times: a FIX number has nine
+/// digits.
+const LEAP: i64 = 1 << 16;
+const LEAP_GROWTH_BITS: u32 = 4;
+const LEAP_GROWTHS_MAX: u32 = 3;
+/// By how much later than the journal's last event the next logon is at the least, milliseconds; four times as much after
+/// each attempt that was refused.
+const LOGON_LEAP_MS: u64 = 1_000;
 
 /// A contract as the run knew it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,11 +106,16 @@ impl Recovery {
     pub fn numbers(&self, attempts: u32) -> SequenceNumbers {
         let session = self.settings.as_ref().map(|settings| settings.session.numbers());
         let resumed = session.filter(|(reset, _)| *reset == ResetPolicy::Never);
-        let resume = resumed.map_or(SequenceNumbers { outgoing: 1, incoming: 1 }, |(_, resume)| resume);
+        let resume = resumed.map_or(SequenceNumbers::FIRST, |(_, resume)| resume);
         let sent = self.sent.max(resume.outgoing - 1);
         let is_certain = self.closed && attempts == 0;
-        let leap = if is_certain { 1 } else { LEAP << (LEAP_GROWTH_BITS * attempts.min(6)) };
-        SequenceNumbers { outgoing: sent + leap, incoming: resume.incoming }
+        let growths = attempts.min(LEAP_GROWTHS_MAX);
+        let leap = if is_certain { 1 } else { LEAP << (LEAP_GROWTH_BITS * growths) };
+        // The clock of this run was no later than its last event, and one that had gone back made each logon a
+        // millisecond later than the one before; what a journal lost of its end is behind that again.
+        let latest_ms = session.map_or(0, |(_, resume)| resume.logon_ms).max(self.time.0 / Nanos::PER_MILLI);
+        let logon_ms = latest_ms + (LOGON_LEAP_MS << (2 * growths));
+        SequenceNumbers { outgoing: sent + leap, incoming: resume.incoming, logon_ms }
     }
 
     /// What a gateway must be told to understand reports of this run.

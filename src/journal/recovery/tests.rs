@@ -206,3 +206,24 @@ fn a_statement_longer_than_a_message_may_be_refuses_the_start_and_says_so() {
     assert_eq!(refused, CatchUpError::Unreadable);
     assert!(refused.to_string().contains("more than 65535 bytes or 4096 fields"), "{refused}");
 }
+
+#[test]
+fn a_logon_bears_a_later_time_than_the_journal_though_the_clock_went_back() {
+    let back = Nanos(START.0 - 3_600 * Nanos::PER_SECOND);
+    let mut earlier_ms = START.0 / Nanos::PER_MILLI;
+    for attempts in 0..4 {
+        let mut desk = CatchUp::new(run(), session(), attempts);
+        desk.connected(back);
+        let logon_ms = time_of_logon(desk.pending());
+        assert!(logon_ms > earlier_ms + 999, "attempt {attempts}: {logon_ms} after {earlier_ms}");
+        earlier_ms = desk.finish(back).numbers.logon_ms;
+        assert_eq!(earlier_ms, logon_ms, "the session that follows goes on from it");
+    }
+}
+
+/// The time that the `RawData` (96) of a logon begins with, Unix milliseconds.
+fn time_of_logon(bytes: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(bytes);
+    let raw = text.split("\x0196=").nth(1).unwrap_or_else(|| panic!("no logon in {text:?}"));
+    raw.split('.').next().and_then(|ms| ms.parse().ok()).expect("a time")
+}

@@ -55,7 +55,7 @@ impl Link {
 
     /// The next number of each direction.
     pub fn numbers(&self) -> SequenceNumbers {
-        SequenceNumbers { outgoing: self.sequence + 1, incoming: self.last_processed + 1 }
+        SequenceNumbers { outgoing: self.sequence + 1, incoming: self.last_processed + 1, logon_ms: 0 }
     }
 
     /// Both directions start again at 1.

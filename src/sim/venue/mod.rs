@@ -340,8 +340,8 @@ impl Venue {
 
     /// The numbers with which a client goes on that knows all that [`Self::statement`] says.
     pub fn client_numbers(&self) -> SequenceNumbers {
-        let SequenceNumbers { outgoing, incoming } = self.session.numbers();
-        SequenceNumbers { outgoing: incoming, incoming: outgoing }
+        let SequenceNumbers { outgoing, incoming, logon_ms } = self.session.numbers();
+        SequenceNumbers { outgoing: incoming, incoming: outgoing, logon_ms }
     }
 
     /// The account and the prices by which to judge it.

@@ -113,7 +113,10 @@ impl World {
                 self.wire.slow(until);
             }
             Fault::ClockAhead => self.ahead_ns += self.dice.wait_ns(1, 5_000) as i64,
-            Fault::ClockBack => self.ahead_ns -= self.dice.wait_ns(1, 5_000) as i64,
+            Fault::ClockBack => {
+                self.shown = self.shown.max(self.ours());
+                self.ahead_ns -= self.dice.wait_ns(1, 5_000) as i64;
+            }
             Fault::Stall => self.stalled_until = until(5, 1_000),
             Fault::SurfacePause => self.surface_until = until(5, 1_000),
             Fault::GatewayPause => self.gateway_until = until(1, 200),
@@ -164,6 +167,8 @@ impl World {
         ] {
             *until = (*until).min(now);
         }
+        // The time of a stage never goes back: it stands still until the clock has shown it again.
+        self.ahead_ns = self.ahead_ns.max(self.shown.since(now) as i64);
         self.command(kill(KillLevel::Open));
         (self.kill_due, self.drop_due) = (false, None);
         self.venue.disarm();

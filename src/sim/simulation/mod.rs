@@ -113,6 +113,8 @@ struct World {
     now: Nanos,
     /// Our clock beside the true one, nanoseconds.
     ahead_ns: i64,
+    /// The latest time it showed before it was set back.
+    shown: Nanos,
     /// When the process is there again, the connection may be tried again, threads run again.
     process_back: Nanos,
     connect_at: Nanos,
@@ -161,6 +163,7 @@ impl World {
             start,
             now: start,
             ahead_ns: 0,
+            shown: Nanos(0),
             process_back: start,
             connect_at: start,
             refused_until: start,

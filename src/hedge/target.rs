@@ -5,14 +5,15 @@ use arrayvec::ArrayVec;
 use super::factors::{Unit, bucket_of};
 use super::policy::Width;
 use super::program::FACTORS_MAX;
+use super::program::HEDGES_MAX;
 use super::volatility::Volatility;
 use crate::event::Body;
 use crate::instrument::BookQuality;
 use crate::order::OrderStore;
 use crate::units::{ClientOrderId, Coins, InstrumentId, Nanos, Price, Side};
 
-/// Orders in flight an underlying at most.
-pub const IN_FLIGHT_MAX: usize = 16;
+/// Orders in flight an underlying at most: what rests of one decision of the program, and all of the next.
+pub const IN_FLIGHT_MAX: usize = 2 * HEDGES_MAX;
 
 /// An order whose end is not known yet.
 #[derive(Clone, Copy, Debug)]

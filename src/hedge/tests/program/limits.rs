@@ -44,3 +44,28 @@ fn what_the_price_collar_would_refuse_is_not_asked_for() {
     }
     assert_eq!(play.rig.hedge.gate().refusals().total(), 0);
 }
+
+#[test]
+fn a_decision_on_more_hedges_than_orders_were_ever_in_flight_is_sent_whole() {
+    let mut play = Play::new(taking()).holding(0.0, -20.0, -30.0);
+    let others: Vec<_> = (0..20).map(|number| InstrumentId(CALL.0 + 1 + number)).collect();
+    for option in &others {
+        play.list(*option, InstrumentKind::Option, Some(OptionKind::Call));
+    }
+    for option in [PUT, CALL].iter().chain(&others) {
+        // A thin book each, so that the volatility asked for is bought everywhere.
+        play.books(*option, 5);
+    }
+    for _ in 0..2 {
+        for (number, option) in (1u8..).zip(&others) {
+            let apart = f32::from(number) * 1e-3;
+            play.unit(*option, 0.05, [0.2 + apart, 0.011 - apart * 0.1, 0.002 - apart * 0.2]);
+        }
+        play.rig.now += 2 * Nanos::PER_SECOND;
+        play.survey();
+    }
+    play.expose();
+    let orders = play.orders();
+    assert!(orders.len() > 16, "{orders:?}, {:?}", play.attribution());
+    assert_eq!(play.hold(Hold::InFlight), 0);
+}

@@ -233,10 +233,7 @@ impl<O: Outbox<Event>> Reports<'_, O> {
     pub(super) fn protection(&mut self, scope: Option<Protected>, until: Nanos) -> Result<(), Full> {
         match scope {
             Some(scope) => self.0.deliver(Body::Protection { scope, until }),
-            None => {
-                self.0.count(|counters| counters.unknown_instruments += 1);
-                Ok(())
-            }
+            None => self.0.unlisted(),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Taking costs half the spread, the fee, and what the price moves against an order while the venue holds it back (its speed
 //! bump); size beyond the best level costs its depth. A perpetual's funding over the time it will be held is a cost to
-//! one side and a gain to the other. An option's fee is capped by its premium.
+//! one side and a gain to the other, which makes a trade free at most: what is paid for holding is no reason to trade, or the
+//! perpetual would be held against futures for its own sake. An option's fee is capped by its premium.
 
 use super::books::Top;
 use super::factors::Unit;
@@ -101,8 +102,9 @@ impl Costs {
         // The next level stands a tick or half a spread behind, and what the best one holds is what reaches it.
         let tick = instrument.ticks.at(top.ask).to_f64() * per_price;
         let impact = half_spread.max(tick) / depth;
-        let (buy, sell) = (half_spread + fee + wait + funding, half_spread + fee + wait - funding);
-        let is_usable = (buy + sell + impact).is_finite() && depth > 0.0 && buy + sell >= 0.0;
+        let crossing = half_spread + fee + wait;
+        let is_usable = (crossing + funding + impact).is_finite() && depth > 0.0 && crossing >= 0.0;
+        let (buy, sell) = ((crossing + funding).max(0.0), (crossing - funding).max(0.0));
         is_usable.then_some(Self { buy, sell, impact, half_spread })
     }
 
@@ -227,9 +229,21 @@ mod tests {
         let book = top(99_999.5, 100_000.5, 100);
         let with = |index| Costs::taking(&perpetual, &book, &unit, &Surroundings { index, ..AROUND }, &config).unwrap();
         assert_eq!(with(100_000.0).buy, with(100_000.0).sell);
-        let dear = with(99_900.0);
-        let paid = (100_000.0 / 99_900.0 - 1.0 - 0.0005) * FUNDINGS_PER_YEAR * 0.01 * 10.0;
+        let dear = with(99_947.0);
+        let paid = (100_000.0 / 99_947.0 - 1.0 - 0.0005) * FUNDINGS_PER_YEAR * 0.01 * 10.0;
         assert!((dear.buy - dear.sell - 2.0 * paid).abs() < 1e-9, "{dear:?} {paid}");
+    }
+
+    #[test]
+    fn funding_makes_a_trade_free_and_never_pays_for_it() {
+        let config = CostConfig::default();
+        let perpetual = instrument(InstrumentKind::Perpetual, Payoff::Inverse, 10.0, 0.5, 500_000);
+        let unit = Unit::of_future(&perpetual, 100_000.0);
+        let book = top(99_999.5, 100_000.5, 100);
+        let with = |index| Costs::taking(&perpetual, &book, &unit, &Surroundings { index, ..AROUND }, &config).unwrap();
+        let (dear, cheap) = (with(99_000.0), with(101_000.0));
+        assert!(dear.sell == 0.0 && dear.buy > 0.5, "{dear:?}");
+        assert!(cheap.buy == 0.0 && cheap.sell > 0.5, "{cheap:?}");
     }
 
     #[test]

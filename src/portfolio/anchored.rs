@@ -12,8 +12,9 @@
 //! [`rebuild`](super::rebuild)).
 
 use super::book::Book;
+use super::certainty::{Certainties, Certainty};
 use super::convention::Convention;
-use super::engine::{Certainty, Engine, NoRoom, Options, ROWS};
+use super::engine::{Engine, NoRoom, Options, ROWS};
 use super::generation::{Centre, Generation, Term, Ticket};
 use super::holding::Holding;
 use super::rebuild::{PATIENCE_NS, REQUESTS_MAX, Rebuilds, Workshop};
@@ -30,7 +31,7 @@ pub const ENGINES_MAX: usize = 64;
 /// Requests made at one clock event.
 const REQUESTS_A_CLOCK: usize = 4;
 
-const GROUPS: usize = ENGINES_MAX / PANEL_LANES;
+pub(super) const GROUPS: usize = ENGINES_MAX / PANEL_LANES;
 const _: () = assert!(GROUPS == PANEL_GROUPS);
 const BUFFERS_MAX: usize = ENGINES_MAX + REQUESTS_MAX;
 
@@ -48,7 +49,7 @@ pub struct RebuildCounters {
 }
 
 /// Some of the panel's lanes, a bit each; an engine's number is its lane's.
-type Lanes = u64;
+pub(super) type Lanes = u64;
 
 /// The engines, their lanes of the panel, and their buffers. A group of lanes belongs to one underlying.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ pub(super) struct Engines {
     taken: [Lanes; UNDERLYINGS_MAX],
     /// Lanes that do not show what their engine holds at its forward.
     unshown: Lanes,
-    certainty: Box<[Certainty]>,
+    certainty: Certainties,
     /// Of lanes outside their window, what their engine said.
     exact: Box<[Options]>,
     /// Where the next round of requests begins.
@@ -80,7 +81,7 @@ impl Engines {
             engines_max,
             taken: [0; UNDERLYINGS_MAX],
             unshown: 0,
-            certainty: vec![Certainty::default(); ENGINES_MAX].into_boxed_slice(),
+            certainty: Certainties::default(),
             exact: vec![Options::default(); ENGINES_MAX].into_boxed_slice(),
             next: 0,
             counters: RebuildCounters::default(),
@@ -117,7 +118,8 @@ impl Engines {
             self.workshop.give_back(generation);
         }
         self.panel.clear(at);
-        (self.certainty[at], self.exact[at]) = (Certainty::default(), Options::default());
+        self.certainty.set(at, Certainty::default());
+        self.exact[at] = Options::default();
         self.taken.iter_mut().for_each(|lanes| *lanes &= !(1 << at));
         self.unshown &= !(1 << at);
     }
@@ -135,7 +137,7 @@ impl Engines {
 }
 
 /// The groups of some lanes, a bit each.
-fn groups(lanes: Lanes) -> u8 {
+pub(super) fn groups(lanes: Lanes) -> u8 {
     let mut groups = 0;
     for (group, lanes) in lanes.to_le_bytes().into_iter().enumerate() {
         groups |= u8::from(lanes != 0) << group;
@@ -216,7 +218,7 @@ impl Book {
             engines.add_missed(missed, &mut net.options);
         }
         if changed != 0 || (before ^ inside) & taken != 0 {
-            net.certainty = engines.certainty_of(taken & inside);
+            net.certainty = engines.certainty.of(taken & inside);
         }
     }
 
@@ -308,7 +310,7 @@ impl Book {
         self.nets[own.underlying.index()].is_outdated = true;
         self.evaluate(own.underlying, now, false);
         let shown = self.engines.taken[own.underlying.index()] & self.engines.panel.inside();
-        self.nets[own.underlying.index()].certainty = self.engines.certainty_of(shown);
+        self.nets[own.underlying.index()].certainty = self.engines.certainty.of(shown);
     }
 
     /// Hands an expiry's options to an engine. False when they are not ready for it or none is free.
@@ -435,23 +437,12 @@ impl Engines {
         }
     }
 
-    /// How far lanes can be wrong together.
-    fn certainty_of(&self, shown: Lanes) -> Certainty {
-        let mut sum = Certainty { until: Nanos(u64::MAX), ..Certainty::default() };
-        for at in each(shown) {
-            let one = &self.certainty[at];
-            sum.at_epoch += one.at_epoch;
-            sum.per_ns += one.per_ns;
-            sum.until = sum.until.min(one.until);
-        }
-        sum
-    }
-
     /// Brings lanes up to date with their engines.
     fn show(&mut self, changed: Lanes, ln_spot: LnParts) {
         self.unshown &= !changed;
         for at in each(changed) {
-            self.certainty[at] = self.engines[at].show(&mut self.panel, at, ln_spot);
+            let certainty = self.engines[at].show(&mut self.panel, at, ln_spot);
+            self.certainty.set(at, certainty);
         }
     }
 }

@@ -10,8 +10,9 @@
 
 use super::aggregate::{COEFFICIENT_ERROR, Coefficient, LOTS_MAX, Sum, coefficient};
 use super::anchored::Engines;
+use super::certainty::Certainty;
 use super::convention::{Account, Convention, Neutrality};
-use super::engine::{Certainty, Options};
+use super::engine::Options;
 use super::holding::{Holding, Market};
 use super::rebuild::Rebuilds;
 use super::settings::GreeksConfig;

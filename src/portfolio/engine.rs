@@ -9,6 +9,7 @@
 //! it away leaves no trace. **Failure**: no slot, or lots beyond what an anchor sums: the caller values the expiry option
 //! by option instead.
 
+use super::certainty::Certainty;
 use super::convention::{Convention, Neutrality};
 use super::generation::{Centre, Generation, Term, Ticket};
 use crate::pricing::Exposure;
@@ -33,15 +34,6 @@ pub(super) struct Options {
     pub(super) delta: f64,
     pub(super) log_gamma: f64,
     pub(super) error: f64,
-}
-
-/// How far a lane of the panel can be wrong: now, what each nanosecond adds, and until when that is so.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Certainty {
-    /// Extrapolated back to the epoch.
-    pub(super) at_epoch: f64,
-    pub(super) per_ns: f64,
-    pub(super) until: Nanos,
 }
 
 /// One expiry's options, by slot.

@@ -31,6 +31,7 @@ mod aggregate;
 mod anchored;
 mod backlog;
 mod book;
+mod certainty;
 mod convention;
 mod engine;
 mod generation;

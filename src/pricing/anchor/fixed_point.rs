@@ -167,20 +167,23 @@ impl<const ROWS: usize> Sums<ROWS> {
 
 /// A sum of lots × coefficients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sum(i128);
+pub(super) struct Sum {
+    high: i64,
+    low: i64,
+}
 
 impl Sum {
-    pub(super) const ZERO: Self = Self(0);
+    pub(super) const ZERO: Self = Self { high: 0, low: 0 };
 
     /// Adds `lots` of a coefficient.
     #[inline(always)]
     pub(super) fn add(&mut self, coefficient: Coefficient, lots: i32) {
-        self.0 += i128::from(coefficient.0) * i128::from(lots);
+        add_product(&mut self.high, &mut self.low, coefficient.0, lots);
     }
 
     /// The sum as a double.
     pub(super) fn value(&self) -> f64 {
-        to_f64((self.0 >> 32) as i64, i64::from(self.0 as u32))
+        to_f64(self.high, self.low)
     }
 }
 

@@ -105,20 +105,25 @@ impl<const ROWS: usize> Panel<ROWS> {
         }
         let Mix { in_coins, stickiness, amount } = mix;
         let (from, less) = if in_coins { (lane::COIN_DELTA, amount) } else { (lane::DELTA, 0.0) };
-        let skew = amount * stickiness;
-        // The smile's part of log-gamma, as `Exposure::floating_smile_slope` has it.
-        let (bend, lift) = (2.0 * skew * anchor.inv_half_window, if in_coins { 0.0 } else { skew });
         let (put_strikes, puts) =
             if in_coins { (amount * anchor.put_strikes, 0.0) } else { (0.0, amount * anchor.puts) };
         let (mut delta, mut log_gamma) = ([0.0; ROWS], [0.0; ROWS]);
         for (power, row) in anchor.rows.iter().enumerate() {
             let parity = put_strikes * anchor.parity[power];
-            delta[power] = amount * row[from] - skew * row[lane::SKEW] - parity;
-            let rise = anchor.rows.get(power + 1).map_or(0.0, |next| (power + 1) as f64 * next[lane::SKEW]);
-            let smile = bend * rise + lift * row[lane::SKEW];
-            log_gamma[power] = amount * row[lane::GAMMA] - less * row[lane::COIN_DELTA] + parity - smile;
+            delta[power] = amount * row[from] - parity;
+            log_gamma[power] = amount * row[lane::GAMMA] - less * row[lane::COIN_DELTA] + parity;
         }
         delta[0] -= puts;
+        if stickiness > 0.0 {
+            let skew = amount * stickiness;
+            // The smile's part of log-gamma, as `Exposure::floating_smile_slope` has it.
+            let (bend, lift) = (2.0 * skew * anchor.inv_half_window, if in_coins { 0.0 } else { skew });
+            for (power, row) in anchor.rows.iter().enumerate() {
+                let rise = anchor.rows.get(power + 1).map_or(0.0, |next| (power + 1) as f64 * next[lane::SKEW]);
+                delta[power] -= skew * row[lane::SKEW];
+                log_gamma[power] -= bend * rise + lift * row[lane::SKEW];
+            }
+        }
         for power in 0..ROWS {
             self.shown.delta[power].0[at] = delta[power];
             self.shown.log_gamma[power].0[at] = log_gamma[power];

@@ -167,17 +167,23 @@ fn second_half(order: ClientOrderId) -> Body {
     half(order, 1)
 }
 
+fn first_half_busted(order: ClientOrderId) -> Body {
+    let (execution, price) = (ExecutionId(order.0 * 2), Price(5));
+    Body::Busted { order, execution, instrument: INSTRUMENT, side: Side::Buy, price, lots: 1 }
+}
+
 fn cancelled(order: ClientOrderId) -> Body {
     Body::Cancelled { order, instrument: INSTRUMENT, cum_lots: CUM_LOTS_UNKNOWN, reason: CANCELLED_ON_REQUEST }
 }
 
 /// An update, and what was told of the order before it.
-const UPDATES: [(&str, &[Report], Report); 7] = [
+const UPDATES: [(&str, &[Report], Report); 8] = [
     ("sent", &[], sent),
     ("accepted", &[sent], accepted),
     ("filled_in_part", &[sent, accepted], first_half),
     ("filled", &[sent, accepted, first_half], second_half),
     ("cancelled", &[sent, accepted], cancelled),
+    ("busted", &[sent, accepted, first_half], first_half_busted),
     ("told_again", &[sent, accepted, first_half], first_half),
     ("filled_after_its_cancel", &[sent, accepted, cancelled], first_half),
 ];

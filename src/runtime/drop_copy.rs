@@ -28,6 +28,7 @@ use std::time::Duration;
 use super::clock::StampClock;
 use super::connection::Connection;
 use super::control::Controls;
+use super::observer::Show;
 use super::socket::OrderAddress;
 use crate::event::{Body, Event, KillCause, KillLevel, Operator};
 use crate::gateway::Gateway;
@@ -35,6 +36,7 @@ use crate::gateway::fix::FixConfig;
 use crate::journal::recovery::Policy;
 use crate::order::{ClientOrderIds, Comparison, ComparisonCounters, Difference, Execution, Teller};
 use crate::risk::Instruction;
+use crate::telemetry::live::DropCopyShown;
 use crate::units::Nanos;
 
 /// Messages that may wait between the recorder and this thread.
@@ -139,6 +141,7 @@ pub(super) struct DropCopy {
     ours: std::ops::RangeInclusive<u64>,
     controls: Arc<Controls>,
     clock: StampClock,
+    show: Show<DropCopyShown>,
     summary: DropCopySummary,
 }
 
@@ -148,6 +151,7 @@ pub(super) fn join(
     started_s: u32,
     controls: Arc<Controls>,
     clock: StampClock,
+    show: Show<DropCopyShown>,
 ) -> (Notes, DropCopy) {
     let (sender, receiver) = sync_channel(NOTES_MAX);
     let is_incomplete = Arc::new(AtomicBool::new(false));
@@ -165,6 +169,7 @@ pub(super) fn join(
         ours: started_s.saturating_sub(OLDEST_S)..=started_s,
         controls,
         clock,
+        show,
         summary: DropCopySummary::default(),
     };
     (notes, drop_copy)
@@ -208,6 +213,7 @@ impl DropCopy {
         while let Some(difference) = self.comparison.overdue(now) {
             self.act(&difference);
         }
+        self.show.turn(now, || DropCopyShown::of(self.comparison.counters(), self.summary.foreign, is_whole));
         is_recorded
     }
 

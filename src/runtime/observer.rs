@@ -17,7 +17,7 @@ use super::threads::Beat;
 use crate::event::{KillCause, KillLevel, Operator};
 use crate::ring::{self, Consumer, Reader, Writer};
 use crate::telemetry::live::{
-    FeedShown, GatewayShown, GreeksShown, HedgeShown, RingShown, SharedRecorded, Snapshot, SurfaceShown,
+    DropCopyShown, FeedShown, GatewayShown, GreeksShown, HedgeShown, RingShown, SharedRecorded, Snapshot, SurfaceShown,
 };
 use crate::units::Nanos;
 
@@ -58,6 +58,7 @@ pub(super) struct Shows {
     pub(super) hedge: Show<HedgeShown>,
     pub(super) gateway: Show<GatewayShown>,
     pub(super) surface: Show<SurfaceShown>,
+    pub(super) drop_copy: Show<DropCopyShown>,
 }
 
 /// The reading end.
@@ -68,6 +69,7 @@ struct Views {
     hedge: Reader<HedgeShown>,
     gateway: Reader<GatewayShown>,
     surface: Reader<SurfaceShown>,
+    drop_copy: Reader<DropCopyShown>,
 }
 
 /// Looks at a running pipeline, and gives it commands. Outlives it harmlessly.
@@ -94,6 +96,7 @@ impl Observer {
             greeks: read(&self.views.greeks),
             hedge: read(&self.views.hedge),
             gateway: read(&self.views.gateway),
+            drop_copy: read(&self.views.drop_copy),
             recorded: self.recorded.lock().ok().and_then(|recorded| recorded.clone()),
         }
     }
@@ -122,15 +125,22 @@ pub(super) fn join(
     let (hedge, hedge_view) = cell();
     let (gateway, gateway_view) = cell();
     let (surface, surface_view) = cell();
-    let views =
-        Views { feed: feed_view, greeks: greeks_view, hedge: hedge_view, gateway: gateway_view, surface: surface_view };
+    let (drop_copy, drop_copy_view) = cell();
+    let views = Views {
+        feed: feed_view,
+        greeks: greeks_view,
+        hedge: hedge_view,
+        gateway: gateway_view,
+        surface: surface_view,
+        drop_copy: drop_copy_view,
+    };
     let topology = match topology {
         Topology::Split => "split",
         Topology::Solo => "solo",
         Topology::Fused | Topology::Auto => "fused",
     };
     let observer = Observer { views, recorded, controls, clock, topology, started: Instant::now() };
-    (Shows { feed, greeks, hedge, gateway, surface }, observer)
+    (Shows { feed, greeks, hedge, gateway, surface, drop_copy }, observer)
 }
 
 /// How the reading end of a ring stands.

@@ -265,7 +265,8 @@ impl Pipeline {
         })?;
         let keeper = keeper.map(|keeper| keeper.answering_to(Arc::clone(&controls)));
         let started_s = config.hedge.started_s;
-        let drop_copy = config.drop_copy.map(|of| drop_copy::join(of, started_s, Arc::clone(&controls), clock));
+        let listen = |of| drop_copy::join(of, started_s, Arc::clone(&controls), clock, shows.drop_copy);
+        let drop_copy = config.drop_copy.map(listen);
         let (notes, drop_copy) = drop_copy.unzip();
         let taps = Taps { exposures: exposures_tap, calibrations: calibrations_tap, orders: orders_tap, keeper, notes };
         let abandoned = Arc::clone(&control);

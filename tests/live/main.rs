@@ -5,8 +5,8 @@
 mod protection;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -295,6 +295,15 @@ fn what_the_venue_states_otherwise_is_shown_and_halts_a_start_or_is_adopted() {
 /// How long an execution may be told of by one of the two alone.
 const WITNESS_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The page of metrics.
+fn scrape(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).unwrap();
+    page
+}
+
 /// A desk that hedges by FIX with a drop copy beside it, whose venue may lose its third report of executions, one or several: both
 /// reports, and whether all was well with the desk's.
 fn trade_with_a_witness(
@@ -318,7 +327,9 @@ fn trade_with_a_witness(
     let drop_copy = format!("address = \"{address}\"\nsender = \"DESK-COPY\"\n{patience}\n{of_orders}");
     std::fs::write(&path, format!("{text}\n[drop_copy]\n{drop_copy}on_difference = \"{policy}\"\n")).unwrap();
     let directory = scratch(name);
-    let mut desk = Process::start(&run(&path, &directory));
+    let (metrics, _) = ports();
+    let metrics = format!("127.0.0.1:{metrics}");
+    let mut desk = Process::start(&[&run(&path, &directory)[..], &["--metrics", &metrics]].concat());
     desk.until("ARMED");
     wait_for_fills(&directory, 1, 1);
     if loses && policy == "halt" {
@@ -331,6 +342,9 @@ fn trade_with_a_witness(
         wait_for_fills(&directory, 1, enough);
         // What only one of the two has told of is judged after its patience.
         thread::sleep(2 * WITNESS_PATIENCE);
+        let page = scrape(&metrics);
+        let differs = !page.contains("{outcome=\"untold_by_session\"} 0\n");
+        assert!(page.contains("hedgecore_drop_copy_up 1\n") && differs == loses, "{page}");
     }
     let (ours, is_well) = desk.end_as_it_does();
     (ours, venue.end(), is_well)

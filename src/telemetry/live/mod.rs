@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use super::{Hop, Percentiles};
 
 pub use stages::{
-    ExposureShown, FeedShown, GatewayShown, GreeksShown, HedgeShown, LineShown, ORDERS_SHOWN, OrderShown, QUALITIES,
-    RingShown, SurfaceShown, TargetShown,
+    DropCopyShown, ExposureShown, FeedShown, GatewayShown, GreeksShown, HedgeShown, LineShown, ORDERS_SHOWN,
+    OrderShown, QUALITIES, RingShown, SurfaceShown, TargetShown,
 };
 
 /// Latency of one hop.
@@ -93,6 +93,8 @@ pub struct Snapshot {
     pub hedge: Option<HedgeShown>,
     /// The gateway.
     pub gateway: Option<GatewayShown>,
+    /// The comparison with the drop copy, if there is one.
+    pub drop_copy: Option<DropCopyShown>,
     /// The recorder.
     pub recorded: Option<Recorded>,
 }

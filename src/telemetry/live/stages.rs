@@ -11,7 +11,7 @@ use crate::feed::{Feed, Line, LineStats};
 use crate::gateway::Gateway;
 use crate::hedge::{Hedge, Hold};
 use crate::instrument::{SYMBOL_BYTES_MAX, UNDERLYINGS_MAX};
-use crate::order::{Order, OrderState};
+use crate::order::{ComparisonCounters, Order, OrderState};
 use crate::portfolio::Greeks;
 use crate::risk::Refusal;
 use crate::surface::Surface;
@@ -497,6 +497,46 @@ impl SurfaceShown {
             inversions_failed: counters.inversions_failed,
             market: RingShown::default(),
         }
+    }
+}
+
+/// The comparison with the drop copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct DropCopyShown {
+    /// 1 while its session is whole.
+    pub is_up: u64,
+    /// Executions by what became of them, in the order of [`Self::OUTCOMES`].
+    pub executions: [u64; Self::OUTCOMES.len()],
+}
+
+impl DropCopyShown {
+    /// What becomes of an execution that the account is told of.
+    pub const OUTCOMES: [&str; 8] = [
+        "matched",
+        "matched_late",
+        "unwitnessed",
+        "untold_by_session",
+        "untold_by_drop_copy",
+        "contradicted",
+        "overrun",
+        "foreign",
+    ];
+
+    /// The comparison as it stands, and executions of orders that are not ours.
+    pub fn of(counters: &ComparisonCounters, foreign: u64, is_up: bool) -> Self {
+        let ComparisonCounters {
+            matched,
+            late,
+            unwitnessed,
+            untold_by_session,
+            untold_by_drop_copy,
+            contradicted,
+            overrun,
+        } = *counters;
+        let executions =
+            [matched - late, late, unwitnessed, untold_by_session, untold_by_drop_copy, contradicted, overrun, foreign];
+        Self { is_up: u64::from(is_up), executions }
     }
 }
 

@@ -10,7 +10,7 @@ mod table;
 use std::fmt::{self, Write};
 
 use super::Percentiles;
-use super::live::{FeedShown, GatewayShown, GreeksShown, HedgeShown, Recorded, Snapshot, SurfaceShown};
+use super::live::{DropCopyShown, FeedShown, GatewayShown, GreeksShown, HedgeShown, Recorded, Snapshot, SurfaceShown};
 
 pub use server::{CONNECTIONS_MAX, HEAD_BYTES_MAX, MetricsError, MetricsPort, MetricsServer, PATIENCE};
 pub use table::FAMILIES;
@@ -63,6 +63,7 @@ enum Read {
     Greeks(fn(&GreeksShown, &mut Samples<'_>)),
     Hedge(fn(&HedgeShown, &mut Samples<'_>)),
     Gateway(fn(&GatewayShown, &mut Samples<'_>)),
+    DropCopy(fn(&DropCopyShown, &mut Samples<'_>)),
     Recorded(fn(&Recorded, &mut Samples<'_>)),
 }
 
@@ -121,6 +122,7 @@ pub fn page(snapshot: &Snapshot) -> String {
             Read::Greeks(read) => snapshot.greeks.iter().for_each(|greeks| read(greeks, samples)),
             Read::Hedge(read) => snapshot.hedge.iter().for_each(|hedge| read(hedge, samples)),
             Read::Gateway(read) => snapshot.gateway.iter().for_each(|gateway| read(gateway, samples)),
+            Read::DropCopy(read) => snapshot.drop_copy.iter().for_each(|drop_copy| read(drop_copy, samples)),
             Read::Recorded(read) => snapshot.recorded.iter().for_each(|recorded| read(recorded, samples)),
         }
     }
@@ -189,6 +191,7 @@ mod tests {
             greeks: Some(greeks),
             hedge: Some(hedge),
             gateway: Some(GatewayShown::default()),
+            drop_copy: Some(DropCopyShown { is_up: 1, executions: [3, 0, 0, 1, 0, 0, 0, 0] }),
             recorded: Some(recorded),
             ..Snapshot::default()
         }
@@ -255,6 +258,8 @@ mod tests {
             "hedgecore_refusals_total{reason=\"collar\"} 7",
             "hedgecore_latency_seconds{hop=\"decode\",quantile=\"0.5\"} 0.0000015",
             "hedgecore_latency_seconds_count{hop=\"decode\"} 10",
+            "hedgecore_drop_copy_up 1",
+            "hedgecore_drop_copy_executions_total{outcome=\"untold_by_session\"} 1",
             "hedgecore_kill_level{level=\"halt\"} 1",
             "hedgecore_kill_level{level=\"open\"} 0",
         ] {

@@ -1,12 +1,12 @@
 //! Every metric: its name, kind, labels and meaning, and where it is read.
 
-use super::Read::{Feed, Gateway, Greeks, Hedge, Recorded, Surface, Whole};
+use super::Read::{DropCopy, Feed, Gateway, Greeks, Hedge, Recorded, Surface, Whole};
 use super::{Family, Kind, Read, seconds};
 use crate::event::KillLevel;
 use crate::hedge::Hold;
 use crate::risk::Refusal;
 use crate::telemetry::Hop;
-use crate::telemetry::live::{FeedShown, JournalShown, LineShown, QUALITIES};
+use crate::telemetry::live::{DropCopyShown, FeedShown, JournalShown, LineShown, QUALITIES};
 
 const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str, read: Read) -> Family {
     Family { name, kind: Kind::Counter, labels, help, read }
@@ -504,6 +504,21 @@ pub const FAMILIES: &[Family] = &[
         "Messages that the journal did not see, or did not keep.",
         Recorded(|recorded, out| {
             recorded.journal.iter().for_each(|journal| out.put(&[], journal.lost + journal.dropped));
+        }),
+    ),
+    gauge(
+        "hedgecore_drop_copy_up",
+        &[],
+        "1 while the session of the drop copy is up and nothing of its past is missing.",
+        DropCopy(|copy, out| out.put(&[], copy.is_up)),
+    ),
+    counter(
+        "hedgecore_drop_copy_executions_total",
+        &["outcome"],
+        "Executions held against the drop copy; untold, contradicted and overrun are differences.",
+        DropCopy(|copy, out| {
+            let outcomes = DropCopyShown::OUTCOMES.iter().zip(copy.executions);
+            outcomes.for_each(|(outcome, count)| out.put(&[outcome], count));
         }),
     ),
 ];

@@ -312,6 +312,7 @@ impl Hedge {
             self.tend(underlying, event.time, out);
             self.decide(underlying, event, out);
         }
+        self.orders.name_some(&self.catalogue, out);
     }
 
     /// Samples the market, and tells each underlying what the others' exposures are worth in coins of its own.

@@ -8,7 +8,7 @@ use super::books::Top;
 use super::counters::Hold;
 use crate::canary::canary;
 use crate::event::{Body, Event, KillCause, KillLevel};
-use crate::instrument::{INSTRUMENTS_MAX, Instrument, Symbol};
+use crate::instrument::{Catalogue, INSTRUMENTS_MAX, Instrument, Symbol};
 use crate::order::{AppliedFill, ClientOrderIds, OrderStore, Outcome, Request, TimeInForce};
 use crate::risk::{Due, Gate, Instruction, Latch, Limits, View, WindDown};
 use crate::stage::Outbox;
@@ -23,6 +23,9 @@ pub(super) struct Child {
     /// Rest at the price and never take, instead of taking what is there.
     pub(super) is_passive: bool,
 }
+
+/// Instruments of which the gateway is told at one clock event.
+const NAMES_A_CLOCK: usize = 8;
 
 /// What a report came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +44,8 @@ pub(super) struct Orders {
     ids: ClientOrderIds,
     /// Whether the gateway knows how the venue names an instrument.
     is_named: Box<[bool]>,
+    /// All before this one are.
+    named: usize,
     session_up: bool,
     /// The level of the kill switch that was acted on last.
     followed: KillLevel,
@@ -59,6 +64,7 @@ impl Orders {
             gate: Gate::new(limits),
             ids: ClientOrderIds::new(if canary!(ReusedId) { 7 } else { started_s }),
             is_named: vec![false; INSTRUMENTS_MAX].into_boxed_slice(),
+            named: 0,
             session_up: false,
             followed: KillLevel::Open,
             level_due: false,
@@ -84,6 +90,20 @@ impl Orders {
     pub(super) fn listed(&mut self, instrument: InstrumentId) {
         if let Some(is_named) = self.is_named.get_mut(instrument.index()) {
             *is_named = false;
+            self.named = self.named.min(instrument.index());
+        }
+    }
+
+    /// Tells the gateway of a few more instruments, traded yet or not: an earlier run's may be reported on. Half of the room is
+    /// left to orders.
+    pub(super) fn name_some(&mut self, catalogue: &Catalogue, out: &mut impl Outbox<Instruction>) {
+        let room = out.room() / 2;
+        for _ in 0..room.min(NAMES_A_CLOCK) {
+            let Some(instrument) = catalogue.instruments().get(self.named) else { return };
+            if !self.name(instrument, catalogue.symbol(instrument.id), out) {
+                return;
+            }
+            self.named += 1;
         }
     }
 

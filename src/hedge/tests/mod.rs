@@ -119,6 +119,32 @@ fn the_gateway_learns_of_the_instrument_before_the_first_order() {
 }
 
 #[test]
+fn the_gateway_learns_of_every_instrument_a_few_at_a_time() {
+    let mut rig = Rig::new();
+    for number in 1..=20u16 {
+        rig.tell(Body::Listed {
+            instrument: InstrumentId(PERPETUAL.0 + number),
+            underlying: BTC,
+            kind: InstrumentKind::Future,
+            payoff: Payoff::Inverse,
+            option: None,
+            expiry_s: 86_400,
+            strike: Price::ZERO,
+            lot: Quantity(10 * ONE_E9),
+            venue: VenueInstrumentId(100 + u32::from(number)),
+        });
+    }
+    let named = |rig: &Rig| rig.out.iter().filter(|i| matches!(i, Instruction::Reference { .. })).count();
+    let before = named(&rig);
+    let counts = [(); 5].map(|()| {
+        rig.tell(Body::Clock);
+        named(&rig) - before
+    });
+    // The perpetual, which was named when it was listed, takes a place and no message.
+    assert_eq!(counts, [7, 15, 20, 20, 20]);
+}
+
+#[test]
 fn an_exposure_outside_its_band_is_taken_to_the_nearest_edge() {
     let mut rig = Rig::new();
     rig.exposure(-1.0);

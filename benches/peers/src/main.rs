@@ -5,6 +5,7 @@
 
 mod conditions;
 mod contest;
+mod fix;
 mod greeks;
 mod implied_vol;
 mod program;
@@ -16,12 +17,13 @@ use std::env;
 use std::process::ExitCode;
 
 /// Every comparison by name.
-const COMPARISONS: [(&str, fn()); 5] = [
+const COMPARISONS: [(&str, fn()); 6] = [
     ("ring_hop", ring_hop::compare),
     ("greeks", greeks::compare),
     ("implied_vol", implied_vol::compare),
     ("whole_book", whole_book::compare),
     ("program", program::compare),
+    ("fix", fix::compare),
 ];
 
 fn main() -> ExitCode {

@@ -1,7 +1,7 @@
 //! Orders out, reports in, and what happens when either side lacks room.
 
 use crate::pair::*;
-use hedgecore::event::{Body, Event, KillLevel, Trail};
+use hedgecore::event::{Body, Event, KillLevel, Protected, Trail};
 use hedgecore::gateway::{SessionConfig, local_reason};
 use hedgecore::instrument::Symbol;
 use hedgecore::order::{CUM_LOTS_UNKNOWN, Request, TimeInForce};
@@ -290,6 +290,24 @@ fn a_report_that_comes_before_its_instrument_is_listed_waits_for_it() {
     assert_eq!(pair.gateway.receive(&bytes, pair.time, &mut pair.events), bytes.len());
     let (order, venue_order) = (ClientOrderId(42), VenueOrderId(early.order_id.get() as u64));
     assert_eq!(pair.bodies(), [Body::Accepted { order, venue_order, instrument }]);
+}
+
+#[test]
+fn a_freeze_that_comes_before_its_underlying_is_listed_waits_for_it() {
+    let mut pair = Pair::up();
+    let underlying = UnderlyingId(2);
+    let mut early = OrdersMmpTriggered::new_zeroed();
+    early.currency_pair_id = I64::new(3);
+    let bytes = pair.bytes_as(pair.number, 0, &early, |e| Ok(e));
+    assert_eq!(pair.gateway.receive(&bytes, pair.time, &mut pair.events), 0);
+    assert!(pair.bodies().is_empty() && pair.gateway.ready(), "nothing is lost yet");
+    let (instrument, venue, lot) = (InstrumentId(9), VenueInstrumentId(5), Quantity(LOT));
+    pair.step(&Instruction::Reference { instrument, underlying, venue, lot, contract: lot, symbol: Symbol::default() });
+    assert_eq!(pair.gateway.receive(&bytes, pair.time, &mut pair.events), bytes.len());
+    assert!(
+        matches!(pair.bodies()[..], [Body::Protection { scope: Protected::Orders { underlying: of }, .. }] if of == underlying)
+    );
+    assert!(pair.gateway.ready());
 }
 
 #[test]
